@@ -1,0 +1,55 @@
+"""bayesdecov: cell-type deconvolution and cell-type-specific expression that say how sure they are.
+
+The public names are loaded when they are first used, so that ``import bayesdecov`` is instant and
+PyMC is imported only when a PyMC model is asked for.
+"""
+
+from __future__ import annotations
+
+import importlib
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bayesdecov import datasets, models, plots, simulate
+    from bayesdecov.deconvolution.deconvolve import deconvolve
+    from bayesdecov.errors import BayesdecovWarning, InputError
+    from bayesdecov.reference.reference import Reference
+
+try:
+    __version__ = version("bayesdecov")
+except PackageNotFoundError:  # a checkout that was never installed
+    __version__ = "0.0.0"
+
+__all__ = [
+    "BayesdecovWarning",
+    "InputError",
+    "Reference",
+    "datasets",
+    "deconvolve",
+    "models",
+    "plots",
+    "simulate",
+]
+
+_HOMES = {
+    "Reference": "bayesdecov.reference.reference",
+    "deconvolve": "bayesdecov.deconvolution.deconvolve",
+    "InputError": "bayesdecov.errors",
+    "BayesdecovWarning": "bayesdecov.errors",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module 'bayesdecov' has no attribute {name!r}")
+    if name in _HOMES:
+        value = getattr(importlib.import_module(_HOMES[name]), name)
+    else:
+        value = importlib.import_module(f"bayesdecov.{name}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

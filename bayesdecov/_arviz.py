@@ -1,0 +1,45 @@
+"""The one place that knows which generation of ArviZ is installed.
+
+ArviZ 0.23 (Python 3.11) keeps results in ``InferenceData``, ArviZ 1.x in ``xarray.DataTree``. Users
+get the native type of theirs; files are written and read the same way in both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import arviz as az
+import xarray as xr
+
+IS_TREE = int(az.__version__.split(".")[0]) >= 1
+
+
+def from_groups(groups: Mapping[str, xr.Dataset], attrs: Mapping[str, Any]) -> Any:
+    """The native container from datasets by group name; empty groups are left out."""
+    kept = {name: data for name, data in groups.items() if data.data_vars}
+    if IS_TREE:
+        tree = xr.DataTree.from_dict({f"/{name}": data for name, data in kept.items()})
+        tree.attrs.update(attrs)
+        return tree
+    arguments: dict[str, Any] = {"attrs": dict(attrs), **kept}
+    return az.InferenceData(**arguments)
+
+
+def as_tree(data: Any) -> xr.DataTree:
+    """A DataTree of either container."""
+    return data if isinstance(data, xr.DataTree) else data.to_datatree()
+
+
+def save(data: Any, path: Path) -> None:
+    """Write all groups to one netCDF file."""
+    as_tree(data).to_netcdf(path, engine="h5netcdf")
+
+
+def load(path: Path) -> Any:
+    """Read what `save` wrote into the native container."""
+    with xr.open_datatree(path, engine="h5netcdf") as tree:
+        loaded = tree.load()
+    groups = {str(name): child.to_dataset() for name, child in loaded.children.items()}
+    return from_groups(groups, {str(key): value for key, value in loaded.attrs.items()})

@@ -1,0 +1,22 @@
+r"""Counting noise: the variance of a bulk that was counted.
+
+A count with expectation :math:`\lambda` has variance :math:`\lambda`; in units where one count is
+worth :math:`\varphi` that is :math:`\varphi\,\mu q`. A normal density needs one thing more: where
+nothing is expected its variance would vanish and a count of zero would be infinitely likely, so
+that genes without a count drag a proportion to exactly zero. A count is a whole number and known
+to no better than that, which is worth a constant variance of `RESOLUTION` counts squared:
+
+.. math:: \varphi\,\mu q + c\,\varphi^2 .
+"""
+
+from __future__ import annotations
+
+from bayesdecov.algebra.terms import Array
+
+RESOLUTION = 0.25
+
+
+def counting_variance(phi: Array, mean: Array) -> Array:
+    """Variances (sample, gene) for ``phi`` (sample,) and expectations ``mean`` (sample, gene)."""
+    unit = phi[:, None]
+    return unit * mean + RESOLUTION * unit**2

@@ -1,0 +1,105 @@
+r"""Convolution density with a full covariance matrix per cell type.
+
+.. math:: V(q) = \sum_j q_j^2 \Sigma_j + \varphi\,\mathrm{diag}(\mu q)
+
+One Cholesky factor of ``V`` a sample gives everything; cost O(J G^3).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from bayesdecov.algebra.counting import counting_variance
+from bayesdecov.algebra.linalg import cholesky, invert_lower, log_determinant
+from bayesdecov.algebra.terms import Array, Contractions, Pieces, assemble, values_only
+
+_CHUNK_FLOATS = 4_000_000  # the largest work array: 32 MB
+
+
+@dataclass(frozen=True)
+class Dense:
+    """Means ``mu`` (gene, cell_type) and covariances ``Sigma`` (cell_type, gene, gene)."""
+
+    mu: Array
+    Sigma: Array
+
+    @property
+    def n_genes(self) -> int:
+        """Number of genes G."""
+        return int(self.mu.shape[0])
+
+    @property
+    def chunk(self) -> int:
+        """How many samples are evaluated at once."""
+        return max(1, _CHUNK_FLOATS // max(1, self.Sigma.size))
+
+    def covariance(self, q: Array, phi: Array) -> Array:
+        """``V(q)``, one ``(gene, gene)`` matrix a sample."""
+        n_types, n_genes = self.Sigma.shape[:2]
+        flat = (q * q) @ self.Sigma.reshape(n_types, -1)
+        V = flat.reshape(len(q), n_genes, n_genes)
+        index = np.arange(n_genes)
+        V[:, index, index] += counting_variance(phi, q @ self.mu.T)
+        return V
+
+    def project(self, y: Array) -> Array:
+        """Bulks are used as they are."""
+        return y
+
+    def scan(self, q: Array, y: Array, phi: float) -> Pieces:
+        """Values at the shared points ``q`` (point, cell_type) for all bulks: (sample, point).
+
+        One factorisation a point serves every sample, which makes a look over the simplex cheap.
+        """
+        L = cholesky(self.covariance(q, np.full(len(q), phi)))
+        residuals = y[None] - (q @ self.mu.T)[:, None, :]
+        white = residuals @ invert_lower(L).transpose(0, 2, 1)
+        quad = np.einsum("kng,kng->nk", white, white)
+        return values_only(np.broadcast_to(log_determinant(L), quad.shape), quad)
+
+    def pieces(self, q: Array, y: Array, phi: Array, *, derivatives: bool = True) -> Pieces:
+        """``log|V|`` and ``Q`` for every sample (`terms.Pieces`)."""
+        L = cholesky(self.covariance(q, phi))
+        L_inverse = invert_lower(L)
+        logdet = log_determinant(L)
+        white = _matvec(L_inverse, y - q @ self.mu.T)
+        quad = np.einsum("ng,ng->n", white, white)
+        if not derivatives:
+            return values_only(logdet, quad)
+
+        Theta = L_inverse.transpose(0, 2, 1) @ L_inverse
+        u = _matvec(L_inverse.transpose(0, 2, 1), white)
+        T = Theta[:, None] @ self.Sigma[None]  # Theta S_j, (n, J, G, G)
+        trace_s = np.einsum("njgg->nj", T)
+        s_u = np.einsum("ng,jgh->njh", u, self.Sigma, optimize=True)
+        u_s_u = np.einsum("njg,ng->nj", s_u, u)
+        counting = phi[:, None, None] * self.mu.T  # diagonal of the linear part, (n, J, G)
+        T *= 2 * q[:, :, None, None]
+        T += Theta[:, None] * counting[:, :, None, :]
+        b_u = 2 * q[:, :, None] * s_u + counting * u[:, None, :]
+        n, n_types = q.shape
+        swapped = T.transpose(0, 1, 3, 2).reshape(n, n_types, -1)
+        white_mu = L_inverse @ self.mu
+        white_c = white_mu + L_inverse @ b_u.transpose(0, 2, 1)
+        return assemble(
+            Contractions(
+                logdet=logdet,
+                quad=quad,
+                trace_b=np.einsum("njgg->nj", T),
+                trace_bb=T.reshape(n, n_types, -1) @ swapped.transpose(0, 2, 1),
+                trace_s=trace_s,
+                mu_u=u @ self.mu,
+                u_b_u=np.einsum("njg,ng->nj", b_u, u),
+                u_s_u=u_s_u,
+                cross=white_c.transpose(0, 2, 1) @ white_c,
+                mean_information=white_mu.transpose(0, 2, 1) @ white_mu,
+            )
+        )
+
+
+def _matvec(matrices: Array, vectors: Array) -> Array:
+    """``A_i v_i`` for every sample."""
+    product: Array = (matrices @ vectors[:, :, None])[:, :, 0]
+    return product

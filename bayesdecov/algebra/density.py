@@ -1,0 +1,54 @@
+"""What every covariance structure offers, and evaluation in chunks that bound the memory."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+
+from bayesdecov.algebra.terms import Array, Pieces, Term
+
+
+class Density(Protocol):
+    """A convolution density: `dense.Dense`, `lowrank.LowRank` or `compressed.Compressed`."""
+
+    @property
+    def n_genes(self) -> int:
+        """Number of genes G."""
+
+    @property
+    def chunk(self) -> int:
+        """How many samples are evaluated at once."""
+
+    def project(self, y: Array) -> Array:
+        """What the density needs of bulks ``y`` (sample, gene)."""
+
+    def pieces(self, q: Array, y: Array, phi: Array, *, derivatives: bool = True) -> Pieces:
+        """``log|V|`` and ``Q`` for every sample."""
+
+    def scan(self, q: Array, y: Array, phi: float) -> Pieces:
+        """``log|V|`` and ``Q`` at shared points, (sample, point)."""
+
+
+def evaluate(
+    density: Density, q: Array, y: Array, phi: Array, *, derivatives: bool = True
+) -> Pieces:
+    """`Density.pieces` for any number of samples."""
+    n, chunk = len(q), density.chunk
+    if n <= chunk:
+        return density.pieces(q, y, phi, derivatives=derivatives)
+    parts = [
+        density.pieces(q[i : i + chunk], y[i : i + chunk], phi[i : i + chunk],
+                       derivatives=derivatives)
+        for i in range(0, n, chunk)
+    ]  # fmt: skip
+
+    def joined(terms: list[Term]) -> Term:
+        return Term(*(np.concatenate(field) for field in zip(*terms, strict=True)))
+
+    return Pieces(
+        logdet=joined([part.logdet for part in parts]),
+        quad=joined([part.quad for part in parts]),
+        information_mean=np.concatenate([part.information_mean for part in parts]),
+        information_covariance=np.concatenate([part.information_covariance for part in parts]),
+    )

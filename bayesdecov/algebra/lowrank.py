@@ -1,0 +1,132 @@
+r"""Convolution density with ``Sigma_j = diag(D_j) + U_j U_j'``: linear in the number of genes.
+
+.. math:: V(q) = \mathrm{diag}(d(q)) + U\,\mathrm{diag}(q_{o}^2)\,U^\top, \qquad
+          d(q) = \sum_j q_j^2 D_j + \varphi\,\mu q
+
+with ``U`` all loadings side by side and ``o`` the cell type that owns each column. The Woodbury
+identity in the form that allows ``q_j = 0`` gives ``Theta = diag(1/d) - P P'`` at cost O(G R^2).
+Without loadings this is the diagonal model.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from bayesdecov.algebra.counting import counting_variance
+from bayesdecov.algebra.linalg import cholesky, invert_lower, log_determinant
+from bayesdecov.algebra.terms import Array, Contractions, Pieces, assemble, values_only
+
+_CHUNK_FLOATS = 2_000_000
+
+
+@dataclass(frozen=True)
+class LowRank:
+    """Means, diagonals and loadings.
+
+    ``mu`` and ``D`` are (gene, cell_type); ``U`` is (gene, factor); ``owner`` (factor,) holds the
+    index of the cell type that each column of ``U`` belongs to.
+    """
+
+    mu: Array
+    D: Array
+    U: Array
+    owner: np.ndarray
+
+    @property
+    def n_genes(self) -> int:
+        """Number of genes G."""
+        return int(self.mu.shape[0])
+
+    @property
+    def chunk(self) -> int:
+        """How many samples are evaluated at once."""
+        return max(1, _CHUNK_FLOATS // (self.n_genes * (self.U.shape[1] + self.mu.shape[1] + 1)))
+
+    def project(self, y: Array) -> Array:
+        """Bulks are used as they are."""
+        return y
+
+    def scan(self, q: Array, y: Array, phi: float) -> Pieces:
+        """Values at the shared points ``q`` (point, cell_type) for all bulks: (sample, point)."""
+        logdet, quad = np.empty(len(q)), np.empty((len(y), len(q)))
+        for k, point in enumerate(q):
+            mean, d, P, logdet[k] = (part[0] for part in self._factorise(
+                point[None], np.array([phi])))  # fmt: skip
+            residuals = y - mean
+            projected = residuals @ P
+            quad[:, k] = (residuals**2) @ (1 / d) - np.einsum("nk,nk->n", projected, projected)
+        return values_only(np.broadcast_to(logdet, quad.shape), quad)
+
+    def _factorise(self, q: Array, phi: Array) -> tuple[Array, Array, Array, Array]:
+        """``mu q``, ``d(q)``, ``P`` with ``Theta = diag(1/d) - P P'``, and ``log|V|``."""
+        mean = q @ self.mu.T
+        d = (q * q) @ self.D.T + counting_variance(phi, mean)
+        if np.any(d <= 0):
+            d = np.where(d > 0, d, np.nan)
+        scaled = self.U * q[:, None, self.owner]  # U diag(q_o), (n, G, R)
+        over_d = scaled / d[:, :, None]
+        K = np.eye(self.U.shape[1]) + scaled.transpose(0, 2, 1) @ over_d
+        L = cholesky(K)
+        P = over_d @ invert_lower(L).transpose(0, 2, 1)
+        return mean, d, P, np.log(d).sum(-1) + log_determinant(L)
+
+    def pieces(self, q: Array, y: Array, phi: Array, *, derivatives: bool = True) -> Pieces:
+        """``log|V|`` and ``Q`` for every sample (`terms.Pieces`)."""
+        mean, d, P, logdet = self._factorise(q, phi)
+        r = y - mean
+        r_over_d = r / d
+        projected = (P.transpose(0, 2, 1) @ r[:, :, None])[:, :, 0]
+        quad = np.einsum("ng,ng->n", r, r_over_d) - np.einsum("nk,nk->n", projected, projected)
+        if not derivatives:
+            return values_only(logdet, quad)
+
+        u = r_over_d - (P @ projected[:, :, None])[:, :, 0]
+        leverage = np.einsum("ngk,ngk->ng", P, P)
+        theta_diagonal = 1 / d - leverage
+        b = 2 * q[:, None, :] * self.D + phi[:, None, None] * self.mu  # (n, G, J)
+        groups = np.equal.outer(self.owner, np.arange(self.mu.shape[1])).astype(float)  # (R, J)
+        Z = self._solve(P, d, self.U)  # Theta U, (n, G, R)
+        U_Z = self.U.T @ Z  # U' Theta U, (n, R, R)
+        factor_trace = np.diagonal(U_Z, axis1=1, axis2=2) @ groups  # tr(U_j' Theta U_j)
+
+        # tr(Theta B_i Theta B_j), from diagonal x diagonal, diagonal x factor, factor x factor
+        n, n_types = q.shape
+        weight = 1 / d**2 - 2 * leverage / d
+        diagonal_part = b.transpose(0, 2, 1) @ (b * weight[:, :, None])
+        inner = np.stack(
+            [P.transpose(0, 2, 1) @ (P * b[:, :, j, None]) for j in range(n_types)], axis=1
+        ).reshape(n, n_types, -1)
+        diagonal_part += inner @ inner.transpose(0, 2, 1)
+        mixed = b.transpose(0, 2, 1) @ ((Z * Z) @ groups) * (2 * q[:, None, :])
+        blocks = groups.T @ (U_Z * U_Z) @ groups
+        factor_part = 4 * q[:, :, None] * q[:, None, :] * blocks
+
+        loading_u = u @ self.U  # U' u, (n, R)
+        square_u = (loading_u * loading_u) @ groups
+        u_s_u = (u * u) @ self.D + square_u
+        s_u = self.D * u[:, :, None] + self.U @ (loading_u[:, :, None] * groups)
+        b_u = 2 * q[:, None, :] * s_u + phi[:, None, None] * self.mu * u[:, :, None]
+        theta_mu = self._solve(P, d, self.mu)
+        c = self.mu + b_u
+        return assemble(
+            Contractions(
+                logdet=logdet,
+                quad=quad,
+                trace_b=(theta_diagonal[:, None] @ b)[:, 0] + 2 * q * factor_trace,
+                trace_bb=diagonal_part + mixed + mixed.transpose(0, 2, 1) + factor_part,
+                trace_s=theta_diagonal @ self.D + factor_trace,
+                mu_u=u @ self.mu,
+                u_b_u=np.einsum("ngj,ng->nj", b_u, u),
+                u_s_u=u_s_u,
+                cross=c.transpose(0, 2, 1) @ self._solve(P, d, c),
+                mean_information=self.mu.T @ theta_mu,
+            )
+        )
+
+    @staticmethod
+    def _solve(P: Array, d: Array, right: Array) -> Array:
+        """``Theta x`` for columns ``right`` (gene, k) or (n, gene, k)."""
+        solved: Array = right / d[:, :, None] - P @ (P.transpose(0, 2, 1) @ right)
+        return solved

@@ -1,0 +1,80 @@
+r"""From free parameters to proportions and back (DeCovarT Eq. 13-17).
+
+``p = psi(theta)``: softmax with the last cell type as the reference, ``theta_J = 0``. With a free
+size factor the coordinates are ``x = (theta, log s)`` and ``q = s psi(theta)``; otherwise
+``x = theta`` and ``q = p``.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.special import log_softmax, softmax
+
+from bayesdecov.algebra.terms import Array, Term
+
+
+def log_proportions(theta: Array) -> Array:
+    """``log p`` (sample, cell_type) from ``theta`` (sample, cell_type - 1), without overflow."""
+    full = np.concatenate([theta, np.zeros((len(theta), 1))], axis=1)
+    result: Array = log_softmax(full, axis=1)
+    return result
+
+
+def proportions(theta: Array) -> Array:
+    """``p = psi(theta)`` (Eq. 13)."""
+    full = np.concatenate([theta, np.zeros((len(theta), 1))], axis=1)
+    result: Array = softmax(full, axis=1)
+    return result
+
+
+def theta_of(p: Array) -> Array:
+    """Inverse of `proportions`: log-ratios to the last cell type; ``p`` must be positive."""
+    return np.log(p[:, :-1]) - np.log(p[:, -1:])
+
+
+def jacobian(p: Array) -> Array:
+    r""":math:`\partial p_i/\partial\theta_j = p_i(\delta_{ij} - p_j)`, (sample, J, J-1), Eq. 14."""
+    n_types = p.shape[1]
+    return p[:, :, None] * (np.eye(n_types)[None, :, :-1] - p[:, None, :-1])
+
+
+def second_derivatives(p: Array) -> Array:
+    r""":math:`\partial^2 p_i/\partial\theta_j\partial\theta_k`, (sample, J, J-1, J-1) (Eq. 15)."""
+    n_types = p.shape[1]
+    eye = np.eye(n_types)[:, :-1]
+    deviation = eye[None] - p[:, None, :-1]  # delta_ij - p_j
+    variance = p[:, :-1, None] * (np.eye(n_types - 1) - p[:, None, :-1])  # p_j(d_jk - p_k)
+    return p[:, :, None, None] * (
+        deviation[:, :, :, None] * deviation[:, :, None, :] - variance[:, None]
+    )
+
+
+def pull_back(term: Term, p: Array, scale: Array | None = None) -> Term:
+    r"""Derivatives in the free coordinates of a function of ``q = s p`` (Eq. 16 and 17).
+
+    :math:`\nabla_x = J^\top g` and :math:`\nabla^2_x = J^\top H J + \sum_i g_i \nabla^2 q_i`. The
+    contraction of the second derivatives is written out, so no (J, J-1, J-1) array is formed.
+    """
+    n, n_types = p.shape
+    s = np.ones(n) if scale is None else scale
+    g, H = term.gradient, term.hessian
+    J = s[:, None, None] * jacobian(p)
+    weighted = s[:, None] * p * (g - np.einsum("nj,nj->n", p, g)[:, None])  # J'g over all types
+    free = weighted[:, :-1]
+    curvature = -free[:, :, None] * p[:, None, :-1] - p[:, :-1, None] * free[:, None, :]
+    index = np.arange(n_types - 1)
+    curvature[:, index, index] += free
+    H_J = H @ J
+    hessian = J.transpose(0, 2, 1) @ H_J + curvature
+    if scale is None:
+        return Term(term.value, free, hessian)
+    q = s[:, None] * p
+    slope = np.einsum("nj,nj->n", q, g)
+    gradient = np.concatenate([free, slope[:, None]], axis=1)
+    corner = np.einsum("ni,nij,nj->n", q, H, q) + slope
+    edge = np.einsum("ni,nij->nj", q, H_J) + free
+    full = np.empty((n, n_types, n_types))
+    full[:, :-1, :-1] = hessian
+    full[:, -1, :-1] = full[:, :-1, -1] = edge
+    full[:, -1, -1] = corner
+    return Term(term.value, gradient, full)

@@ -1,0 +1,234 @@
+"""Every shared validator. Each takes a value and returns it clean, or raises `InputError`."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bayesdecov.errors import InputError
+
+
+def some(names: Iterable[Any], limit: int = 5) -> str:
+    """The first few of ``names`` for a message, with a count of the rest."""
+    listed = [str(name) for name in names]
+    text = ", ".join(listed[:limit])
+    return text if len(listed) <= limit else f"{text}, ... ({len(listed)} in all)"
+
+
+def choice(value: Any, options: Sequence[str], argument: str) -> str:
+    """One of a few words."""
+    if not isinstance(value, str) or value not in options:
+        raise InputError(
+            argument, f"must be one of {', '.join(map(repr, options))}", found=repr(value)
+        )
+    return value
+
+
+def whole(value: Any, argument: str, *, at_least: int = 1) -> int:
+    """A whole number, not a bool."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < at_least:
+        raise InputError(argument, f"must be a whole number >= {at_least}", found=repr(value))
+    return int(value)
+
+
+def positive(value: Any, argument: str) -> float:
+    """A finite number above zero."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
+        raise InputError(argument, "must be a positive number", found=repr(value))
+    if not np.isfinite(value) or value <= 0:
+        raise InputError(argument, "must be a positive number", found=repr(value))
+    return float(value)
+
+
+def probability(value: Any, argument: str) -> float:
+    """A number strictly between 0 and 1."""
+    number = positive(value, argument)
+    if number >= 1:
+        raise InputError(
+            argument, "must lie between 0 and 1", found=repr(value), fix="write 0.95 for 95 %"
+        )
+    return number
+
+
+def generator(seed: Any, argument: str = "seed") -> np.random.Generator:
+    """A generator from None, an int or a generator."""
+    if isinstance(seed, np.random.Generator):
+        return seed
+    if seed is None or (isinstance(seed, (int, np.integer)) and not isinstance(seed, bool)):
+        if seed is not None and seed < 0:
+            raise InputError(argument, "must not be negative", found=repr(seed))
+        return np.random.default_rng(seed)
+    raise InputError(argument, "must be None, an int or a numpy Generator", found=repr(seed))
+
+
+def expression(table: Any, argument: str, *, what: str = "samples") -> pd.DataFrame:
+    """An expression table, genes x ``what``: unique labels, finite numbers, nothing negative.
+
+    Genes that are zero everywhere are allowed (they carry no information and are dropped later);
+    a column that is zero everywhere is not.
+    """
+    frame = numeric(table, argument)
+    unique(frame.index, argument, "gene")
+    unique(frame.columns, argument, what.rstrip("s"))
+    values = frame.to_numpy()
+    if (values < 0).any():
+        row, column = np.argwhere(values < 0)[0]
+        raise InputError(
+            argument,
+            "expression must not be negative",
+            found=f"{int((values < 0).sum())} negative values, the first "
+            f"{values[row, column]:g} at gene {frame.index[row]!r}, "
+            f"{what.rstrip('s')} {frame.columns[column]!r}",
+            fix="give counts, CPM or TPM on the linear scale, not centred or log-ratio data",
+        )
+    empty = frame.columns[(values == 0).all(axis=0)]
+    if len(empty):
+        raise InputError(
+            argument,
+            f"every one of the {what} needs some expression",
+            found=f"only zeros in {some(empty)}",
+            fix=f"remove these {what}",
+        )
+    return frame
+
+
+def numeric(table: Any, argument: str) -> pd.DataFrame:
+    """A non-empty DataFrame of finite floats, names as strings; text and gaps are named."""
+    if isinstance(table, pd.Series):
+        table = table.to_frame()
+    if not isinstance(table, pd.DataFrame):
+        raise InputError(
+            argument,
+            "must be a pandas DataFrame with genes as rows (or an AnnData)",
+            found=type(table).__name__,
+        )
+    if table.shape[0] == 0 or table.shape[1] == 0:
+        raise InputError(
+            argument, "must not be empty", found=f"{table.shape[0]} rows, {table.shape[1]} columns"
+        )
+    try:
+        values = table.to_numpy(dtype=float)
+    except (TypeError, ValueError):
+        raise _text_error(table, argument) from None
+    if not np.isfinite(values).all():
+        row, column = np.argwhere(~np.isfinite(values))[0]
+        raise InputError(
+            argument,
+            "must not have missing or infinite values",
+            found=f"{int((~np.isfinite(values)).sum())}, the first in row {table.index[row]!r}, "
+            f"column {table.columns[column]!r}",
+            fix="remove or impute these genes first",
+        )
+    return pd.DataFrame(values, _strings(table.index, argument), _strings(table.columns, argument))
+
+
+def _text_error(table: pd.DataFrame, argument: str) -> InputError:
+    for name in table.columns:
+        numbers = pd.to_numeric(table[name], errors="coerce")
+        bad = numbers.isna() & table[name].notna()
+        if bad.any():
+            row = bad.idxmax()
+            return InputError(
+                argument,
+                "must hold numbers only",
+                found=f"text {str(table.loc[row, name])!r} in column {name!r}, row {row!r}",
+                fix="put names into the first column and remove annotation columns",
+            )
+    return InputError(argument, "must hold numbers only", found="values that are not numbers")
+
+
+def _strings(index: pd.Index, argument: str) -> pd.Index:
+    missing = index.isna()
+    if missing.any():
+        raise InputError(
+            argument, "row and column names must not be missing", found=f"{int(missing.sum())}"
+        )
+    return pd.Index([str(name) for name in index])
+
+
+def unique(index: pd.Index, argument: str, what: str) -> None:
+    """No label twice."""
+    twice = index[index.duplicated()].unique()
+    if len(twice):
+        raise InputError(
+            argument,
+            f"{what} names must be unique",
+            found=f"{len(twice)} repeated: {some(twice)}",
+            fix=f"merge or rename the repeated {what}s",
+        )
+
+
+def labels_of(labels: Any, samples: pd.Index, argument: str = "labels") -> pd.Series:
+    """One cell-type label for each of ``samples``, aligned by name."""
+    if isinstance(labels, pd.DataFrame) and labels.shape[1] == 1:
+        labels = labels.iloc[:, 0]
+    if isinstance(labels, dict):
+        labels = pd.Series(labels)
+    if not isinstance(labels, pd.Series):
+        raise InputError(
+            argument,
+            "must be a Series that maps each sample name to its cell type",
+            found=type(labels).__name__,
+            fix="use pd.Series(cell_types, index=sample_names)",
+        )
+    cleaned = labels.copy()
+    cleaned.index = pd.Index([str(name) for name in cleaned.index])
+    unique(cleaned.index, argument, "sample")
+    missing = samples.difference(cleaned.index)
+    if len(missing):
+        raise InputError(
+            argument,
+            "every purified sample needs a cell type",
+            found=f"no label for {some(missing)}",
+            fix=f"sample names of the labels look like {some(cleaned.index, 3)}",
+        )
+    cleaned = cleaned.loc[samples]
+    if cleaned.isna().any():
+        raise InputError(
+            argument,
+            "must not be missing",
+            found=f"no cell type for {some(samples[cleaned.isna()])}",
+        )
+    result = cleaned.astype(str)
+    if result.nunique() < 2:
+        raise InputError(argument, "must name at least two cell types", found=some(result.unique()))
+    return result
+
+
+def positive_definite(matrix: np.ndarray, argument: str, name: Hashable) -> None:
+    """A symmetric, positive definite covariance matrix."""
+    if not np.allclose(matrix, matrix.T, rtol=1e-8, atol=1e-12 * np.abs(matrix).max()):
+        raise InputError(argument, f"the covariance of {name!r} must be symmetric")
+    smallest = float(np.linalg.eigvalsh(matrix)[0])
+    if not smallest > 0:
+        raise InputError(
+            argument,
+            f"the covariance of {name!r} must be positive definite",
+            found=f"smallest eigenvalue {smallest:.3g}",
+        )
+
+
+def collinear(mean: pd.DataFrame, argument: str, *, limit: float = 1e8) -> None:
+    """Cell types whose profiles can be told apart; otherwise the aliased ones are named."""
+    values = mean.to_numpy()
+    size = np.linalg.norm(values, axis=0)
+    if (size == 0).any():
+        raise InputError(
+            argument,
+            "every cell type needs some expression among the shared genes",
+            found=f"only zeros in {some(mean.columns[size == 0])}",
+        )
+    _, singular, right = np.linalg.svd(values / size, full_matrices=False)
+    if singular[-1] * limit > singular[0]:
+        return
+    weights = np.abs(right[-1])
+    names = mean.columns[weights > 0.05 * weights.max()]
+    raise InputError(
+        argument,
+        "the profiles of the cell types must be linearly independent",
+        found=f"that these cannot be told apart: {some(names)}",
+        fix="merge them into one cell type or drop one",
+    )

@@ -1,0 +1,257 @@
+"""The command line: parse, call, write. Everything it does can be done from Python too."""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from bayesdecov import __version__
+from bayesdecov.errors import BayesdecovWarning, InputError
+
+app = typer.Typer(
+    name="bayesdecov",
+    help="Cell-type proportions of bulk transcriptomes, and how sure they are.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+_out = Console()
+_err = Console(stderr=True, soft_wrap=True, highlight=False)
+
+Force = Annotated[bool, typer.Option("--force", help="Replace the output of an earlier run.")]
+Progress = Annotated[bool, typer.Option(help="Show a progress bar.")]
+AssumeLinear = Annotated[
+    bool,
+    typer.Option("--assume-linear", help="Take tables as linear although they look like logs."),
+]
+
+
+def _version(show: bool) -> None:
+    if show:
+        typer.echo(f"bayesdecov {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+def _guarded(command: Callable[..., None]) -> Callable[..., None]:
+    """Errors as one message on standard error: exit 2 for input, 1 for what should not happen."""
+
+    @functools.wraps(command)
+    def run(*args: Any, **kwargs: Any) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            warnings.simplefilter("always", BayesdecovWarning)
+            usual = warnings.showwarning
+
+            def show(message: Any, category: Any, *rest: Any, **more: Any) -> None:
+                if issubclass(category, BayesdecovWarning):
+                    _err.print(f"warning: {message}", style="yellow", markup=False)
+                else:
+                    usual(message, category, *rest, **more)
+
+            warnings.showwarning = show
+            try:
+                command(*args, **kwargs)
+            except InputError as error:
+                _fail(str(error), 2)
+            except KeyboardInterrupt:
+                _fail("interrupted; nothing was written", 130)
+            except MemoryError:
+                _fail("not enough memory; use fewer genes (--genes) or covariance 'factor'", 1)
+            except OSError as error:
+                where = f" {error.filename!r}" if error.filename else ""
+                _fail(f"{error.strerror or error}{where}", 2)
+            except Exception as error:
+                _fail(
+                    f"unexpected {type(error).__name__}: {error}\nThis is a defect of bayesdecov "
+                    f"{__version__}; please report it with the command you ran.", 1,
+                )  # fmt: skip
+
+    return run
+
+
+def _fail(message: str, code: int) -> None:
+    _err.print(f"error: {message}", style="bold red", markup=False)
+    raise typer.Exit(code)
+
+
+def _genes(value: str) -> int | list[str] | None:
+    """A number, "all", or a file with one gene name per line."""
+    if value.lower() == "all":
+        return None
+    if value.lstrip("-").isdigit():
+        return int(value)
+    path = Path(value)
+    if not path.is_file():
+        raise InputError(
+            "genes",
+            "must be a number, 'all' or a file with one gene name per line",
+            found=repr(value),
+        )
+    return [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+
+
+def _number_or_auto(value: str, argument: str) -> float | str | None:
+    if value == "auto":
+        return value
+    if value == "none":
+        return None
+    try:
+        return float(value)
+    except ValueError:
+        raise InputError(
+            argument, "must be a number, 'auto' or 'none'", found=repr(value)
+        ) from None
+
+
+@app.command()
+@_guarded
+def demo(
+    data: Annotated[
+        str, typer.Option(help="demo (simulated, offline) or sc_mixology (real, downloaded).")
+    ] = "demo",
+    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("bayesdecov-demo"),
+    genes: Annotated[int, typer.Option(help="Number of marker genes.")] = 300,
+    covariance: Annotated[str, typer.Option(help="Covariance of the reference.")] = "glasso",
+    force: Force = False,
+    progress: Progress = True,
+) -> None:
+    """Reference, proportions with intervals, pictures: the main job on data with a known truth."""
+    from bayesdecov.demo import run_demo
+
+    run_demo(data, out, genes=genes, covariance=covariance, force=force, progress=progress,
+             console=_out)  # fmt: skip
+
+
+@app.command()
+@_guarded
+def reference(
+    purified: Annotated[
+        Path, typer.Argument(help="Expression of purified samples, genes x samples.")
+    ],
+    labels: Annotated[Path, typer.Option(help="Table: sample, cell type.")],
+    out: Annotated[Path, typer.Option(help="File to write.")] = Path("reference.nc"),
+    covariance: Annotated[
+        str, typer.Option(help="glasso, glasso-refit, shrinkage, diagonal or factor.")
+    ] = "glasso",
+    genes: Annotated[
+        str, typer.Option(help="Number of markers, 'all', or a file of gene names.")
+    ] = "300",
+    assume_linear: AssumeLinear = False,
+    force: Force = False,
+) -> None:
+    """Build a reference from replicates of purified cell types."""
+    from bayesdecov.io.tables import read_labels, read_table
+    from bayesdecov.reference.reference import Reference
+
+    if out.is_dir():
+        raise InputError("out", f"{str(out)!r} is a folder; give the name of a file")
+    if out.exists() and not force:
+        raise InputError(
+            "out", f"the file {str(out)!r} exists", fix="choose another or add --force"
+        )
+    built = Reference.from_samples(
+        read_table(purified, "purified"),
+        read_labels(labels),
+        covariance,
+        genes=_genes(genes),
+        assume_linear=assume_linear,
+    )
+    out.parent.mkdir(parents=True, exist_ok=True)
+    built.save(out)
+    _out.print(str(built), markup=False)
+    _out.print(f"written: {out}", markup=False)
+
+
+@app.command()
+@_guarded
+def deconvolve(
+    bulk: Annotated[Path, typer.Argument(help="Bulk expression, genes x samples, linear scale.")],
+    reference: Annotated[
+        Path, typer.Option(help="reference.nc, or a signature table (genes x cell types).")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for the results.")],
+    method: Annotated[str, typer.Option(help="map, laplace, nnls or simplex.")] = "map",
+    prior: Annotated[
+        str, typer.Option(help="flat, decovart (the paper's Eq. 8) or normal.")
+    ] = "flat",
+    noise: Annotated[str, typer.Option(help="auto, none or counting.")] = "auto",
+    size_factor: Annotated[str, typer.Option(help="auto, fixed or free.")] = "auto",
+    df: Annotated[
+        str, typer.Option(help="Tail of the multivariate t: a number, auto or none.")
+    ] = "auto",
+    prob: Annotated[float, typer.Option(help="Probability of the intervals.")] = 0.95,
+    draws: Annotated[int, typer.Option(help="Posterior draws (laplace).")] = 1000,
+    mrna_per_cell: Annotated[
+        Path | None, typer.Option(help="Table: cell type, mRNA per cell. Gives cell fractions.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the draws.")] = None,
+    n_jobs: Annotated[int, typer.Option(help="Parallel workers; -1 for all cores.")] = 1,
+    assume_linear: AssumeLinear = False,
+    plots: Annotated[bool, typer.Option(help="Also draw plots/*.png.")] = True,
+    force: Force = False,
+    progress: Progress = True,
+) -> None:
+    """Estimate the cell-type proportions of bulk samples."""
+    from bayesdecov import checks
+    from bayesdecov.deconvolution.deconvolve import deconvolve as run
+    from bayesdecov.io.outputs import check_folder, fill_deconvolution, whole_folder
+    from bayesdecov.io.tables import read_table
+
+    check_folder(out, force=force)
+    checks.probability(prob, "prob")
+    tail = _number_or_auto(df, "df")
+    per_cell = None
+    if mrna_per_cell is not None:
+        table = checks.numeric(read_table(mrna_per_cell, "mrna-per-cell"), "mrna-per-cell")
+        per_cell = table.iloc[:, 0]
+    fit = run(
+        read_table(bulk, "bulk"),
+        reference if reference.suffix == ".nc" else read_table(reference, "reference"),
+        method,
+        prior,
+        noise,
+        seed,
+        n_jobs,
+        size_factor=size_factor,
+        df=tail,
+        draws=draws,
+        mrna_per_cell=per_cell,
+        assume_linear=assume_linear,
+        progress=progress,
+    )
+    inputs = {"bulk": bulk, "reference": reference}
+    if mrna_per_cell is not None:
+        inputs["mrna_per_cell"] = mrna_per_cell
+    with whole_folder(out, force=force) as folder:
+        fill_deconvolution(fit, folder, prob=prob, inputs=inputs)
+        if plots:
+            from bayesdecov.demo import draw
+
+            draw(fit, folder / "plots", prob=prob)
+    _out.print(str(fit), markup=False)
+    _out.print(f"written: {out}", markup=False)
+
+
+def main() -> None:
+    """Entry point of the ``bayesdecov`` command."""
+    app(prog_name="bayesdecov")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,145 @@
+"""Data to try: a simulated cohort that needs nothing, and real mixtures with a known truth.
+
+Real data are downloaded once, checked by SHA-256 and cached by pooch. The folder named by the
+environment variable ``BAYESDECOV_DATA`` is looked at first, for machines without a network.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from bayesdecov import checks
+from bayesdecov.errors import InputError
+from bayesdecov.io.outputs import checksum
+from bayesdecov.io.tables import read_table
+
+BLOOD_LIKE = ("Neutrophil", "Monocyte", "B cell", "CD4 T cell", "CD8 T cell", "NK cell")
+
+_MIXOLOGY = (
+    "https://raw.githubusercontent.com/LuyiTian/sc_mixology/"
+    "7d00ffb0bd043467f365a9358d7312f294f13c9f/data/csv/"
+)
+_MIXOLOGY_FILES = {
+    "RNAmix_celseq2.count.csv.gz": (
+        "3bc1323f10f74779e69f068cbfd052633049745f69107bba4133368a01ec24b9"
+    ),
+    "RNAmix_celseq2.metadata.csv.gz": (
+        "b4dfd97335bb24691d22b16748410d42ea08c7dee634d2d9d2584ef2d9e60956"
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Bulks with known proportions and purified samples of the same cell types.
+
+    Attributes
+    ----------
+    bulk, purified
+        Expression, genes x samples.
+    labels
+        Cell type of each purified sample.
+    proportions
+        The truth, samples x cell types.
+    samples
+        What else is known of the bulks, samples x columns.
+    """
+
+    name: str
+    description: str
+    bulk: pd.DataFrame
+    purified: pd.DataFrame
+    labels: pd.Series
+    proportions: pd.DataFrame
+    samples: pd.DataFrame
+
+
+def load(name: str) -> Dataset:
+    """Load a data set by name.
+
+    Parameters
+    ----------
+    name
+        "demo": simulated blood-like mixtures, no download. "sc_mixology": RNA of three lung cancer
+        cell lines mixed in known ratios, CEL-seq2 counts (Tian et al. 2019,
+        doi:10.1038/s41592-019-0425-8, GEO GSE118767, MIT licence).
+    """
+    return _LOADERS[checks.choice(name, tuple(_LOADERS), "name")]()
+
+
+def _demo() -> Dataset:
+    from bayesdecov.simulate import convolution
+
+    cohort = convolution(
+        n_samples=40, n_genes=500, cell_types=BLOOD_LIKE, replicates=8, factor_sd=0.1, own_sd=0.25,
+        concentration=(9.0, 1.5, 1.0, 2.5, 1.5, 1.0), depth=200_000, marker_fold=4.0, seed=20,
+    )  # fmt: skip
+    return Dataset(
+        "demo",
+        "SIMULATED blood-like cohort: 40 mixtures of six cell types with known proportions, eight "
+        "purified samples of each type, 500 genes, counts",
+        cohort.bulk, cohort.purified, cohort.labels, cohort.proportions,
+        pd.DataFrame(index=cohort.proportions.index),
+    )  # fmt: skip
+
+
+def _sc_mixology() -> Dataset:
+    counts = read_table(_fetch("sc_mixology", _MIXOLOGY, "RNAmix_celseq2.count.csv.gz"))
+    wells = read_table(_fetch("sc_mixology", _MIXOLOGY, "RNAmix_celseq2.metadata.csv.gz"))
+    # The metadata have the labels of two cell lines swapped (genotypes of single cells show it).
+    design = pd.DataFrame(
+        {"H1975": wells["H1975_prop"], "H2228": wells["HCC827_prop"], "HCC827": wells["H2228_prop"]}
+    ).astype(float)
+    # Well L19 is wrong on both protocols: its label says .68/.16/.16, its RNA is nearly pure.
+    design = design.drop(index="L19")
+    design = design.div(design.sum(axis=1), axis=0)  # written with two digits
+    counts = counts.loc[:, design.index]
+    pure = design.max(axis=1) > 0.99
+    samples = wells.loc[design.index[~pure], ["mRNA_amount", "total_count_per_cell"]]
+    return Dataset(
+        "sc_mixology",
+        "RNA of three lung cancer cell lines mixed in known ratios, CEL-seq2 (Tian et al. 2019)",
+        counts.loc[:, ~pure],
+        counts.loc[:, pure],
+        design[pure].idxmax(axis=1).rename("cell_type"),
+        design[~pure].rename_axis("sample"),
+        samples.astype(float).rename_axis("sample"),
+    )
+
+
+_LOADERS: dict[str, Callable[[], Dataset]] = {"demo": _demo, "sc_mixology": _sc_mixology}
+
+
+def _fetch(dataset: str, address: str, filename: str) -> Path:
+    """The local path of a file, from ``BAYESDECOV_DATA`` or by download; always checked."""
+    known = _MIXOLOGY_FILES[filename]
+    folder = os.environ.get("BAYESDECOV_DATA")
+    if folder:
+        for path in (Path(folder) / dataset / filename, Path(folder) / filename):
+            if path.is_file():
+                if checksum(path) != known:
+                    raise InputError(
+                        "BAYESDECOV_DATA", f"{str(path)!r} is not the published file",
+                        found=f"SHA-256 {checksum(path)[:16]}...", fix="delete it and load again",
+                    )  # fmt: skip
+                return path
+    import pooch
+
+    try:
+        return Path(
+            pooch.retrieve(address + filename, known_hash=f"sha256:{known}", fname=filename,
+                           path=pooch.os_cache("bayesdecov") / dataset, progressbar=False)
+        )  # fmt: skip
+    except Exception as error:
+        raise InputError(
+            "name",
+            f"{dataset!r} could not be downloaded from {address + filename}",
+            found=str(error).split("\n")[0][:150],
+            fix="connect to the network, or set BAYESDECOV_DATA to a folder that holds "
+            f"{dataset}/{filename}",
+        ) from error

@@ -1,0 +1,1 @@
+"""From a bulk table and a reference to proportions: prepare, fit, result."""

@@ -1,0 +1,199 @@
+"""Maximum a posteriori by Levenberg-Marquardt, all samples together, and its standard errors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bayesdecov.algebra import simplex
+from bayesdecov.algebra.density import evaluate
+from bayesdecov.algebra.priors import Dirichlet
+from bayesdecov.algebra.terms import Array, Pieces, Term, information, log_density
+from bayesdecov.deconvolution.problem import Problem
+from bayesdecov.deconvolution.starts import starting_points
+from bayesdecov.optimize import Maximum, marquardt
+
+_SAME_MODE = 0.02  # two maxima closer than this in every proportion are one
+_ZERO = 1e-5  # a proportion below this is reported as zero
+_PHI_ROUNDS = 3
+_PHI_GRID = np.geomspace(1e-3, 10.0, 33)  # times the scale of the data, see _estimate_phi
+
+
+class Modes(NamedTuple):
+    """The best maximum of each sample; ``x`` are the free coordinates (`unpack`)."""
+
+    x: Array
+    maximum: Maximum
+    modes: NDArray[np.int64]  # distinct maxima that were reached
+    phi: Array
+
+
+class Estimates(NamedTuple):
+    """What a fit reports of every sample."""
+
+    p: Array  # (sample, cell_type)
+    size: Array  # (sample,)
+    covariance: Array  # (sample, cell_type, cell_type)
+    log_likelihood: Array
+    quad: Array
+    iterations: NDArray[np.int64]
+    rdm: Array
+    converged: NDArray[np.bool_]
+    modes: NDArray[np.int64]
+    phi: Array
+
+
+def unpack(problem: Problem, x: Array) -> tuple[Array, Array | None]:
+    """Proportions and (where it is free) the size factor of free coordinates."""
+    theta = x[:, : problem.n_types - 1]
+    return simplex.proportions(theta), np.exp(x[:, -1]) if problem.free_size else None
+
+
+def log_posterior(
+    problem: Problem, data: Array, phi: Array, rows: NDArray[np.intp], *, jacobian: bool
+) -> Callable[[Array, NDArray[np.intp]], Term]:
+    """The objective of the optimiser: log-density plus log-prior in free coordinates.
+
+    ``jacobian=False`` is the density of the proportions (MLE and MAP); ``True`` that of the free
+    coordinates, which is what Laplace expands.
+    """
+
+    def objective(x: Array, which: NDArray[np.intp]) -> Term:
+        p, size = unpack(problem, x)
+        q = p if size is None else size[:, None] * p
+        mine = rows[which]
+        pieces = evaluate(problem.density, q, data[mine], phi[mine])
+        term = log_density(
+            pieces, problem.density.n_genes, logdet_weight=problem.logdet_weight, df=problem.df
+        )
+        term = simplex.pull_back(term, p, size)
+        k = problem.n_types - 1
+        prior = problem.prior.log_prior(x[:, :k], jacobian=jacobian)
+        gradient, hessian = term.gradient.copy(), term.hessian.copy()
+        gradient[:, :k] += prior.gradient
+        hessian[:, :k, :k] += prior.hessian
+        return Term(term.value + prior.value, gradient, hessian)
+
+    return objective
+
+
+def find_modes(problem: Problem, *, jacobian: bool = False) -> Modes:
+    """Maximise from every start, keep the best of each sample, count distinct maxima."""
+    data = problem.density.project(problem.y)
+    phi = problem.phi
+    unknown = np.isnan(phi)
+    if not unknown.any():
+        return _maximise(problem, data, phi, jacobian)
+    phi = np.where(unknown, 0.01 * np.abs(problem.y).mean(), phi)
+    modes = _maximise(problem, data, phi, jacobian)
+    for _ in range(_PHI_ROUNDS):
+        phi = np.where(unknown, _estimate_phi(problem, data, modes.x), phi)
+        modes = _maximise(problem, data, phi, jacobian, start=modes.x)
+    return modes
+
+
+def _maximise(
+    problem: Problem, data: Array, phi: Array, jacobian: bool, start: Array | None = None
+) -> Modes:
+    n = len(problem.y)
+    if start is None:
+        rows, x = starting_points(problem, data, phi)
+        if problem.free_size:
+            x = np.column_stack([x, np.zeros(len(x))])
+    else:
+        rows, x = np.arange(n), start
+    objective = log_posterior(problem, data, phi, rows, jacobian=jacobian)
+
+    def natural(values: Array) -> Array:
+        p, size = unpack(problem, values)
+        return p if size is None else np.column_stack([p, values[:, -1]])
+
+    found = marquardt(objective, x, natural=natural)
+    value = np.where(np.isfinite(found.value), found.value, -np.inf)
+    order = np.lexsort((-value, rows))
+    first = order[np.searchsorted(rows[order], np.arange(n))]
+    p = natural(found.x)[:, : problem.n_types]
+    apart = np.abs(p - p[first][rows]).max(axis=1) > _SAME_MODE
+    others = np.bincount(rows[apart & found.converged], minlength=n)
+    best = found.take(first)
+    return Modes(best.x, best, 1 + np.minimum(others, 9), phi)
+
+
+def _estimate_phi(problem: Problem, data: Array, x: Array) -> Array:
+    """Counting noise with the highest likelihood at the current proportions, per sample."""
+    p, size = unpack(problem, x)
+    q = p if size is None else size[:, None] * p
+    typical = np.maximum(problem.y.mean(axis=1), 1e-300)
+    values = []
+    for step in _PHI_GRID:
+        pieces = evaluate(problem.density, q, data, step * typical, derivatives=False)
+        values.append(log_density(pieces, problem.density.n_genes, df=problem.df).value)
+    scores = np.where(np.isfinite(values), values, -np.inf)
+    return np.asarray(_PHI_GRID[scores.argmax(axis=0)] * typical)
+
+
+def maximum_a_posteriori(problem: Problem) -> Estimates:
+    """MAP estimates with standard errors from the expected information."""
+    modes = find_modes(problem)
+    p, size = unpack(problem, modes.x)
+    data = problem.density.project(problem.y)
+    p = np.where(p < _ZERO, 0.0, p)
+    p /= p.sum(axis=1, keepdims=True)
+    scale = np.ones(len(p)) if size is None else size
+    pieces = evaluate(problem.density, scale[:, None] * p, data, modes.phi)
+    return Estimates(
+        p=p,
+        size=scale * problem.unit,
+        covariance=_covariance(problem, pieces, p, scale),
+        log_likelihood=log_density(pieces, problem.density.n_genes, df=problem.df).value,
+        quad=pieces.quad.value,
+        iterations=modes.maximum.iterations,
+        rdm=modes.maximum.rdm,
+        converged=modes.maximum.converged,
+        modes=modes.modes,
+        phi=modes.phi,
+    )
+
+
+def _covariance(problem: Problem, pieces: Pieces, p: Array, scale: Array) -> Array:
+    """Covariance of the proportions from the expected information (Wald).
+
+    A flat prior adds nothing, so that boundary estimates keep the error of the whole simplex; an
+    informative one adds its curvature on the log-ratio scale.
+    """
+    F = information(pieces, problem.density.n_genes, df=problem.df)
+    n, n_types = p.shape
+    flat = isinstance(problem.prior, Dirichlet) and bool(
+        np.all(np.asarray(problem.prior.alpha) == 1.0)
+    )
+    if problem.free_size:
+        to_p = (np.eye(n_types) - p[:, :, None]) / scale[:, None, None]
+    else:
+        to_p = np.broadcast_to(np.linalg.svd(np.ones((1, n_types)))[2][1:].T,
+                               (n, n_types, n_types - 1))  # fmt: skip
+        F = to_p.transpose(0, 2, 1) @ F @ to_p
+    if not flat:
+        F = F + _prior_information(problem, p, to_p, scale)
+    covariance: Array = to_p @ np.linalg.pinv(F, hermitian=True) @ to_p.transpose(0, 2, 1)
+    return covariance
+
+
+def _prior_information(problem: Problem, p: Array, to_p: Array, scale: Array) -> Array:
+    """Minus the prior's curvature, from theta to the coordinates of the information."""
+    inside = np.maximum(p, 1e-8)
+    inside /= inside.sum(axis=1, keepdims=True)
+    curvature = -problem.prior.log_prior(simplex.theta_of(inside), jacobian=False).hessian
+    values, vectors = np.linalg.eigh(curvature)
+    curvature = (vectors * np.maximum(values, 0)[:, None, :]) @ vectors.transpose(0, 2, 1)
+    n_types = p.shape[1]
+    # dtheta/dp = rows of (diag(1/p) with the last type subtracted)
+    to_theta = np.zeros((len(p), n_types - 1, n_types))
+    index = np.arange(n_types - 1)
+    to_theta[:, index, index] = 1 / inside[:, :-1]
+    to_theta[:, :, -1] = -1 / inside[:, -1:]
+    chain = to_theta @ to_p
+    result: Array = chain.transpose(0, 2, 1) @ curvature @ chain
+    return result

@@ -1,0 +1,239 @@
+r"""The prepared problem: aligned, on one scale, with the noise law chosen and a density built.
+
+.. math:: y_i \sim N\big(s_i \mu p_i,\; V(s_i p_i)\big), \qquad
+   V(q) = \sum_j q_j^2 \big(\Sigma_j + \Sigma^{tot}_j / n_j\big)
+          + \varphi_i\,\mathrm{diag}(\mu q)
+
+``Sigma_j`` is the biological covariance, ``Sigma_j^tot / n_j`` the uncertainty of a mean of
+``n_j`` replicates, ``phi_i`` the counting noise of bulk i and ``s_i`` its size factor (1 where
+bulk and reference are known to share one scale).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from bayesdecov import checks
+from bayesdecov.algebra.density import Density
+from bayesdecov.algebra.priors import Dirichlet, Prior, SoftmaxNormal
+from bayesdecov.algebra.terms import Array
+from bayesdecov.errors import InputError, Notes
+from bayesdecov.io.genes import Alignment, align, drop_spike_ins, tidy_genes
+from bayesdecov.io.scale import (
+    Scale,
+    counting_unit,
+    detect_scale,
+    per_million,
+    require_linear,
+)
+from bayesdecov.reference.reference import Reference
+from bayesdecov.reference.structures import Covariance
+
+NOISES = ("auto", "none", "counting")
+SIZE_FACTORS = ("auto", "fixed", "free")
+AUTO_DF = 4.0
+_FULL_COVERAGE = 0.98  # share of the reference's expression that the bulk's genes must carry
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Arrays and choices that a fit needs; made by `prepare`.
+
+    ``y`` (sample, gene) is on the reference's scale, divided by ``unit`` (sample,) where the size
+    factor is free. ``phi`` is NaN where the counting noise has to be estimated.
+    """
+
+    y: Array
+    phi: Array
+    unit: Array
+    reference: Reference
+    covariance: Covariance
+    density: Density
+    prior: Prior
+    logdet_weight: float
+    noise: str
+    free_size: bool
+    df: float | None
+    samples: pd.Index
+    alignment: Alignment
+    scale: str
+    notes: Notes
+
+    @property
+    def n_types(self) -> int:
+        """Number of cell types J."""
+        return len(self.reference.cell_types)
+
+    @property
+    def mu(self) -> Array:
+        """Means (gene, cell_type)."""
+        return self.reference.mean.to_numpy()
+
+    def rows(self, start: int, stop: int) -> Problem:
+        """The same problem for some of the samples."""
+        return replace(
+            self,
+            y=self.y[start:stop],
+            phi=self.phi[start:stop],
+            unit=self.unit[start:stop],
+            samples=self.samples[start:stop],
+        )
+
+
+def prepare(
+    bulk: pd.DataFrame,
+    reference: Reference,
+    *,
+    prior: str | Prior = "flat",
+    noise: str = "auto",
+    size_factor: str = "auto",
+    df: float | str | None = "auto",
+    assume_linear: bool = False,
+    notes: Notes | None = None,
+) -> Problem:
+    """Align, bring to one scale, choose the noise law and build the density."""
+    checks.choice(noise, NOISES, "noise")
+    checks.choice(size_factor, SIZE_FACTORS, "size_factor")
+    law, logdet_weight = _prior_of(prior, len(reference.cell_types))
+    notes = Notes() if notes is None else notes
+    table = tidy_genes(checks.numeric(bulk, "bulk"), "bulk", notes)
+    table = checks.expression(table, "bulk")
+    exact = reference.scale == "exact"
+    if not exact:
+        table = drop_spike_ins(table, "bulk", notes)
+    scale = detect_scale(table)
+    if scale.kind == "log" and detect_scale(reference.mean).kind == "log":
+        scale = Scale("linear", "same range as the reference, which was given as linear")
+    scale = require_linear(scale, "bulk", notes, assume_linear=assume_linear)
+    table, shared, alignment = align(
+        table, reference.genes, notes, at_least=len(reference.cell_types)
+    )
+    y, phi, same_scale, scale_note = _one_scale(table, reference, shared, scale, notes)
+    silent = y.columns[(y == 0).all(axis=0)]
+    if len(silent):
+        raise InputError(
+            "bulk", "every sample needs some expression among the reference's genes",
+            found=f"only zeros in {checks.some(silent)}",
+        )  # fmt: skip
+    reference = reference.take(shared)
+    checks.collinear(reference.mean, "reference")
+    if noise == "auto":
+        noise = "counting" if np.isfinite(phi).all() else "none"
+    if noise == "none":
+        phi = np.zeros(y.shape[1])
+    elif np.isnan(phi).any():
+        notes.info("counting noise per unit of expression is not known: estimated per sample")
+    free = size_factor == "free" or (size_factor == "auto" and not same_scale)
+    values = y.to_numpy().T.copy()
+    unit: Array = np.ones(len(values))
+    if free:
+        unit = _rough_size(values, reference.mean.to_numpy())
+        values, phi = values / unit[:, None], phi / unit
+    covariance = likelihood_covariance(reference, noise)
+    density = covariance.density(reference.mean.to_numpy(), counting=noise == "counting")
+    return Problem(
+        y=values,
+        phi=phi,
+        unit=unit,
+        reference=reference,
+        covariance=covariance,
+        density=density,
+        prior=law,
+        logdet_weight=logdet_weight,
+        noise=noise,
+        free_size=free,
+        df=_degrees_of_freedom(df, exact),
+        samples=y.columns,
+        alignment=alignment,
+        scale=scale_note,
+        notes=notes,
+    )
+
+
+def likelihood_covariance(reference: Reference, noise: str) -> Covariance:
+    """``Sigma_j + Sigma_j^tot / n_j``, without the replicates' own counting noise if asked."""
+    total = reference.covariance
+    biology = total
+    counting = reference.counting.to_numpy()
+    if noise == "counting" and np.isfinite(counting).all():
+        mu = reference.mean.to_numpy()
+        # a gene that no replicate counted still has a rate: half a count over all replicates
+        half = 0.5 * counting / np.maximum(reference.replicates.to_numpy(), 1)
+        biology = total.without_noise(np.maximum(mu, half) * counting)
+    replicates = reference.replicates.to_numpy().astype(float)
+    of_mean = np.divide(1.0, replicates, out=np.zeros_like(replicates), where=replicates > 0)
+    return biology.combined(np.ones_like(of_mean), total, of_mean)  # type: ignore[arg-type]
+
+
+def _prior_of(prior: str | Prior, n_types: int) -> tuple[Prior, float]:
+    """The prior and the weight of the log-determinant (1 for the paper's Eq. 8)."""
+    if isinstance(prior, Dirichlet):
+        alpha = np.asarray(prior.alpha, dtype=float)
+        if alpha.ndim and len(alpha) != n_types:
+            raise InputError("prior", "needs one concentration per cell type",
+                             found=f"{len(alpha)} for {n_types} cell types")  # fmt: skip
+        if not (np.isfinite(alpha).all() and (alpha > 0).all()):
+            raise InputError("prior", "concentrations must be positive", found=repr(prior))
+        return prior, 0.5
+    if isinstance(prior, SoftmaxNormal):
+        checks.positive(prior.scale, "prior scale")
+        return prior, 0.5
+    checks.choice(prior, ("flat", "decovart", "normal"), "prior")
+    if prior == "normal":
+        return SoftmaxNormal(), 0.5
+    return Dirichlet(1.0), 1.0 if prior == "decovart" else 0.5
+
+
+def _degrees_of_freedom(df: float | str | None, exact: bool) -> float | None:
+    if df is None or (df == "auto" and exact):
+        return None
+    return AUTO_DF if df == "auto" else checks.positive(df, "df")
+
+
+def _one_scale(
+    table: pd.DataFrame, reference: Reference, shared: pd.Index, scale: Scale, notes: Notes
+) -> tuple[pd.DataFrame, Array, bool, str]:
+    """Bulk on the reference's genes and scale, its counting noise, and whether the scales agree."""
+    y = table.loc[shared]
+    if reference.scale == "exact":
+        return y, np.full(y.shape[1], np.nan), True, "as given (exact moments)"
+    totalled = reference.scale in ("counts", "per million")
+    if totalled and reference.transcriptome is not None:
+        common = reference.transcriptome.index[reference.transcriptome.index.isin(table.index)]
+        share = reference.transcriptome.loc[common].sum() / reference.transcriptome.sum()
+        if scale.kind in ("counts", "per million") or float(share.min()) > _FULL_COVERAGE:
+            scaled, totals = per_million(table.loc[common])
+            level = float(share.mean())
+            phi = (1e6 / totals * level).to_numpy()
+            if scale.kind != "counts":
+                unit = counting_unit(table.loc[common])
+                phi = (unit * 1e6 / totals * level).to_numpy()
+            same = bool(share.min() > _FULL_COVERAGE)
+            said = f"per million of {len(common)} shared genes"
+            if reference.scale == "counts" and scale.kind != "counts" and np.isnan(phi).any():
+                notes.warn(
+                    "the reference was made from counts and the bulk is not counts: gene lengths "
+                    "may differ (TPM against CPM)"
+                )
+            if not same:
+                said += f" ({share.min():.0%} of the reference's expression): size factor free"
+            return scaled.loc[shared] * level, phi, same, said
+    if scale.kind == "counts":
+        notes.warn(
+            f"the bulk is counts and the reference is on a {reference.scale} scale: gene lengths "
+            "may differ (counts against TPM)"
+        )
+        return y, np.ones(y.shape[1]), False, "bulk counts as they are, size factor free"
+    return y, counting_unit(table).to_numpy(), False, "both as they are, size factor free"
+
+
+def _rough_size(y: Array, mu: Array) -> Array:
+    """Size factors from least squares weighted by the inverse mean, never negative."""
+    weight = 1 / np.sqrt(mu.mean(axis=1) + 1e-3 * mu.mean())
+    coefficients = np.linalg.lstsq(mu * weight[:, None], (y * weight).T, rcond=None)[0]
+    total = np.maximum(coefficients, 0).sum(axis=0)
+    fallback = y.sum(axis=1) / mu.mean(axis=1).sum()
+    return np.where(total > 0.1 * fallback, total, fallback)

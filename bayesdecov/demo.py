@@ -1,0 +1,131 @@
+"""The demonstration: the main job from purified samples to pictures, against a known truth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+
+from bayesdecov import datasets
+from bayesdecov.deconvolution.deconvolve import deconvolve
+from bayesdecov.io.outputs import check_folder, fill_deconvolution, whole_folder
+from bayesdecov.io.tables import write_table
+from bayesdecov.reference.reference import Reference
+
+if TYPE_CHECKING:
+    from bayesdecov.results import Deconvolution
+
+_METHODS = ("laplace", "map", "nnls", "simplex")
+_SEED = 1
+
+
+def run_demo(
+    name: str,
+    out: Path,
+    *,
+    genes: int,
+    covariance: str,
+    force: bool,
+    progress: bool,
+    console: Console,
+) -> None:
+    """Load, build the reference, deconvolve with four methods, print a table, write ``out``."""
+    check_folder(out, force=force)
+    data = datasets.load(name)
+    console.print(data.description, markup=False)
+    reference = Reference.from_samples(data.purified, data.labels, covariance, genes=genes)
+    console.print(str(reference), markup=False)
+    fits = {
+        method: deconvolve(data.bulk, reference, method, seed=_SEED, progress=progress)
+        for method in _METHODS
+    }
+    scores = score(fits, data.proportions, groups=_groups(data.samples))
+    console.print(_as_rich(scores))
+    best = fits["laplace"]
+    console.print(str(best), markup=False)
+    with whole_folder(out, force=force) as folder:
+        fill_deconvolution(best, folder)
+        reference.save(folder / "reference.nc")
+        write_table(scores, folder / "scores.csv")
+        write_table(data.proportions, folder / "truth.csv", index_label="sample")
+        draw(best, folder / "plots", truth=data.proportions)
+        if name == "demo":  # small, ours to give away: the tables a user would bring
+            (folder / "input").mkdir()
+            write_table(data.bulk, folder / "input" / "bulk.csv", index_label="gene")
+            write_table(data.purified, folder / "input" / "purified.csv", index_label="gene")
+            write_table(data.labels.to_frame(), folder / "input" / "labels.csv",
+                        index_label="sample")  # fmt: skip
+    console.print(f"\nwritten: {out} (proportions, intervals, posterior, plots)", markup=False)
+    if name == "demo":
+        console.print(
+            "try it by hand:\n"
+            f"  bayesdecov reference {out}/input/purified.csv --labels {out}/input/labels.csv "
+            "--out reference.nc\n"
+            f"  bayesdecov deconvolve {out}/input/bulk.csv --reference reference.nc --out result",
+            markup=False, soft_wrap=True,
+        )  # fmt: skip
+
+
+def score(
+    fits: dict[str, Deconvolution], truth: pd.DataFrame, *, groups: pd.Series | None = None
+) -> pd.DataFrame:
+    """RMSE and bias against the truth, coverage and width of 95 % intervals, per method.
+
+    With ``groups`` (sample -> group) one row for each group too.
+    """
+    rows = []
+    for method, fit in fits.items():
+        order = fit.proportions.columns
+        error = fit.proportions - truth.loc[fit.proportions.index, order]
+        table = fit.intervals(0.95)
+        shape = fit.proportions.shape
+        low = table["low"].to_numpy().reshape(shape)
+        high = table["high"].to_numpy().reshape(shape)
+        target = truth.loc[fit.proportions.index, order].to_numpy()
+        inside = np.where(np.isfinite(low), (low <= target) & (target <= high), np.nan)
+        parts: dict[str, np.ndarray] = {"all": np.ones(shape[0], dtype=bool)}
+        if groups is not None:
+            mine = groups.loc[fit.proportions.index]
+            parts |= {str(g): (mine == g).to_numpy() for g in sorted(mine.unique())}
+        for name, rows_of in parts.items():
+            chosen = error.to_numpy()[rows_of]
+            rows.append({
+                "method": method, "group": name, "samples": int(rows_of.sum()),
+                "rmse": float(np.sqrt(np.mean(chosen**2))),
+                "mae": float(np.mean(np.abs(chosen))),
+                "coverage_95": float(np.mean(inside[rows_of])),
+                "width_95": float(np.mean((high - low)[rows_of])),
+            })  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def draw(
+    fit: Deconvolution, folder: Path, *, truth: pd.DataFrame | None = None, prob: float = 0.95
+) -> None:
+    """``proportions.png`` and ``intervals.png``."""
+    from bayesdecov import plots
+
+    folder.mkdir(parents=True, exist_ok=True)
+    plots.stacked_bars(fit).savefig(folder / "proportions.png", dpi=150)
+    if fit.draws is not None or fit.covariance is not None:
+        plots.intervals(fit, prob=prob, truth=truth).savefig(folder / "intervals.png", dpi=150)
+
+
+def _groups(samples: pd.DataFrame) -> pd.Series | None:
+    if "mRNA_amount" not in samples:
+        return None
+    return samples["mRNA_amount"].map(lambda amount: f"{amount:5.2f} pg RNA")
+
+
+def _as_rich(scores: pd.DataFrame) -> Table:
+    table = Table(title="against the known truth")
+    for name in scores.columns:
+        table.add_column(name, justify="left" if scores[name].dtype == object else "right")
+    for row in scores.itertuples(index=False):
+        table.add_row(*(("-" if np.isnan(v) else f"{v:.4f}") if isinstance(v, float) else str(v)
+                        for v in row))  # fmt: skip
+    return table

@@ -1,0 +1,1 @@
+"""Tables in and out: reading, identifiers, alignment by label, scales, whole output folders."""

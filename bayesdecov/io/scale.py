@@ -1,0 +1,96 @@
+"""The scale of a table: counts, per million, another linear unit, or logarithms.
+
+DeCovarT adds profiles up, so it needs the linear scale. The rules are few and stated in the
+result; a wrong guess can be overruled (``assume_linear=True``).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from bayesdecov.errors import InputError, Notes
+
+_ENOUGH_GENES = 50  # a smaller table does not show its scale
+
+
+class Scale(NamedTuple):
+    """``kind`` is "counts", "per million", "linear" or "log"; ``reason`` says why."""
+
+    kind: str
+    reason: str
+
+
+def detect_scale(table: pd.DataFrame) -> Scale:
+    """Guess the scale of a non-negative genes x samples table.
+
+    * counts: all whole numbers, and some above 30 in a table of at least 50 genes;
+    * per million: every column adds up to a million within 1 %;
+    * log: at least 50 genes, nothing above 30, fractions present, and a flat top: the largest value
+      is less than 10 times the 90 % quantile of the positive ones (on the linear scale the few
+      highest genes exceed that by far more);
+    * linear: everything else.
+    """
+    values = table.to_numpy()
+    largest = float(values.max())
+    whole = bool(np.all(values == np.round(values)))
+    enough = table.shape[0] >= _ENOUGH_GENES
+    if whole and largest > 30 and enough:
+        return Scale("counts", f"whole numbers up to {largest:.0f}")
+    totals = values.sum(axis=0)
+    if np.all(np.abs(totals / 1e6 - 1) < 0.01):
+        return Scale("per million", "columns add up to one million")
+    positive = values[values > 0]
+    if enough and not whole and largest <= 30 and len(positive):
+        ratio = largest / float(np.quantile(positive, 0.9))
+        if ratio < 10:
+            return Scale(
+                "log", f"no value above {largest:.1f}, {ratio:.1f} times the 90 % quantile"
+            )
+    return Scale("linear", f"values up to {largest:.4g}")
+
+
+def require_linear(scale: Scale, argument: str, notes: Notes, *, assume_linear: bool) -> Scale:
+    """Refuse logarithms unless the user insists, which is recorded."""
+    if scale.kind != "log":
+        return scale
+    if assume_linear:
+        notes.warn(f"{argument}: looks like logarithms ({scale.reason}) but was taken as linear")
+        return Scale("linear", "assumed")
+    raise InputError(
+        argument,
+        "expression must be on the linear scale (counts, CPM or TPM)",
+        found=f"what looks like logarithms: {scale.reason}",
+        fix="undo the logarithm (for log2(x + 1): 2**table - 1), or insist with "
+        "assume_linear=True (--assume-linear)",
+    )
+
+
+def per_million(
+    counts: pd.DataFrame, genes: pd.Index | None = None
+) -> tuple[pd.DataFrame, pd.Series]:
+    """Counts per million of the total over ``genes`` (default: all), and that total per column."""
+    totals = (counts if genes is None else counts.loc[genes]).sum(axis=0)
+    return counts * (1e6 / totals), totals
+
+
+def counting_unit(table: pd.DataFrame) -> pd.Series:
+    """What one count is worth in each column of a table that was normalised from counts.
+
+    If a column is a multiple of its smallest positive value throughout (to 1e-4 of a count, over
+    at least 20 different values), that value is one count; otherwise NaN.
+    """
+    units = {}
+    for name, column in table.items():
+        positive = np.unique(column.to_numpy()[column.to_numpy() > 0])
+        units[name] = np.nan
+        if len(positive) < 20:
+            continue
+        multiples = positive / positive[0]
+        small = multiples < 1e3
+        off = np.abs(multiples - np.round(multiples))[small]
+        if small.sum() >= 20 and off.max() < 1e-2 and multiples[1] < 5:
+            units[name] = float(positive[0])
+    return pd.Series(units, dtype=float)

@@ -1,0 +1,164 @@
+"""Reading tables from files and AnnData, and writing them back."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bayesdecov.checks import some
+from bayesdecov.errors import InputError
+
+_SEPARATORS = {".csv": ",", ".tsv": "\t", ".txt": None}
+FORMATS = ".csv, .tsv, .txt (each also .gz), .parquet, .h5ad"
+
+
+def read_table(path: str | Path, argument: str = "table") -> pd.DataFrame:
+    """Read a table whose first column holds the row names.
+
+    Parameters
+    ----------
+    path
+        A file ending in .csv, .tsv or .txt (each also .gz), .parquet or .h5ad. An .h5ad holds
+        samples as observations and comes back as genes x samples.
+    argument
+        What the table is, for messages.
+
+    Raises
+    ------
+    InputError
+        The file is missing, of another format, or cannot be parsed.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(argument, f"the file {str(path)!r} does not exist" if not path.exists()
+                         else f"{str(path)!r} is not a file")  # fmt: skip
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    packed = bool(suffixes) and suffixes[-1] == ".gz"
+    kind = suffixes[-2] if packed and len(suffixes) > 1 else (suffixes[-1] if suffixes else "")
+    try:
+        if kind in _SEPARATORS:
+            return _read_text(path, kind, packed, argument)
+        if kind == ".parquet":
+            return _named_rows(pd.read_parquet(path))
+        if kind == ".h5ad":
+            return _read_h5ad(path)
+    except InputError:
+        raise
+    except Exception as error:
+        reason = str(error).strip().split("\n")[0] or type(error).__name__
+        raise InputError(
+            argument,
+            f"{str(path)!r} cannot be read as a {kind[1:]} table",
+            found=reason.rstrip("."),
+            fix="check that the file is complete and has the format its name says",
+        ) from error
+    raise InputError(argument, f"tables are read from {FORMATS}", found=repr(path.name))
+
+
+def _read_text(path: Path, kind: str, packed: bool, argument: str) -> pd.DataFrame:
+    with (gzip.open if packed else open)(path, "rt", encoding="utf-8-sig") as handle:
+        lines = [handle.readline() for _ in range(3)]
+    if not lines[0].strip():
+        raise InputError(argument, f"{str(path)!r} is empty")
+    separator = _SEPARATORS[kind] or _sniff(lines)
+    if separator not in lines[0]:
+        guess = _sniff(lines)
+        raise InputError(
+            argument,
+            f"{str(path)!r} needs several columns separated by {separator!r}",
+            found=f"the first line {lines[0].strip()[:60]!r}",
+            fix=f"columns seem to be separated by {guess!r}: rename the file"
+            if guess in lines[0]
+            else "put names into the first column and values into the others",
+        )
+    header, first = (next(csv.reader([line], delimiter=separator), []) for line in lines[:2])
+    short = len(first) == len(header) + 1  # R's write.table leaves out the corner
+    # Names are read as text ("007", "NA" and "1e5" are names); only real gaps count as missing.
+    frame = pd.read_csv(
+        path,
+        sep=separator,
+        index_col=None,
+        header=None if short else 0,
+        names=["gene", *header] if short else None,
+        skiprows=1 if short else 0,
+        dtype={("gene" if short else 0): str} if short else None,
+        converters=None if short else {0: str},
+        encoding="utf-8-sig",
+        low_memory=False,
+    )
+    return frame.set_index(frame.columns[0])
+
+
+def _sniff(lines: list[str]) -> str:
+    counts = {separator: lines[0].count(separator) for separator in ("\t", ",", ";", " ")}
+    return max(counts, key=lambda separator: counts[separator])
+
+
+def _named_rows(frame: pd.DataFrame) -> pd.DataFrame:
+    """Parquet: the index where it has names, otherwise the first column if that is text."""
+    if isinstance(frame.index, pd.RangeIndex) and not pd.api.types.is_numeric_dtype(
+        frame[frame.columns[0]]
+    ):
+        frame = frame.set_index(frame.columns[0])
+    return frame
+
+
+def _read_h5ad(path: Path) -> pd.DataFrame:
+    try:
+        import anndata
+    except ImportError:
+        raise InputError(
+            "table", "reading .h5ad needs the package anndata",
+            fix="pip install 'bayesdecov[anndata]'",
+        ) from None  # fmt: skip
+    return from_anndata(anndata.read_h5ad(path))
+
+
+def is_anndata(value: Any) -> bool:
+    """Whether ``value`` is an AnnData, without importing the package."""
+    return all(hasattr(value, name) for name in ("X", "obs_names", "var_names", "obs"))
+
+
+def from_anndata(adata: Any, layer: str | None = None) -> pd.DataFrame:
+    """Genes x samples from an AnnData (samples in obs); sparse matrices are made dense."""
+    values = adata.X if layer is None else adata.layers[layer]
+    if hasattr(values, "toarray"):
+        values = values.toarray()
+    return pd.DataFrame(np.asarray(values, dtype=float).T, adata.var_names, adata.obs_names)
+
+
+def expression_frame(value: Any, argument: str) -> Any:
+    """A DataFrame from what users hold: DataFrame, AnnData or the path of a table."""
+    if is_anndata(value):
+        return from_anndata(value)
+    if isinstance(value, (str, Path)):
+        return read_table(value, argument)
+    return value
+
+
+def read_labels(path: str | Path, argument: str = "labels") -> pd.Series:
+    """Cell-type labels from a two-column table: sample, cell type.
+
+    With more columns the one named ``cell_type``, ``celltype`` or ``label`` is taken.
+    """
+    frame = read_table(path, argument)
+    if frame.shape[1] == 1:
+        return frame.iloc[:, 0]
+    known = [c for c in frame.columns if str(c).lower() in {"cell_type", "celltype", "label"}]
+    if len(known) != 1:
+        raise InputError(
+            argument,
+            "needs a column named cell_type (or just two columns: sample, cell type)",
+            found=f"columns {some(frame.columns)}",
+        )
+    return frame[known[0]]
+
+
+def write_table(frame: pd.DataFrame, path: Path, *, index_label: str | None = None) -> None:
+    """Write a CSV with enough digits to read the same numbers back."""
+    frame.to_csv(path, index=index_label is not None, index_label=index_label, lineterminator="\n")

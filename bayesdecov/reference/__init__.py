@@ -1,0 +1,1 @@
+"""References: what every cell type expresses, how genes vary together, and how sure we are."""

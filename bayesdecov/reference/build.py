@@ -1,0 +1,212 @@
+"""The three ways to a reference, as functions that return the fields of `Reference`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from bayesdecov import checks
+from bayesdecov.errors import InputError, Notes
+from bayesdecov.io.genes import drop_spike_ins, tidy_genes
+from bayesdecov.io.scale import Scale, counting_unit, detect_scale, per_million, require_linear
+from bayesdecov.reference.estimate import ESTIMATORS, estimate_covariance
+from bayesdecov.reference.markers import choose_markers
+from bayesdecov.reference.structures import DenseCovariance, FactorCovariance
+from bayesdecov.reference.variance import moderate
+
+__all__ = ["ESTIMATORS", "from_moments", "from_samples", "from_signature"]
+
+_OFFSET_SHARE = 0.02  # offset of the logarithm: this share of the mean (1 TPM of 20,000 genes)
+
+
+def from_samples(
+    purified: Any, labels: Any, covariance: str, genes: Any, assume_linear: bool
+) -> dict[str, Any]:
+    """Fields of a reference from purified replicates (see `Reference.from_samples`)."""
+    notes = Notes()
+    table, scale = _linear_table(purified, "purified", assume_linear, notes)
+    labels = checks.labels_of(labels, table.columns)
+    names = sorted(labels.unique())
+    codes = pd.Categorical(labels, categories=names).codes.astype(np.intp)
+    if scale.kind == "counts":
+        table, totals = per_million(table)
+        unit = 1e6 / totals
+    else:
+        unit = counting_unit(table)
+    counting = unit.groupby(labels.to_numpy()).mean().reindex(names)
+    replicates = np.bincount(codes)
+    mean = table.T.groupby(labels.to_numpy()).mean().T[names]
+    rows, marker_note = _chosen_genes(table, mean, codes, replicates, genes)
+    chosen = table.iloc[rows]
+    checks.collinear(mean.iloc[rows], "purified")
+    estimate = estimate_covariance(chosen.to_numpy(), codes, names, covariance, notes)
+    return {
+        "mean": mean.iloc[rows],
+        "covariance": estimate.covariance,
+        "replicates": pd.Series(replicates, index=names, name="replicates"),
+        "scale": scale.kind,
+        "counting": counting.rename("counting"),
+        "transcriptome": mean,
+        "profiles": chosen,
+        "labels": labels,
+        "settings": {"covariance": covariance, "markers": marker_note,
+                     "scale": scale.reason} | estimate.settings,
+        "notes": tuple(notes.lines),
+    }  # fmt: skip
+
+
+def from_signature(signature: Any, genes: Any, assume_linear: bool) -> dict[str, Any]:
+    """Fields of a reference from one profile per type (see `Reference.from_signature`)."""
+    notes = Notes()
+    mean, scale = _linear_table(signature, "signature", assume_linear, notes, "cell types")
+    if mean.shape[1] < 2:
+        raise InputError(
+            "signature", "needs at least two cell types as columns", found=f"{mean.shape[1]}"
+        )
+    ones = np.ones(mean.shape[1], dtype=np.int64)
+    rows, marker_note = _chosen_genes(mean, mean, np.arange(mean.shape[1]), ones, genes)
+    chosen = mean.iloc[rows]
+    if len(chosen) < chosen.shape[1]:
+        raise InputError(
+            "signature",
+            "needs at least as many genes as cell types",
+            found=f"{len(chosen)} genes and {chosen.shape[1]} cell types",
+        )
+    checks.collinear(chosen, "signature")
+    values = chosen.to_numpy()
+    moderated = moderate(values, np.zeros_like(values), ones)
+    notes.info(f"no replicates: the covariance is diagonal ({moderated.trend})")
+    return {
+        "mean": chosen,
+        "covariance": FactorCovariance(
+            moderated.variances, np.zeros((len(chosen), 0)), np.zeros(0, dtype=np.intp)
+        ),
+        "replicates": pd.Series(ones, index=chosen.columns, name="replicates"),
+        "scale": "linear" if scale.kind == "counts" else scale.kind,
+        "counting": pd.Series(np.nan, index=chosen.columns, name="counting"),
+        "transcriptome": mean,
+        "settings": {"covariance": "diagonal (signature)", "markers": marker_note},
+        "notes": tuple(notes.lines),
+    }
+
+
+def from_moments(mean: Any, covariances: Any, replicates: Any) -> dict[str, Any]:
+    """Fields of a reference from exact moments (see `Reference.from_moments`)."""
+    frame = checks.expression(mean, "mean", what="cell types")
+    checks.unique(frame.index, "mean", "gene")
+    n_genes, n_types = frame.shape
+    if n_types < 2:
+        raise InputError("mean", "needs at least two cell types as columns", found=f"{n_types}")
+    if isinstance(covariances, Mapping):
+        absent = [name for name in frame.columns if name not in covariances]
+        if absent:
+            raise InputError("covariances", "needs a matrix for every cell type",
+                             found=f"none for {checks.some(absent)}")  # fmt: skip
+        Sigma = np.stack([_ordered(covariances[name], frame.index) for name in frame.columns])
+    else:
+        Sigma = np.asarray(covariances, dtype=float)
+    if Sigma.shape != (n_types, n_genes, n_genes):
+        raise InputError(
+            "covariances",
+            f"must have shape (cell_type, gene, gene) = {(n_types, n_genes, n_genes)}",
+            found=f"{Sigma.shape}",
+        )
+    for name, matrix in zip(frame.columns, Sigma, strict=True):
+        checks.positive_definite(matrix, "covariances", name)
+    checks.collinear(frame, "mean")
+    if replicates is None:
+        counts = pd.Series(0, index=frame.columns)
+    elif np.isscalar(replicates):
+        counts = pd.Series(checks.whole(replicates, "replicates"), index=frame.columns)
+    else:
+        counts = pd.Series(replicates)
+        if not isinstance(replicates, (pd.Series, Mapping)):
+            if len(counts) != n_types:
+                raise InputError("replicates", "needs one number per cell type",
+                                 found=f"{len(counts)} numbers")  # fmt: skip
+            counts.index = frame.columns
+        counts = counts.reindex(frame.columns)
+        for name, value in counts.items():
+            if not (np.isfinite(value) and value == round(value) and value >= 0):
+                raise InputError("replicates", "needs a whole number per cell type",
+                                 found=f"{value!r} for {name!r}")  # fmt: skip
+    return {
+        "mean": frame,
+        "covariance": DenseCovariance(Sigma),
+        "replicates": counts.astype(int).rename("replicates"),
+        "scale": "exact",
+        "counting": pd.Series(np.nan, index=frame.columns, name="counting"),
+        "settings": {"covariance": "given"},
+    }
+
+
+def _ordered(matrix: Any, genes: pd.Index) -> NDArray[np.float64]:
+    if isinstance(matrix, pd.DataFrame):
+        labelled = matrix.copy()
+        labelled.index = pd.Index([str(name) for name in labelled.index])
+        labelled.columns = pd.Index([str(name) for name in labelled.columns])
+        missing = genes.difference(labelled.index).union(genes.difference(labelled.columns))
+        if len(missing):
+            raise InputError("covariances", "must name every gene of mean in rows and columns",
+                             found=f"none for {checks.some(missing)}")  # fmt: skip
+        matrix = labelled.loc[genes, genes]
+    return np.asarray(matrix, dtype=float)
+
+
+def _linear_table(
+    table: Any, argument: str, assume_linear: bool, notes: Notes, what: str = "samples"
+) -> tuple[pd.DataFrame, Scale]:
+    """Checked, one row per gene, without spike-ins, on the linear scale."""
+    frame = checks.numeric(table, argument)
+    frame = tidy_genes(frame, argument, notes)
+    frame = checks.expression(frame, argument, what=what)
+    frame = drop_spike_ins(frame, argument, notes)
+    scale = require_linear(detect_scale(frame), argument, notes, assume_linear=assume_linear)
+    return frame, scale
+
+
+def _chosen_genes(
+    table: pd.DataFrame,
+    mean: pd.DataFrame,
+    codes: NDArray[np.intp],
+    replicates: NDArray[np.int64],
+    genes: int | Sequence[str] | None,
+) -> tuple[NDArray[np.intp], str]:
+    """Row numbers of the genes to keep, and a sentence on how they were chosen."""
+    expressed = np.flatnonzero((mean > 0).any(axis=1))
+    if genes is None:
+        return expressed, f"all {len(expressed)} expressed genes"
+    if isinstance(genes, (int, np.integer)) and not isinstance(genes, bool):
+        count = checks.whole(genes, "genes", at_least=mean.shape[1])
+    else:
+        if isinstance(genes, (str, bool)):
+            raise InputError("genes", "must be a number, a list of gene names or None",
+                             found=repr(genes))  # fmt: skip
+        wanted = pd.Index([str(name) for name in genes])
+        checks.unique(wanted, "genes", "gene")
+        absent = wanted.difference(mean.index)
+        if len(absent):
+            raise InputError("genes", "must all be in the table", found=f"missing "
+                             f"{checks.some(absent)}")  # fmt: skip
+        return mean.index.get_indexer(wanted), f"{len(wanted)} given by name"
+    if count >= len(expressed):
+        return expressed, f"all {len(expressed)} expressed genes"
+    values = table.to_numpy()[expressed]
+    offset = _OFFSET_SHARE * values.mean()
+    logs = np.log2(values + offset)
+    n_types = mean.shape[1]
+    log_means = np.stack([logs[:, codes == j].mean(axis=1) for j in range(n_types)], axis=1)
+    within = logs - log_means[:, codes]
+    df = logs.shape[1] - n_types
+    if df > 0:
+        pooled = (within**2).sum(axis=1, keepdims=True) / df
+        level = values.mean(axis=1, keepdims=True)
+        variance = moderate(level, pooled, np.array([df + 1])).variances[:, 0]
+    else:
+        variance = np.ones(len(expressed))
+    rows = choose_markers(mean.to_numpy()[expressed], log_means, variance, replicates, count)
+    return expressed[rows], f"{count} markers of {len(expressed)} expressed genes"

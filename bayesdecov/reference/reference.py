@@ -1,0 +1,216 @@
+"""`Reference`: the means and covariances of every cell type, and where they come from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from bayesdecov import checks
+from bayesdecov.errors import InputError
+from bayesdecov.io.tables import expression_frame
+from bayesdecov.reference import build
+from bayesdecov.reference.structures import Covariance, DenseCovariance, FactorCovariance
+
+
+@dataclass(frozen=True)
+class Reference:
+    r"""Purified cell types: means, gene-gene covariances, and how certain both are.
+
+    Make one with `from_samples` (replicates of purified cells), `from_signature` (one profile per
+    type) or `from_moments` (means and covariances that are known).
+
+    Attributes
+    ----------
+    mean
+        Mean expression, genes x cell types, on the linear scale.
+    covariance
+        Covariance between genes within each cell type, as `DenseCovariance` (a matrix each) or
+        `FactorCovariance` (diagonal + loadings). See `covariance_of`.
+    replicates
+        Number of replicates behind each mean; 0 where the moments are taken as exact.
+    scale
+        "counts" (stored as counts per million), "per million", "linear", or "exact".
+    counting
+        Variance that counting adds to one unit of expression in an average replicate, per cell
+        type (1e6 / library size for counts); NaN where unknown.
+    transcriptome
+        Means over all genes that were given, before markers were chosen; used to bring a bulk to
+        the same scale.
+    profiles, labels
+        The replicates themselves on the chosen genes, and their cell types.
+    settings
+        How the reference was made: estimator, penalties or ranks, marker rule.
+    notes
+        Facts a reader should know, such as types without replicates.
+
+    Examples
+    --------
+    >>> import bayesdecov as bd
+    >>> cohort = bd.simulate.convolution(n_genes=40, n_types=3, seed=1)
+    >>> reference = bd.Reference.from_samples(cohort.purified, cohort.labels, genes=30)
+    >>> reference.mean.shape
+    (30, 3)
+    """
+
+    mean: pd.DataFrame
+    covariance: Covariance
+    replicates: pd.Series
+    scale: str
+    counting: pd.Series
+    transcriptome: pd.DataFrame | None = None
+    profiles: pd.DataFrame | None = None
+    labels: pd.Series | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @classmethod
+    def from_samples(
+        cls,
+        purified: Any,
+        labels: Any,
+        covariance: str = "glasso",
+        *,
+        genes: int | Sequence[str] | None = 300,
+        assume_linear: bool = False,
+    ) -> Reference:
+        """Estimate a reference from replicates of purified samples.
+
+        Parameters
+        ----------
+        purified
+            Expression, genes x samples, linear scale: counts (turned into counts per million,
+            sizes of the libraries kept) or CPM, TPM or any linear unit (kept as they are, so
+            differences in mRNA content between cell types stay). An AnnData or a path is accepted.
+        labels
+            Series (or dict) from sample to cell type.
+        covariance
+            "glasso" (sparse precision, penalty by EBIC; the paper's choice), "glasso-refit"
+            (its support, refitted without penalty), "shrinkage" (Ledoit-Wolf), "diagonal", or
+            "factor" (shared diagonal plus factors; cost independent of the number of genes).
+        genes
+            How many marker genes to choose (rule: `bayesdecov.reference.markers`), their names,
+            or None for all genes.
+        assume_linear
+            Take the table as linear although it looks like logarithms.
+
+        Raises
+        ------
+        InputError
+            Names that do not match, negative or missing values, logarithms, collinear means.
+        """
+        checks.choice(covariance, build.ESTIMATORS, "covariance")
+        return cls(
+            **build.from_samples(
+                expression_frame(purified, "purified"), labels, covariance, genes, assume_linear
+            )
+        )
+
+    @classmethod
+    def from_signature(
+        cls,
+        signature: Any,
+        *,
+        genes: int | Sequence[str] | None = None,
+        assume_linear: bool = False,
+    ) -> Reference:
+        """Make a reference from a signature matrix: one mean profile per cell type.
+
+        Without replicates there is no covariance to estimate: it is diagonal, with a standard
+        deviation of 0.3 times the mean, and `deconvolve` rescales it for every sample. The result
+        says so.
+
+        Parameters
+        ----------
+        signature
+            Genes x cell types on the linear scale (a DataFrame, AnnData or path).
+        genes, assume_linear
+            As in `from_samples`; by default all genes of the signature are used.
+        """
+        frame = expression_frame(signature, "signature")
+        return cls(**build.from_signature(frame, genes, assume_linear))
+
+    @classmethod
+    def from_moments(
+        cls, mean: pd.DataFrame, covariances: Any, replicates: Any = None
+    ) -> Reference:
+        """Take means and covariances exactly as given: nothing is floored, scaled or chosen.
+
+        Parameters
+        ----------
+        mean
+            Genes x cell types, linear scale.
+        covariances
+            Array (cell_type, gene, gene) in the order of ``mean``, or a dict from cell type to a
+            DataFrame (gene x gene, aligned by name) or array.
+        replicates
+            Number of replicates behind the moments (one number, or one per cell type): adds the
+            uncertainty of the means to the likelihood. None: the moments are exact.
+        """
+        return cls(**build.from_moments(mean, covariances, replicates))
+
+    @property
+    def genes(self) -> pd.Index:
+        """Gene names."""
+        return self.mean.index
+
+    @property
+    def cell_types(self) -> pd.Index:
+        """Cell type names."""
+        return self.mean.columns
+
+    def covariance_of(self, cell_type: str) -> pd.DataFrame:
+        """Covariance between genes within one cell type."""
+        if cell_type not in self.cell_types:
+            raise InputError(
+                "cell_type", f"must be one of {checks.some(self.cell_types, 20)}",
+                found=repr(cell_type),
+            )  # fmt: skip
+        matrix = self.covariance.matrix(int(self.cell_types.get_loc(cell_type)))
+        return pd.DataFrame(matrix, self.genes, self.genes)
+
+    def take(self, genes: pd.Index) -> Reference:
+        """The reference on some of its genes, in the given order."""
+        if genes.equals(self.genes):
+            return self
+        rows = self.genes.get_indexer(genes)
+        return replace(
+            self,
+            mean=self.mean.iloc[rows],
+            covariance=self.covariance.take(rows),
+            profiles=None if self.profiles is None else self.profiles.iloc[rows],
+        )
+
+    def save(self, path: str | Path) -> None:
+        """Write everything to one netCDF file with ``gene`` and ``cell_type`` coordinates."""
+        from bayesdecov.reference.storage import save
+
+        save(self, Path(path))
+
+    @classmethod
+    def load(cls, path: str | Path) -> Reference:
+        """Read what `save` wrote."""
+        from bayesdecov.reference.storage import load
+
+        return cls(**load(Path(path)))
+
+    def __str__(self) -> str:
+        kind = "full matrices"
+        if isinstance(self.covariance, FactorCovariance):
+            kind = f"diagonal + {self.covariance.U.shape[1]} factors"
+        assert isinstance(self.covariance, (FactorCovariance, DenseCovariance))
+        counts = ", ".join(f"{name} {n}" for name, n in self.replicates.items())
+        lines = [
+            f"Reference: {len(self.genes)} genes x {len(self.cell_types)} cell types, "
+            f"scale: {self.scale}",
+            f"  covariance: {self.settings.get('covariance', 'given')} ({kind})",
+            f"  replicates: {counts}",
+        ]
+        if "markers" in self.settings:
+            lines.append(f"  genes: {self.settings['markers']}")
+        return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])
+
+    __repr__ = __str__

@@ -1,0 +1,130 @@
+"""The two ways in which covariances are stored, and how they turn into a density."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bayesdecov.algebra.compressed import compress
+from bayesdecov.algebra.dense import Dense
+from bayesdecov.algebra.density import Density
+from bayesdecov.algebra.lowrank import LowRank
+from bayesdecov.algebra.terms import Array
+
+_NOISE_FLOOR = 0.01  # biology left after the counting noise is taken off, as a share of that noise
+
+
+@dataclass(frozen=True)
+class DenseCovariance:
+    """A full matrix for each cell type, ``Sigma`` (cell_type, gene, gene)."""
+
+    Sigma: Array
+
+    def matrix(self, j: int) -> Array:
+        """Covariance of cell type ``j`` (gene, gene)."""
+        matrix: Array = self.Sigma[j]
+        return matrix
+
+    def variances(self) -> Array:
+        """Variances (gene, cell_type)."""
+        return np.einsum("jgg->gj", self.Sigma)
+
+    def take(self, genes: NDArray[np.intp]) -> DenseCovariance:
+        """Marginal covariance of some genes."""
+        return DenseCovariance(self.Sigma[:, genes[:, None], genes[None, :]])
+
+    def rescaled(self, factor: float) -> DenseCovariance:
+        """Covariance of expression multiplied by ``factor``."""
+        return DenseCovariance(self.Sigma * factor**2)
+
+    def without_noise(self, noise: Array) -> DenseCovariance:
+        r"""Take independent noise variances (gene, cell_type) off, staying positive definite.
+
+        In units of the noise the total covariance is biology + I; eigenvalues below one are
+        sampling error, so :math:`\max(\lambda - 1, 0.01)` is kept.
+        """
+        result = np.empty_like(self.Sigma)
+        for j, Sigma in enumerate(self.Sigma):
+            root = np.sqrt(noise[:, j])
+            values, vectors = np.linalg.eigh(Sigma / np.outer(root, root))
+            kept = np.maximum(values - 1.0, _NOISE_FLOOR)
+            result[j] = (vectors * kept) @ vectors.T * np.outer(root, root)
+        return DenseCovariance(result)
+
+    def combined(
+        self, weights: Array, other: DenseCovariance, other_weights: Array
+    ) -> DenseCovariance:
+        """``w_j Sigma_j + v_j Sigma'_j`` for each cell type."""
+        return DenseCovariance(
+            weights[:, None, None] * self.Sigma + other_weights[:, None, None] * other.Sigma
+        )
+
+    def density(self, mu: Array, *, counting: bool) -> Density:
+        """The convolution density with means ``mu`` (gene, cell_type)."""
+        return Dense(mu, self.Sigma)
+
+
+@dataclass(frozen=True)
+class FactorCovariance:
+    """``Sigma_j = diag(D_j) + U_j U_j'``: diagonals (gene, cell_type), loadings and their owners.
+
+    ``multiplier`` (cell_type,) is given where all diagonals are multiples of a common one,
+    ``D_j = multiplier_j D``: then the likelihood does not depend on the number of genes.
+    """
+
+    D: Array
+    U: Array
+    owner: NDArray[np.intp]
+    multiplier: Array | None = None
+
+    def matrix(self, j: int) -> Array:
+        """Covariance of cell type ``j`` (gene, gene)."""
+        loadings = self.U[:, self.owner == j]
+        matrix: Array = np.diag(self.D[:, j]) + loadings @ loadings.T
+        return matrix
+
+    def variances(self) -> Array:
+        """Variances (gene, cell_type)."""
+        groups = np.equal.outer(self.owner, np.arange(self.D.shape[1])).astype(float)
+        return self.D + (self.U**2) @ groups
+
+    def take(self, genes: NDArray[np.intp]) -> FactorCovariance:
+        """Marginal covariance of some genes."""
+        return replace(self, D=self.D[genes], U=self.U[genes])
+
+    def rescaled(self, factor: float) -> FactorCovariance:
+        """Covariance of expression multiplied by ``factor``."""
+        return replace(self, D=self.D * factor**2, U=self.U * factor)
+
+    def without_noise(self, noise: Array) -> FactorCovariance:
+        """Take independent noise variances (gene, cell_type) off the diagonal."""
+        return replace(self, D=np.maximum(self.D - noise, _NOISE_FLOOR * noise), multiplier=None)
+
+    def combined(
+        self, weights: Array, other: FactorCovariance, other_weights: Array
+    ) -> FactorCovariance:
+        """``w_j Sigma_j + v_j Sigma'_j`` where both share the loadings ``U``."""
+        multiplier = None
+        if self.multiplier is not None and other.multiplier is not None:
+            multiplier = weights * self.multiplier + other_weights * other.multiplier
+        return FactorCovariance(
+            D=weights * self.D + other_weights * other.D,
+            U=self.U * np.sqrt(weights + other_weights)[self.owner],
+            owner=self.owner,
+            multiplier=multiplier,
+        )
+
+    def density(self, mu: Array, *, counting: bool) -> Density:
+        """The convolution density; the compressed form wherever it is exact and smaller."""
+        fits = mu.shape[1] + self.U.shape[1] < mu.shape[0]
+        if self.multiplier is not None and fits and not counting:
+            shared = self.D[:, 0] / self.multiplier[0]
+            return compress(mu, shared, self.U, self.owner, self.multiplier)
+        if self.U.shape[1] >= mu.shape[0] // 2 > 0:  # as many factors as genes: no longer cheaper
+            return Dense(mu, np.stack([self.matrix(j) for j in range(mu.shape[1])]))
+        return LowRank(mu, self.D, self.U, self.owner)
+
+
+Covariance = DenseCovariance | FactorCovariance

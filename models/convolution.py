@@ -1,0 +1,115 @@
+r"""The convolution model (DeCovarT, arXiv:2309.09557) in PyMC.
+
+.. math::
+    p_i &\sim \mathrm{Dirichlet}(\alpha) \quad\text{or softmax of a zero-sum normal} \\
+    y_i &\sim N_G\big(s_i \mu p_i,\; V_i\big), \qquad
+    V_i = s_i^2 \sum_j p_{ij}^2 \Sigma_j + \varphi_i\,\mathrm{diag}(s_i \mu p_i)   \tag{Eq. 7}
+
+``prior="decovart"`` multiplies by :math:`|V_i|^{-1/2}`, which turns the likelihood into the paper's
+Eq. 8. All samples are one batch; they are independent given the reference.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pymc as pm
+import pytensor.tensor as pt
+
+from bayesdecov.algebra.priors import Dirichlet, Prior, SoftmaxNormal
+
+
+def convolution(
+    mean: pd.DataFrame,
+    covariances: np.ndarray,
+    bulk: pd.DataFrame,
+    *,
+    prior: str | Prior = "flat",
+    counting_noise: Any = None,
+    size_factor: bool = False,
+    df: float | None = None,
+) -> pm.Model:
+    r"""Build the model for all samples of a bulk table.
+
+    Parameters
+    ----------
+    mean
+        Genes x cell types, linear scale.
+    covariances
+        (cell_type, gene, gene), in the order of ``mean``.
+    bulk
+        Genes x samples, on the scale of ``mean``; aligned to it by gene name.
+    prior
+        "flat" (Dirichlet(1)), "decovart" (Eq. 8), "normal", or a `Dirichlet` / `SoftmaxNormal`.
+    counting_noise
+        phi: variance per unit of mean expression, one number or one per sample; None for none.
+    size_factor
+        Whether bulk and reference may differ by a factor per sample (log-normal prior, sd 1).
+    df
+        Degrees of freedom of a multivariate t instead of the normal.
+
+    Returns
+    -------
+    pymc.Model
+        Dims ``sample``, ``cell_type``, ``gene``, ``gene_bis``; variables ``proportions`` and
+        (observed) ``bulk``. Swap data with ``pm.set_data({"bulk_data": ...})``.
+
+    Examples
+    --------
+    >>> import numpy as np, pandas as pd
+    >>> from bayesdecov.models import convolution
+    >>> mean = pd.DataFrame({"a": [20.0, 22.0], "b": [22.0, 20.0]}, index=["g1", "g2"])
+    >>> bulk = pd.DataFrame({"s1": [21.0, 21.5]}, index=["g1", "g2"])
+    >>> model = convolution(mean, np.stack([np.eye(2), np.eye(2)]), bulk)
+    >>> sorted(variable.name for variable in model.free_RVs + model.observed_RVs)
+    ['bulk', 'proportions']
+    """
+    genes = [str(name) for name in mean.index]
+    coords = {
+        "sample": [str(name) for name in bulk.columns],
+        "cell_type": [str(name) for name in mean.columns],
+        "gene": genes,
+        "gene_bis": genes,
+    }
+    paper = prior == "decovart"
+    if isinstance(prior, str):
+        prior = SoftmaxNormal() if prior == "normal" else Dirichlet(1.0)
+    n_samples, n_types = bulk.shape[1], mean.shape[1]
+    with pm.Model(coords=coords) as model:
+        mu = pm.Data("mean", mean.to_numpy(dtype=float), dims=("gene", "cell_type"))
+        Sigma = pm.Data(
+            "covariance", np.asarray(covariances, float), dims=("cell_type", "gene", "gene_bis")
+        )
+        y = pm.Data(
+            "bulk_data", bulk.loc[mean.index].to_numpy(dtype=float).T, dims=("sample", "gene")
+        )
+
+        if isinstance(prior, SoftmaxNormal):
+            # a zero-sum normal's own sd is that of the normals before projection
+            z = pm.ZeroSumNormal("log_ratios", sigma=prior.scale, n_zerosum_axes=1,
+                                 dims=("sample", "cell_type"))  # fmt: skip
+            p = pm.Deterministic("proportions", pm.math.softmax(z, axis=-1),
+                                 dims=("sample", "cell_type"))  # fmt: skip
+        else:
+            alpha = np.broadcast_to(np.asarray(prior.alpha, float), (n_samples, n_types))
+            p = pm.Dirichlet("proportions", a=alpha, dims=("sample", "cell_type"))
+        q = p
+        if size_factor:
+            q = p * pm.LogNormal("size_factor", 0.0, 1.0, dims="sample")[:, None]
+
+        m = pt.dot(q, mu.T)
+        V = pt.tensordot(q**2, Sigma, axes=1)
+        if counting_noise is not None:
+            phi = np.broadcast_to(np.asarray(counting_noise, float), (n_samples,))
+            V = V + (phi[:, None] * m)[:, :, None] * np.eye(len(genes))
+        if df is None:
+            pm.MvNormal("bulk", mu=m, cov=V, observed=y, dims=("sample", "gene"))
+        else:
+            pm.MvStudentT("bulk", nu=df, mu=m, scale=V, observed=y, dims=("sample", "gene"))
+        if paper:
+            factor = pt.linalg.cholesky(V)
+            logdet = 2 * pt.log(pt.diagonal(factor, axis1=-2, axis2=-1)).sum()
+            pm.Potential("eq8_prior", -0.5 * logdet)
+    return model
