@@ -3,7 +3,8 @@ r"""The convolution model (DeCovarT, arXiv:2309.09557) in PyMC.
 .. math::
     p_i &\sim \mathrm{Dirichlet}(\alpha) \quad\text{or softmax of a zero-sum normal} \\
     y_i &\sim N_G\big(s_i \mu p_i,\; V_i\big), \qquad
-    V_i = s_i^2 \sum_j p_{ij}^2 \Sigma_j + \varphi_i\,\mathrm{diag}(s_i \mu p_i)   \tag{Eq. 7}
+    V_i = s_i^2 \sum_j p_{ij}^2 \Sigma_j + \mathrm{diag}(\varphi_i s_i \mu p_i + c \varphi_i^2)
+    \tag{Eq. 7}
 
 ``prior="decovart"`` multiplies by :math:`|V_i|^{-1/2}`, which turns the likelihood into the paper's
 Eq. 8. All samples are one batch; they are independent given the reference.
@@ -18,6 +19,7 @@ import pandas as pd
 import pymc as pm
 import pytensor.tensor as pt
 
+from bayesdecov.algebra.counting import counting_variance
 from bayesdecov.algebra.priors import Dirichlet, Prior, SoftmaxNormal
 
 
@@ -103,7 +105,7 @@ def convolution(
         V = pt.tensordot(q**2, Sigma, axes=1)
         if counting_noise is not None:
             phi = np.broadcast_to(np.asarray(counting_noise, float), (n_samples,))
-            V = V + (phi[:, None] * m)[:, :, None] * np.eye(len(genes))
+            V = V + counting_variance(phi, m)[:, :, None] * np.eye(len(genes))
         if df is None:
             pm.MvNormal("bulk", mu=m, cov=V, observed=y, dims=("sample", "gene"))
         else:

@@ -37,14 +37,16 @@ def stacked_bars(fit: Deconvolution, *, title: str | None = None) -> Figure:
     >>> figure = bd.plots.stacked_bars(bd.deconvolve(cohort.bulk, reference))
     """
     table = fit.proportions.fillna(0.0)
+    colours = dict(zip(table.columns, _colours(table.shape[1]), strict=True))
     table = table[table.mean().sort_values(ascending=False).index]
     table = table.sort_values(table.columns[0], ascending=False)
-    n, n_types = table.shape
+    n = len(table)
     figure = Figure(figsize=(float(np.clip(0.16 * n + 2.6, 5, 14)), 3.6), layout="constrained")
     axes = figure.subplots()
     bottom = np.zeros(n)
-    for (name, column), colour in zip(table.items(), _colours(n_types), strict=True):
-        axes.bar(np.arange(n), column, bottom=bottom, width=0.92, color=colour, label=str(name))
+    for name, column in table.items():
+        axes.bar(np.arange(n), column, bottom=bottom, width=0.92, color=colours[name],
+                 label=str(name))  # fmt: skip
         bottom += column.to_numpy()
     axes.set(xlim=(-0.6, n - 0.4), ylim=(0, 1), ylabel=fit.quantity, xlabel=f"{n} samples")
     if n <= _MANY_SAMPLES:

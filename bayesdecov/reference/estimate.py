@@ -51,8 +51,8 @@ def estimate_covariance(
     replicates = np.bincount(codes, minlength=n_types)
     means = np.stack([profiles[:, codes == j].mean(1) for j in range(n_types)], axis=1)
     variances = np.zeros((n_genes, n_types))
-    for j in np.flatnonzero(replicates > 1):
-        variances[:, j] = profiles[:, codes == j].var(axis=1, ddof=1)
+    for several in np.flatnonzero(replicates > 1):
+        variances[:, several] = profiles[:, codes == several].var(axis=1, ddof=1)
     moderated = moderate(means, variances, replicates)
     settings: dict[str, object] = {"variances": moderated.trend}
     for single in np.flatnonzero(replicates == 1):

@@ -72,33 +72,23 @@ def _shrunk(white: Array) -> tuple[float, Array]:
     """Ledoit-Wolf weight, and loadings (gene, factor) that carry the rest."""
     n, n_genes = white.shape
     none = np.zeros((n_genes, 0))
-    if n < 2:
+    if n < 3:  # one degree of freedom says nothing about correlations
         return 1.0, none
-    # centred rows lose one degree of freedom; the rotation makes n - 1 independent ones
-    _, singular, right = np.linalg.svd(white, full_matrices=False)
-    singular, right = singular[: n - 1], right[: n - 1]
-    if n == 2:
-        return 1.0, none  # one degree of freedom says nothing about correlations
-    helmert = _contrasts(n) @ white
-    weight = float(ledoit_wolf_shrinkage(helmert, assume_centered=True))
-    weight = float(np.clip(weight, _LEAST_WEIGHT, 1.0))
+    weight = float(np.clip(ledoit_wolf_shrinkage(white), _LEAST_WEIGHT, 1.0))
     if weight > _NEGLIGIBLE:
         return 1.0, none
-    return weight, right.T * (singular * np.sqrt((1 - weight) / (n - 1)))
-
-
-def _contrasts(n: int) -> Array:
-    """Orthonormal contrasts (n - 1, n)."""
-    result: Array = np.linalg.svd(np.ones((1, n)))[2][1:]
-    return result
+    _, singular, right = np.linalg.svd(white, full_matrices=False)
+    rank = min(n - 1, n_genes)  # the rows add up to zero
+    scale = singular[:rank] * np.sqrt((1 - weight) / (n - 1))
+    return weight, right[:rank].T * scale
 
 
 def _assembled(
     D: Array, loadings: list[Array], owner: list[Array], multiplier: Array | None
 ) -> FactorCovariance:
     return FactorCovariance(
-        D=D,
-        U=np.concatenate(loadings, axis=1),
+        D=np.ascontiguousarray(D),
+        U=np.ascontiguousarray(np.concatenate(loadings, axis=1)),
         owner=np.concatenate(owner).astype(np.intp),
         multiplier=multiplier,
     )

@@ -56,7 +56,7 @@ def moderate(means: Array, variances: Array, replicates: NDArray[np.int64]) -> M
     half = np.broadcast_to(df / 2, means.shape)[usable]
     # E log s2 = log sigma2 + digamma(d/2) - log(d/2); its variance is trigamma(d/2)
     centred = np.log(variances[usable]) - digamma(half) + np.log(half)
-    degree = int(np.clip(usable.sum() // 20, 0, 2))
+    degree = int(np.clip(usable.sum() // 20, 0, 2)) if np.ptp(level[usable]) > 1e-6 else 0
     weights = 1 / np.sqrt(polygamma(1, half) + 0.1)
     trend = np.polynomial.Polynomial.fit(level[usable], centred, degree, w=weights)
     inside = np.clip(level, level[usable].min(), level[usable].max())
@@ -65,6 +65,8 @@ def moderate(means: Array, variances: Array, replicates: NDArray[np.int64]) -> M
     excess = np.mean((centred - trend(level[usable])) ** 2 - polygamma(1, half))
     prior_df = _inverse_trigamma(float(excess)) * 2 if excess > 1e-3 else np.inf
     prior_df = max(prior_df, 0.5)  # a gene without variation must not get variance zero
+    if np.isfinite(prior_df):  # the trend is the mean of log sigma2, below log s0^2
+        prior = prior * np.exp(digamma(prior_df / 2) - np.log(prior_df / 2))
     weight = np.ones_like(df) if np.isinf(prior_df) else prior_df / (prior_df + df)
     moderated = weight * prior + (1 - weight) * np.where(df > 0, variances, 0.0)
     return Moderated(moderated, prior_df, f"quadratic in log mean, prior df {prior_df:.3g}")
