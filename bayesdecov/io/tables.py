@@ -89,6 +89,7 @@ def _read_text(path: Path, kind: str, packed: bool, argument: str) -> pd.DataFra
         dtype={("gene" if short else 0): str} if short else None,
         converters=None if short else {0: str},
         encoding="utf-8-sig",
+        float_precision="round_trip",
         low_memory=False,
     )
     return frame.set_index(frame.columns[0])

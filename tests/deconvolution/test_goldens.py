@@ -66,9 +66,7 @@ def test_four_types_reach_the_maximum_of_eq8(four_types):
     fit = bd.deconvolve(bulk, reference, prior="decovart")
     theirs, converged = case["eq8"][:, :4], case["eq8"][:, 4] == 1
     assert converged.sum() >= 19
-    np.testing.assert_allclose(
-        fit.proportions.to_numpy()[converged], theirs[converged], atol=2e-3
-    )
+    np.testing.assert_allclose(fit.proportions.to_numpy()[converged], theirs[converged], atol=2e-3)
 
 
 @pytest.mark.parametrize("method", ["nnls", "simplex"])

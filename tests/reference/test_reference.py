@@ -83,9 +83,7 @@ def test_moments_are_exact(cohort):
         for name, S in Sigma.items()
     }
     again = bd.Reference.from_moments(cohort.mean, shuffled, replicates=5)
-    np.testing.assert_array_equal(
-        again.covariance_of("type1"), made.covariance_of("type1")
-    )
+    np.testing.assert_array_equal(again.covariance_of("type1"), made.covariance_of("type1"))
     assert again.replicates.eq(5).all()
 
 
@@ -182,10 +180,10 @@ def test_bad_arguments(cohort):
         bd.Reference.from_samples(cohort.purified, cohort.labels, genes=["gene0001", "nonesuch"])
     with pytest.raises(InputError, match="genes: must be a whole number >= 3"):
         bd.Reference.from_samples(cohort.purified, cohort.labels, genes=2)
+    copies = [cohort.purified.set_axis([f"{g}-{k}" for g in cohort.purified.index])
+              for k in range(30)]  # fmt: skip
     with pytest.raises(InputError, match="at most 2000 genes"):
-        wide = pd.concat([cohort.purified.add_prefix("", axis=0).set_axis(
-            [f"{g}-{k}" for g in cohort.purified.index]) for k in range(30)])  # fmt: skip
-        bd.Reference.from_samples(wide, cohort.labels, genes=None)
+        bd.Reference.from_samples(pd.concat(copies), cohort.labels, genes=None)
 
 
 def test_bad_files(tmp_path):

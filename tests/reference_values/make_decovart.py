@@ -48,10 +48,16 @@ def main(goldens: Path) -> None:
         **{
             name: np.array([point[name] for point in points])
             for name in (
-                "p", "theta", "loglik", "grad_p", "hess_p_correct", "jac_correct",
-                "grad_theta_correct", "hess_theta_correct",
+                "p",
+                "theta",
+                "loglik",
+                "grad_p",
+                "hess_p_correct",
+                "jac_correct",
+                "grad_theta_correct",
+                "hess_theta_correct",
             )
-        },  # fmt: skip
+        },
     )
 
 

@@ -1,0 +1,124 @@
+"""Reading every format that is promised, and saying what is wrong with a file."""
+
+from __future__ import annotations
+
+import gzip
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bayesdecov.errors import InputError
+from bayesdecov.io.tables import from_anndata, read_labels, read_table, write_table
+
+TABLE = pd.DataFrame({"s1": [1.5, 2.0], "s2": [0.0, 1e6]}, index=["g1", "NA"])
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.tsv", "t.txt", "t.csv.gz", "t.tsv.gz", "T.CSV"])
+def test_text_tables(name, tmp_path):
+    path = tmp_path / name
+    TABLE.to_csv(path, sep="," if "csv" in name.lower() else "\t", index_label="gene")
+    read = read_table(path)
+    assert list(read.index) == ["g1", "NA"]  # a gene may be called NA
+    np.testing.assert_array_equal(read.to_numpy(), TABLE.to_numpy())
+
+
+def test_names_stay_text(tmp_path):
+    (tmp_path / "t.csv").write_text("gene,s\n007,1\n1e5,2\n")
+    assert list(read_table(tmp_path / "t.csv").index) == ["007", "1e5"]
+
+
+def test_header_without_a_corner(tmp_path):
+    """R's write.table leaves the first header cell out."""
+    (tmp_path / "t.csv").write_text('"s1","s2"\n"g1",1,2\n"g2",3,4\n')
+    read = read_table(tmp_path / "t.csv")
+    assert list(read.index) == ["g1", "g2"]
+    assert list(read.columns) == ["s1", "s2"]
+
+
+def test_byte_order_mark_and_windows_lines(tmp_path):
+    (tmp_path / "t.csv").write_bytes("\ufeffgene,s1\r\ng1,1\r\n".encode())
+    read = read_table(tmp_path / "t.csv")
+    assert read.index.name == "gene"
+    assert read.loc["g1", "s1"] == 1
+
+
+def test_parquet(tmp_path):
+    pytest.importorskip("pyarrow")
+    TABLE.to_parquet(tmp_path / "a.parquet")
+    TABLE.rename_axis("gene").reset_index().to_parquet(tmp_path / "b.parquet")
+    for name in "ab":
+        read = read_table(tmp_path / f"{name}.parquet")
+        np.testing.assert_array_equal(read.to_numpy(), TABLE.to_numpy())
+        assert list(read.index) == ["g1", "NA"]
+
+
+def test_h5ad_holds_samples_in_obs(tmp_path):
+    anndata = pytest.importorskip("anndata")
+    from scipy.sparse import csr_matrix
+
+    adata = anndata.AnnData(csr_matrix(TABLE.T.to_numpy()))
+    adata.obs_names, adata.var_names = TABLE.columns, TABLE.index
+    adata.write_h5ad(tmp_path / "t.h5ad")
+    for read in (read_table(tmp_path / "t.h5ad"), from_anndata(adata)):
+        np.testing.assert_array_equal(read.to_numpy(), TABLE.to_numpy())
+        assert list(read.columns) == ["s1", "s2"]
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.lists(
+        st.lists(st.floats(0, 1e12, allow_nan=False), min_size=3, max_size=3),
+        min_size=1, max_size=5,
+    )
+)  # fmt: skip
+def test_written_numbers_are_read_back_exactly(tmp_path_factory, rows):
+    path = tmp_path_factory.mktemp("t") / "t.csv"
+    frame = pd.DataFrame(rows, [f"g{i}" for i in range(len(rows))], list("abc"))
+    write_table(frame, path, index_label="gene")
+    np.testing.assert_array_equal(read_table(path).to_numpy(dtype=float), frame.to_numpy())
+
+
+def test_labels(tmp_path):
+    (tmp_path / "l.csv").write_text("sample,cell_type\na,B cell\nb,T cell\n")
+    assert read_labels(tmp_path / "l.csv").to_dict() == {"a": "B cell", "b": "T cell"}
+    (tmp_path / "m.csv").write_text("sample,batch,cell_type\na,1,B\nb,2,T\n")
+    assert read_labels(tmp_path / "m.csv").to_dict() == {"a": "B", "b": "T"}
+    (tmp_path / "n.csv").write_text("sample,batch,kind\na,1,B\nb,2,T\n")
+    with pytest.raises(InputError, match="column named cell_type"):
+        read_labels(tmp_path / "n.csv")
+
+
+def _broken_gzip(path):
+    whole = gzip.compress(b"gene,s1\n" + b"g1,1\n" * 5000)
+    path.write_bytes(whole[: len(whole) // 2])
+
+
+@pytest.mark.parametrize(
+    ("name", "make", "message"),
+    [
+        ("absent.csv", None, "does not exist"),
+        ("t.xlsx", lambda p: p.write_text("x"), "tables are read from"),
+        ("t.csv", lambda p: p.write_text(""), "is empty"),
+        ("t.csv", lambda p: p.write_text("gene;s1\ng1;1\n"), "separated by ';'"),
+        ("t.csv", lambda p: p.write_text("gene\ng1\n"), "several columns"),
+        ("t.csv", lambda p: p.write_text("gene,a\ng1,1\ng2,1,2,3\n"), "cannot be read as a csv"),
+        ("t.csv.gz", _broken_gzip, "cannot be read as a csv"),
+        ("t.csv", lambda p: p.write_bytes(b"\x80\x81\x82,\xff\n1,2\n"), "cannot be read as a csv"),
+        ("t.parquet", lambda p: p.write_text("no"), "cannot be read as a parquet"),
+        ("t.h5ad", lambda p: p.write_text("no"), "cannot be read as a h5ad"),
+    ],
+)
+def test_bad_files(name, make, message, tmp_path):
+    path = tmp_path / name
+    if make:
+        make(path)
+    with pytest.raises(InputError, match=message):
+        read_table(path)
+
+
+def test_a_folder_is_not_a_table(tmp_path):
+    with pytest.raises(InputError, match="is not a file"):
+        read_table(tmp_path)

@@ -1,0 +1,149 @@
+"""The command line as a stranger uses it: files in, files out, one message when it fails."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+import bayesdecov as bd
+from bayesdecov.cli import app
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """A user's folder: bulk, purified samples, labels, a signature."""
+    folder = tmp_path_factory.mktemp("user")
+    cohort = bd.simulate.convolution(n_samples=6, n_genes=120, n_types=3, depth=1e5, seed=1)
+    cohort.bulk.to_csv(folder / "bulk.csv")
+    cohort.purified.to_csv(folder / "purified.tsv.gz", sep="\t")
+    cohort.labels.to_csv(folder / "labels.csv", index_label="sample")
+    cohort.mean.to_csv(folder / "signature.csv")
+    run("reference", folder / "purified.tsv.gz", "--labels", folder / "labels.csv",
+        "--out", folder / "reference.nc", "--genes", "60")  # fmt: skip
+    return folder
+
+
+def run(*arguments, expect=0):
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert result.exit_code == expect, result.output + result.stderr
+    assert "Traceback" not in result.stderr
+    return result
+
+
+def test_reference_then_deconvolve(files, tmp_path):
+    result = run("deconvolve", files / "bulk.csv", "--reference", files / "reference.nc",
+                 "--out", tmp_path / "out", "--method", "laplace", "--seed", "1",
+                 "--no-progress")  # fmt: skip
+    assert "Deconvolution: 6 samples x 3 cell types, 60 genes" in result.stdout
+    out = tmp_path / "out"
+    assert {path.name for path in out.iterdir()} == {
+        "proportions.csv", "intervals.csv", "diagnostics.csv", "posterior.nc", "run.json", "plots",
+    }  # fmt: skip
+    table = pd.read_csv(out / "proportions.csv", float_precision="round_trip")
+    assert table.columns[0] == "sample"
+    assert table.iloc[:, 1:].sum(axis=1).round(9).eq(1).all()
+    record = json.loads((out / "run.json").read_text())
+    assert set(record["inputs"]) == {"bulk", "reference"}
+    assert len(record["inputs"]["bulk"]["sha256"]) == 64
+    python = bd.deconvolve(files / "bulk.csv", files / "reference.nc", "laplace", seed=1)
+    assert (table.set_index("sample").to_numpy() == python.proportions.to_numpy()).all()
+
+
+def test_map_has_intervals_but_no_posterior(files, tmp_path):
+    run("deconvolve", files / "bulk.csv", "--reference", files / "reference.nc",
+        "--out", tmp_path / "out", "--no-plots")  # fmt: skip
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names == {"proportions.csv", "intervals.csv", "diagnostics.csv", "run.json"}
+    assert pd.read_csv(tmp_path / "out" / "intervals.csv")["low"].notna().all()
+
+
+def test_a_signature_table_is_a_reference(files, tmp_path):
+    result = run("deconvolve", files / "bulk.csv", "--reference", files / "signature.csv",
+                 "--out", tmp_path / "out", "--method", "nnls", "--no-plots")  # fmt: skip
+    assert "warning: the bulk is counts" in result.stderr
+    table = pd.read_csv(tmp_path / "out" / "intervals.csv")
+    assert table["low"].isna().all()
+
+
+def test_demo(tmp_path):
+    result = run("demo", "--out", tmp_path / "demo", "--no-progress")
+    assert "SIMULATED" in result.stdout
+    scores = pd.read_csv(tmp_path / "demo" / "scores.csv").set_index("method")
+    assert scores.loc["laplace", "rmse"] < scores.loc["nnls", "rmse"]
+    assert {path.name for path in (tmp_path / "demo" / "input").iterdir()} == {
+        "bulk.csv", "purified.csv", "labels.csv",
+    }  # fmt: skip
+    assert (tmp_path / "demo" / "plots" / "intervals.png").stat().st_size > 10_000
+
+
+def test_output_is_kept_unless_forced(files, tmp_path):
+    command = ("deconvolve", files / "bulk.csv", "--reference", files / "reference.nc",
+               "--out", tmp_path / "out", "--method", "nnls", "--no-plots")  # fmt: skip
+    run(*command)
+    assert "add --force" in " ".join(run(*command, expect=2).stderr.split())
+    run(*command, "--force")
+    reference = ("reference", files / "purified.tsv.gz", "--labels", files / "labels.csv")
+    assert "exists" in run(*reference, "--out", files / "reference.nc", expect=2).stderr
+
+
+BAD = {
+    "absent bulk": (["deconvolve", "nowhere.csv", "--reference", "{reference}"], "does not exist"),
+    "absent reference": (["deconvolve", "{bulk}", "--reference", "no.nc"], "does not exist"),
+    "labels as reference": (["deconvolve", "{bulk}", "--reference", "{labels}"], "numbers only"),
+    "method": (["deconvolve", "{bulk}", "--reference", "{reference}", "--method", "x"],
+               "method: must be one of"),
+    "prob": (["deconvolve", "{bulk}", "--reference", "{reference}", "--prob", "95"], "prob:"),
+    "df": (["deconvolve", "{bulk}", "--reference", "{reference}", "--df", "many"], "df: must be"),
+    "swapped": (["deconvolve", "{labels}", "--reference", "{reference}"], "numbers only"),
+    "genes": (["reference", "{purified}", "--labels", "{labels}", "--genes", "x.txt"], "genes:"),
+    "covariance": (["reference", "{purified}", "--labels", "{labels}", "--covariance", "x"],
+                   "covariance: must be one of"),
+    "labels": (["reference", "{purified}", "--labels", "{bulk}"], "cell_type"),
+    "no such option": (["deconvolve", "{bulk}", "--refrence", "x"], "No such option"),
+    "data": (["demo", "--data", "iris"], "name: must be one of"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_exits_2_with_one_message_and_writes_nothing(case, files, tmp_path, monkeypatch):
+    arguments, message = BAD[case]
+    places = {"bulk": files / "bulk.csv", "reference": files / "reference.nc",
+              "labels": files / "labels.csv", "purified": files / "purified.tsv.gz"}  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    given = [argument.format(**places) for argument in arguments]
+    result = run(*given, "--out", tmp_path / "out", expect=2)
+    assert message in " ".join(result.stderr.split())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_defect_is_one_message_too(files, tmp_path, monkeypatch):
+    monkeypatch.setattr("bayesdecov.deconvolution.deconvolve.prepare", lambda *a, **k: 1 / 0)
+    result = run("deconvolve", files / "bulk.csv", "--reference", files / "reference.nc",
+                 "--out", tmp_path / "out", expect=1)  # fmt: skip
+    assert "unexpected ZeroDivisionError" in result.stderr
+
+
+@pytest.mark.parametrize("command", [(), ("demo",), ("reference",), ("deconvolve",)])
+def test_help(command):
+    assert "Usage: bayesdecov" in run(*command, "--help").stdout
+
+
+def test_version():
+    assert run("--version").stdout.strip() == f"bayesdecov {bd.__version__}"
+
+
+def test_import_is_quick_and_leaves_pymc_alone():
+    """Neither importing the package nor deconvolving loads PyMC."""
+    code = (
+        "import sys, bayesdecov as bd; heavy = {'pymc', 'pytensor', 'arviz'}; "
+        "assert not heavy & set(sys.modules); assert 'pandas' not in sys.modules; "
+        "c = bd.simulate.convolution(n_samples=2, n_genes=30, n_types=2, seed=1); "
+        "r = bd.Reference.from_samples(c.purified, c.labels, 'diagonal'); "
+        "bd.deconvolve(c.bulk, r); assert not heavy & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

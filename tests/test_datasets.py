@@ -1,0 +1,67 @@
+"""Data sets: the simulated one, and the real one with its labels mended."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import bayesdecov as bd
+from bayesdecov.demo import score
+from bayesdecov.errors import InputError
+
+
+def test_demo_is_the_same_every_time():
+    one, other = bd.datasets.load("demo"), bd.datasets.load("demo")
+    assert one.bulk.equals(other.bulk)
+    assert one.bulk.shape == (500, 40)
+    assert one.labels.value_counts().eq(8).all()
+    assert "SIMULATED" in one.description
+
+
+def test_unknown_names_and_missing_networks_are_told(monkeypatch, tmp_path):
+    with pytest.raises(InputError, match="must be one of 'demo', 'sc_mixology'"):
+        bd.datasets.load("tcga")
+    monkeypatch.delenv("BAYESDECOV_DATA", raising=False)
+    with pytest.raises(InputError, match="BAYESDECOV_DATA"):
+        bd.datasets.load("sc_mixology")
+    monkeypatch.setenv("BAYESDECOV_DATA", str(tmp_path))
+    (tmp_path / "RNAmix_celseq2.count.csv.gz").write_bytes(b"something else")
+    with pytest.raises(InputError, match="is not the published file"):
+        bd.datasets.load("sc_mixology")
+
+
+@pytest.fixture(scope="module")
+def mixology(real_data):
+    return bd.datasets.load("sc_mixology")
+
+
+@pytest.mark.real_data
+def test_labels_are_mended(mixology):
+    assert mixology.bulk.shape == (14804, 205)
+    assert "L19" not in mixology.bulk
+    assert mixology.labels.value_counts().to_dict() == {"H1975": 45, "HCC827": 45, "H2228": 44}
+    # with the swap mended a pure well looks like the mixtures that are rich in its line
+    totals = mixology.bulk / mixology.bulk.sum()
+    pure = (mixology.purified / mixology.purified.sum()).T.groupby(mixology.labels).mean().T
+    for line in mixology.proportions:
+        rich = totals.loc[:, (mixology.proportions[line] > 0.6).to_numpy()].mean(axis=1)
+        rich = rich - totals.mean(axis=1)
+        match = {
+            other: np.corrcoef(rich, pure[other] - pure.drop(columns=other).mean(axis=1))[0, 1]
+            for other in pure
+        }
+        assert max(match, key=lambda other: match[other]) == line
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize(
+    ("covariance", "genes"), [("glasso", 90), ("glasso", 150), ("factor", 90), ("factor", 450)]
+)
+def test_the_model_beats_nnls_on_real_mixtures(mixology, covariance, genes):
+    reference = bd.Reference.from_samples(
+        mixology.purified, mixology.labels, covariance, genes=genes
+    )
+    fits = {m: bd.deconvolve(mixology.bulk, reference, m) for m in ("map", "nnls")}
+    scores = score(fits, mixology.proportions).set_index("method")
+    assert scores.loc["map", "rmse"] < 0.8 * scores.loc["nnls", "rmse"]
+    assert fits["map"].diagnostics["converged"].all()
