@@ -127,7 +127,7 @@ def demo(
     ] = "demo",
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("bayesdecov-demo"),
     genes: Annotated[int, typer.Option(help="Number of marker genes.")] = 300,
-    covariance: Annotated[str, typer.Option(help="Covariance of the reference.")] = "factor",
+    covariance: Annotated[str, typer.Option(help="Covariance of the reference.")] = "glasso",
     force: Force = False,
     progress: Progress = True,
 ) -> None:

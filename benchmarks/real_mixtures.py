@@ -41,7 +41,7 @@ def main() -> None:
     arguments = parser.parse_args()
     warnings.simplefilter("ignore", FutureWarning)
     data = bd.datasets.load("sc_mixology")
-    amount = data.samples["mRNA_amount"].map(lambda pg: f"{pg:g} pg")
+    amount = data.samples["mRNA_amount"].map(lambda pg: f"{pg:5.2f} pg")
     rows, by_amount = [], []
     for markers in MARKERS:
         for covariance in COVARIANCES:

@@ -83,7 +83,9 @@ def convolution(
     marker_fold
         Every gene is a marker of one cell type: expressed about this many times higher there.
     depth
-        Library size: the profiles become Poisson counts. None: no counting.
+        Library size: bulks and purified samples become Poisson counts. A count says nothing of
+        the amount of mRNA, so every profile is first given the same total and the proportions are
+        fractions of mRNA. None: no counting.
     seed
         None, an int or a Generator.
 
@@ -127,8 +129,10 @@ def convolution(
         log_x = rng.normal(size=(count, factors)) @ loadings[j].T
         log_x += own_sd * rng.normal(size=(count, n_genes))
         half = 0.5 * np.diagonal(log_covariance[j])
-        result: Array = mu[:, j] * np.exp(log_x - half)
-        return result
+        x: Array = mu[:, j] * np.exp(log_x - half)
+        if depth is None:
+            return x
+        return x * (mu[:, j].sum() / x.sum(axis=1, keepdims=True))
 
     P = rng.dirichlet(alpha, n_samples)
     Y = np.zeros((n_samples, n_genes))
