@@ -210,7 +210,8 @@ def deconvolve(
     """Estimate the cell-type proportions of bulk samples."""
     from bayesdecov import checks
     from bayesdecov.deconvolution.deconvolve import deconvolve as run
-    from bayesdecov.io.outputs import check_folder, fill_deconvolution, whole_folder
+    from bayesdecov.deconvolution.write import fill_deconvolution
+    from bayesdecov.io.outputs import check_folder, whole_folder
     from bayesdecov.io.tables import read_table
 
     check_folder(out, force=force)

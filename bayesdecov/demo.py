@@ -12,7 +12,8 @@ from rich.table import Table
 
 from bayesdecov import datasets
 from bayesdecov.deconvolution.deconvolve import deconvolve
-from bayesdecov.io.outputs import check_folder, fill_deconvolution, whole_folder
+from bayesdecov.deconvolution.write import fill_deconvolution
+from bayesdecov.io.outputs import check_folder, whole_folder
 from bayesdecov.io.tables import write_table
 from bayesdecov.reference.reference import Reference
 

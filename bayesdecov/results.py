@@ -135,7 +135,7 @@ class Deconvolution:
 
     def write(self, folder: str | Path, *, force: bool = False) -> None:
         """Write tables, posterior and ``run.json`` into a new folder, whole or not at all."""
-        from bayesdecov.io.outputs import write_deconvolution
+        from bayesdecov.deconvolution.write import write_deconvolution
 
         write_deconvolution(self, Path(folder), force=force)
 

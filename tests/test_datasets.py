@@ -8,6 +8,7 @@ import pytest
 import bayesdecov as bd
 from bayesdecov.demo import score
 from bayesdecov.errors import InputError
+from bayesdecov.io.tables import read_table
 
 
 def test_demo_is_the_same_every_time():
@@ -36,21 +37,20 @@ def mixology(real_data):
 
 
 @pytest.mark.real_data
-def test_labels_are_mended(mixology):
+def test_labels_are_mended(mixology, real_data):
     assert mixology.bulk.shape == (14804, 205)
     assert "L19" not in mixology.bulk
     assert mixology.labels.value_counts().to_dict() == {"H1975": 45, "HCC827": 45, "H2228": 44}
-    # with the swap mended a pure well looks like the mixtures that are rich in its line
-    totals = mixology.bulk / mixology.bulk.sum()
+    corrected = read_table(real_data / "sc_mixology" / "proportions_design.csv").astype(float)
+    expected = corrected.loc[mixology.proportions.index, mixology.proportions.columns]
+    np.testing.assert_allclose(mixology.proportions, expected, atol=0.005)
+    # with the swap mended, genes that mark a pure line rise with that line's proportion
+    rates = mixology.bulk / mixology.bulk.sum()
     pure = (mixology.purified / mixology.purified.sum()).T.groupby(mixology.labels).mean().T
     for line in mixology.proportions:
-        rich = totals.loc[:, (mixology.proportions[line] > 0.6).to_numpy()].mean(axis=1)
-        rich = rich - totals.mean(axis=1)
-        match = {
-            other: np.corrcoef(rich, pure[other] - pure.drop(columns=other).mean(axis=1))[0, 1]
-            for other in pure
-        }
-        assert max(match, key=lambda other: match[other]) == line
+        contrast = pure[line] - pure.drop(columns=line).max(axis=1)
+        markers = rates.loc[contrast.nlargest(30).index].sum()
+        assert mixology.proportions.corrwith(markers).idxmax() == line
 
 
 @pytest.mark.real_data

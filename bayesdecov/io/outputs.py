@@ -1,4 +1,4 @@
-"""Output folders that appear whole or not at all, and what a run writes into them."""
+"""Output folders that appear whole or not at all, and the record of a run."""
 
 from __future__ import annotations
 
@@ -12,13 +12,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bayesdecov.errors import InputError
-from bayesdecov.io.tables import write_table
-
-if TYPE_CHECKING:
-    from bayesdecov.results import Deconvolution
 
 _PACKAGES = ("bayesdecov", "numpy", "scipy", "pandas", "scikit-learn", "xarray", "arviz", "pymc")
 
@@ -95,38 +91,3 @@ def run_record(
 def write_json(record: Mapping[str, Any], path: Path) -> None:
     """Readable JSON; anything that is not a number or a text is written as text."""
     path.write_text(json.dumps(record, indent=2, default=str) + "\n", encoding="utf-8")
-
-
-def write_deconvolution(
-    fit: Deconvolution,
-    folder: Path,
-    *,
-    force: bool = False,
-    prob: float = 0.95,
-    inputs: Mapping[str, Path] | None = None,
-) -> None:
-    """``proportions.csv intervals.csv diagnostics.csv posterior.nc run.json`` in a new folder."""
-    with whole_folder(folder, force=force) as partial:
-        fill_deconvolution(fit, partial, prob=prob, inputs=inputs)
-
-
-def fill_deconvolution(
-    fit: Deconvolution,
-    folder: Path,
-    *,
-    prob: float = 0.95,
-    inputs: Mapping[str, Path] | None = None,
-) -> None:
-    """The files of `write_deconvolution` in an existing folder."""
-    write_table(fit.proportions, folder / "proportions.csv", index_label="sample")
-    write_table(fit.intervals(prob), folder / "intervals.csv")
-    write_table(fit.diagnostics, folder / "diagnostics.csv", index_label="sample")
-    if fit.draws is not None:
-        from bayesdecov._arviz import save
-
-        save(fit.to_inference_data(), folder / "posterior.nc")
-    settings = dict(fit.settings) | {"quantity": fit.quantity, "interval_probability": prob}
-    settings["reference"] = fit.reference.settings
-    record = run_record("deconvolve", settings, fit.notes, inputs or {})
-    record["timings"] = {"seconds": fit.settings.get("seconds")}
-    write_json(record, folder / "run.json")

@@ -79,18 +79,20 @@ def per_million(
 def counting_unit(table: pd.DataFrame) -> pd.Series:
     """What one count is worth in each column of a table that was normalised from counts.
 
-    If a column is a multiple of its smallest positive value throughout (to 1e-4 of a count, over
-    at least 20 different values), that value is one count; otherwise NaN.
+    The smallest gap between two different values is taken for one count; if all values below a
+    thousand counts are whole multiples of it (to 1 % of a count, at least 20 different ones), it
+    is; otherwise NaN.
     """
     units = {}
     for name, column in table.items():
-        positive = np.unique(column.to_numpy()[column.to_numpy() > 0])
+        different = np.unique(np.append(column.to_numpy(), 0.0))
+        gaps = np.diff(different)
+        gaps = gaps[gaps > 1e-9 * different[-1]]  # rounding makes gaps too
         units[name] = np.nan
-        if len(positive) < 20:
+        if len(gaps) < 20:
             continue
-        multiples = positive / positive[0]
-        small = multiples < 1e3
-        off = np.abs(multiples - np.round(multiples))[small]
-        if small.sum() >= 20 and off.max() < 1e-2 and multiples[1] < 5:
-            units[name] = float(positive[0])
+        multiples = different / gaps.min()
+        multiples = multiples[multiples < 1e3]
+        if len(multiples) > 20 and np.abs(multiples - np.round(multiples)).max() < 1e-2:
+            units[name] = float(gaps.min())
     return pd.Series(units, dtype=float)

@@ -92,7 +92,12 @@ def _read_text(path: Path, kind: str, packed: bool, argument: str) -> pd.DataFra
         float_precision="round_trip",
         low_memory=False,
     )
-    return frame.set_index(frame.columns[0])
+    frame = frame.set_index(frame.columns[0])
+    names = header if short else header[1:]
+    if len(names) == frame.shape[1]:  # the reader would rename repeated columns
+        frame.columns = pd.Index([name.strip() for name in names])
+    frame.index = frame.index.str.strip()
+    return frame
 
 
 def _sniff(lines: list[str]) -> str:

@@ -62,7 +62,7 @@ def test_order_of_genes_samples_and_types_is_irrelevant(cohort, covariance, nois
 def test_same_seed_same_draws_whatever_the_workers(cohort, reference, monkeypatch):
     import importlib
 
-    module = importlib.import_module("bayesdecov.deconvolution.deconvolve")
+    module = importlib.import_module("bayesdecov.deconvolution.shards")
     monkeypatch.setattr(module, "_SHARD_FLOATS", 1)  # shards of 32 samples: several of them
     bulk = pd.concat([cohort.bulk, cohort.bulk.add_suffix("b"), cohort.bulk.add_suffix("c")],
                      axis=1)  # fmt: skip
@@ -340,6 +340,20 @@ def test_bad_options(options, message, cohort, reference):
 def test_bad_reference(cohort):
     with pytest.raises(InputError, match="must be a Reference"):
         bd.deconvolve(cohort.bulk, 3)
+
+
+def test_no_convergence_is_a_recorded_warning(cohort, reference, monkeypatch):
+    import bayesdecov.deconvolution.fit as fitting
+    from bayesdecov.optimize import marquardt
+
+    monkeypatch.setattr(
+        fitting, "marquardt", lambda *a, **k: marquardt(*a, **k | {"max_iterations": 1})
+    )
+    with pytest.warns(BayesdecovWarning, match="30 of 30 samples did not converge: bulk001"):
+        fit = bd.deconvolve(cohort.bulk, reference)
+    assert not fit.diagnostics["converged"].any()
+    assert "NOT converged" in str(fit)
+    assert any("did not converge" in note for note in fit.notes)
 
 
 def test_one_sample_and_sixty_types():

@@ -38,6 +38,13 @@ def test_header_without_a_corner(tmp_path):
     assert list(read.columns) == ["s1", "s2"]
 
 
+def test_repeated_columns_keep_their_name_and_spaces_go(tmp_path):
+    (tmp_path / "t.csv").write_text("gene, s1,s1 \n g1,1,2\n")
+    read = read_table(tmp_path / "t.csv")
+    assert list(read.columns) == ["s1", "s1"]
+    assert list(read.index) == ["g1"]
+
+
 def test_byte_order_mark_and_windows_lines(tmp_path):
     (tmp_path / "t.csv").write_bytes("\ufeffgene,s1\r\ng1,1\r\n".encode())
     read = read_table(tmp_path / "t.csv")

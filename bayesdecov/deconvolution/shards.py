@@ -1,0 +1,92 @@
+"""Samples in shards: what one worker fits, and how the parts come together again.
+
+Shards have a fixed size and every sample has its own random stream, so results are the same bits
+whatever the number of workers.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import joblib
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from bayesdecov.baselines import BASELINES
+from bayesdecov.deconvolution.fit import Estimates, maximum_a_posteriori
+from bayesdecov.deconvolution.laplace import Posterior, laplace
+from bayesdecov.deconvolution.problem import Problem
+from bayesdecov.progress import track
+
+_SHARD_FLOATS = 50_000  # samples x genes of one shard; never depends on n_jobs
+
+
+class Output(NamedTuple):
+    """Estimates of some samples, and draws where the method has them."""
+
+    estimates: Estimates
+    posterior: Posterior | None
+
+
+def run_shards(
+    problem: Problem, method: str, draws: int, stream: int, n_jobs: int, progress: bool
+) -> list[Output]:
+    """Fit all samples in shards, in order, with ``n_jobs`` workers."""
+    n, size = len(problem.y), max(32, min(4096, _SHARD_FLOATS // problem.y.shape[1]))
+    tasks = [(start, min(start + size, n)) for start in range(0, n, size)]
+    jobs = (
+        joblib.delayed(_fit_shard)(problem.rows(start, stop), method, draws, stream, start)
+        for start, stop in tasks
+    )
+    if n_jobs == 1 or len(tasks) == 1:
+        results = (function(*args, **kwargs) for function, args, kwargs in jobs)
+    else:
+        results = joblib.Parallel(n_jobs=n_jobs, return_as="generator")(jobs)
+    sizes = [stop - start for start, stop in tasks]
+    return list(track(results, sizes, "Deconvolving", show=progress, unit="samples"))
+
+
+def _fit_shard(problem: Problem, method: str, draws: int, stream: int, first: int) -> Output:
+    """Fit some samples; one BLAS thread, so that sums do not depend on the number of workers."""
+    with threadpool_limits(limits=1, user_api="blas"):
+        if method == "laplace":
+            rngs = [np.random.default_rng([stream, first + i]) for i in range(len(problem.y))]
+            posterior = laplace(problem, draws, rngs)
+            return Output(posterior.estimates, posterior)
+        if method == "map":
+            return Output(maximum_a_posteriori(problem), None)
+        return Output(_baseline(problem, method), None)
+
+
+def _baseline(problem: Problem, method: str) -> Estimates:
+    """A baseline's coefficients, normalised; no likelihood, no uncertainty."""
+    coefficients = BASELINES[method].estimate(problem.mu, problem.y)
+    total = coefficients.sum(axis=1)
+    n, n_types = coefficients.shape
+    failed = ~(total > 0)
+    p = np.where(failed[:, None], np.nan, coefficients / np.where(failed, 1.0, total)[:, None])
+    missing = np.full(n, np.nan)
+    return Estimates(
+        p=p,
+        size=total * problem.unit,
+        covariance=np.full((n, n_types, n_types), np.nan),
+        log_likelihood=missing,
+        quad=missing,
+        iterations=np.zeros(n, dtype=np.int64),
+        rdm=missing,
+        converged=~failed,
+        modes=np.ones(n, dtype=np.int64),
+        phi=missing,
+    )
+
+
+def collect(shards: list[Output]) -> Output:
+    """One output from all shards."""
+    estimates = Estimates(
+        *(np.concatenate(field) for field in zip(*(s.estimates for s in shards), strict=True))
+    )
+    posteriors = [shard.posterior for shard in shards if shard.posterior is not None]
+    if not posteriors:
+        return Output(estimates, None)
+    fields = [np.concatenate(field) for field in list(zip(*posteriors, strict=True))[1:]]
+    return Output(estimates, Posterior(estimates, *fields))
