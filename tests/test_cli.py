@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 import bayesdecov as bd
 from bayesdecov.cli import app
+from bayesdecov.io.tables import read_table
 
 
 @pytest.fixture(scope="module")
@@ -44,14 +45,14 @@ def test_reference_then_deconvolve(files, tmp_path):
     assert {path.name for path in out.iterdir()} == {
         "proportions.csv", "intervals.csv", "diagnostics.csv", "posterior.nc", "run.json", "plots",
     }  # fmt: skip
-    table = pd.read_csv(out / "proportions.csv", float_precision="round_trip")
-    assert table.columns[0] == "sample"
-    assert table.iloc[:, 1:].sum(axis=1).round(9).eq(1).all()
+    table = read_table(out / "proportions.csv")
+    assert table.index.name == "sample"
+    assert table.sum(axis=1).round(9).eq(1).all()
     record = json.loads((out / "run.json").read_text())
     assert set(record["inputs"]) == {"bulk", "reference"}
     assert len(record["inputs"]["bulk"]["sha256"]) == 64
     python = bd.deconvolve(files / "bulk.csv", files / "reference.nc", "laplace", seed=1)
-    assert (table.set_index("sample").to_numpy() == python.proportions.to_numpy()).all()
+    assert (table.to_numpy() == python.proportions.to_numpy()).all()
 
 
 def test_map_has_intervals_but_no_posterior(files, tmp_path):

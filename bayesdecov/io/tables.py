@@ -14,6 +14,8 @@ from bayesdecov.checks import some
 from bayesdecov.errors import InputError
 
 _SEPARATORS = {".csv": ",", ".tsv": "\t", ".txt": None}
+# pandas 3 reads numbers back exactly by default and deprecates the option
+_EXACT: dict[str, Any] = {"float_precision": "round_trip"} if pd.__version__ < "3" else {}
 FORMATS = ".csv, .tsv, .txt (each also .gz), .parquet, .h5ad"
 
 
@@ -77,27 +79,21 @@ def _read_text(path: Path, kind: str, packed: bool, argument: str) -> pd.DataFra
             else "put names into the first column and values into the others",
         )
     header, first = (next(csv.reader([line], delimiter=separator), []) for line in lines[:2])
+    if not first:
+        raise InputError(argument, f"{str(path)!r} has a header but no rows")
     short = len(first) == len(header) + 1  # R's write.table leaves out the corner
-    # Names are read as text ("007", "NA" and "1e5" are names); only real gaps count as missing.
-    frame = pd.read_csv(
-        path,
-        sep=separator,
-        index_col=None,
-        header=None if short else 0,
-        names=["gene", *header] if short else None,
-        skiprows=1 if short else 0,
-        dtype={("gene" if short else 0): str} if short else None,
-        converters=None if short else {0: str},
-        encoding="utf-8-sig",
-        float_precision="round_trip",
-        low_memory=False,
-    )
-    frame = frame.set_index(frame.columns[0])
-    names = header if short else header[1:]
-    if len(names) == frame.shape[1]:  # the reader would rename repeated columns
-        frame.columns = pd.Index([name.strip() for name in names])
-    frame.index = frame.index.str.strip()
-    return frame
+    options: dict[str, Any] = {
+        "sep": separator, "header": None, "skiprows": 1, "encoding": "utf-8-sig",
+    }  # fmt: skip
+    frame = pd.read_csv(path, low_memory=False, **options, **_EXACT)
+    # Names are text: "007", "NA" and "1e5" are names, not numbers or gaps.
+    names = pd.read_csv(path, usecols=[0], dtype=str, keep_default_na=False, **options)
+    columns = header if short else header[1:]
+    if frame.shape[1] != len(columns) + 1:
+        raise ValueError(f"{len(header)} columns in the header, {frame.shape[1]} in the rows")
+    corner = "gene" if short else header[0].strip()
+    table = frame.iloc[:, 1:].set_axis([name.strip() for name in columns], axis=1)
+    return table.set_axis(pd.Index([name.strip() for name in names.iloc[:, 0]], name=corner))
 
 
 def _sniff(lines: list[str]) -> str:

@@ -19,7 +19,7 @@ from bayesdecov.reference.variance import moderate
 @pytest.mark.parametrize("method", ESTIMATORS)
 def test_positive_definite_from_two_replicates_up(method, replicates):
     cohort = bd.simulate.convolution(n_genes=40, n_types=3, replicates=replicates, seed=replicates)
-    values = cohort.purified.to_numpy()
+    values = cohort.purified.to_numpy().copy()
     values[3, :replicates] = values[3, 0]  # a gene that does not vary in one type
     codes = np.repeat(np.arange(3), replicates)
     with pytest.warns(BayesdecovWarning) if replicates < 5 and "glasso" in method else _silent():
