@@ -105,6 +105,9 @@ def numeric(table: Any, argument: str) -> pd.DataFrame:
             "must be a pandas DataFrame with genes as rows (or an AnnData)",
             found=type(table).__name__,
         )
+    if table.index.nlevels > 1 or table.columns.nlevels > 1:
+        raise InputError(argument, "must have plain row and column names", found="a MultiIndex",
+                         fix="join the levels into one name")  # fmt: skip
     if table.shape[0] == 0 or table.shape[1] == 0:
         raise InputError(
             argument, "must not be empty", found=f"{table.shape[0]} rows, {table.shape[1]} columns"
@@ -163,8 +166,11 @@ def unique(index: pd.Index, argument: str, what: str) -> None:
 
 def labels_of(labels: Any, samples: pd.Index, argument: str = "labels") -> pd.Series:
     """One cell-type label for each of ``samples``, aligned by name."""
-    if isinstance(labels, pd.DataFrame) and labels.shape[1] == 1:
-        labels = labels.iloc[:, 0]
+    if isinstance(labels, pd.DataFrame):
+        if "sample" in labels and labels.shape[1] > 1:
+            labels = labels.set_index("sample")
+        if "cell_type" in labels or labels.shape[1] == 1:
+            labels = labels["cell_type"] if "cell_type" in labels else labels.iloc[:, 0]
     if isinstance(labels, dict):
         labels = pd.Series(labels)
     if not isinstance(labels, pd.Series):
@@ -175,7 +181,7 @@ def labels_of(labels: Any, samples: pd.Index, argument: str = "labels") -> pd.Se
             fix="use pd.Series(cell_types, index=sample_names)",
         )
     cleaned = labels.copy()
-    cleaned.index = pd.Index([str(name) for name in cleaned.index])
+    cleaned.index = pd.Index([str(name).strip() for name in cleaned.index])
     unique(cleaned.index, argument, "sample")
     missing = samples.difference(cleaned.index)
     if len(missing):
@@ -183,7 +189,8 @@ def labels_of(labels: Any, samples: pd.Index, argument: str = "labels") -> pd.Se
             argument,
             "every purified sample needs a cell type",
             found=f"no label for {some(missing)}",
-            fix=f"sample names of the labels look like {some(cleaned.index, 3)}",
+            fix=f"sample names of the labels look like {some(cleaned.index, 3)} (is the header "
+            "line missing?)",
         )
     cleaned = cleaned.loc[samples]
     if cleaned.isna().any():
@@ -192,10 +199,17 @@ def labels_of(labels: Any, samples: pd.Index, argument: str = "labels") -> pd.Se
             "must not be missing",
             found=f"no cell type for {some(samples[cleaned.isna()])}",
         )
-    result = cleaned.astype(str)
+    result = cleaned.map(_label)
     if result.nunique() < 2:
         raise InputError(argument, "must name at least two cell types", found=some(result.unique()))
     return result
+
+
+def _label(value: Any) -> str:
+    """A label as text; 1.0 is a whole number that a gap in its column turned into a float."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return str(value).strip()
 
 
 def positive_definite(matrix: np.ndarray, argument: str, name: Hashable) -> None:
@@ -214,6 +228,12 @@ def positive_definite(matrix: np.ndarray, argument: str, name: Hashable) -> None
 def collinear(mean: pd.DataFrame, argument: str, *, limit: float = 1e8) -> None:
     """Cell types whose profiles can be told apart; otherwise the aliased ones are named."""
     values = mean.to_numpy()
+    if len(values) < values.shape[1]:
+        raise InputError(
+            argument,
+            "needs at least as many genes as cell types",
+            found=f"{len(values)} genes and {values.shape[1]} cell types",
+        )
     size = np.linalg.norm(values, axis=0)
     if (size == 0).any():
         raise InputError(

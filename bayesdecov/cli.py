@@ -103,7 +103,14 @@ def _genes(value: str) -> int | list[str] | None:
             "must be a number, 'all' or a file with one gene name per line",
             found=repr(value),
         )
-    return [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError:
+        raise InputError("genes", f"{value!r} is not a UTF-8 text file") from None
+    names = [line.strip() for line in lines if line.strip()]
+    if not names:
+        raise InputError("genes", f"the file {value!r} holds no gene names")
+    return names
 
 
 def _number_or_auto(value: str, argument: str) -> float | str | None:
@@ -158,13 +165,9 @@ def reference(
     """Build a reference from replicates of purified cell types."""
     from bayesdecov.io.tables import read_labels, read_table
     from bayesdecov.reference.reference import Reference
+    from bayesdecov.reference.storage import check_target
 
-    if out.is_dir():
-        raise InputError("out", f"{str(out)!r} is a folder; give the name of a file")
-    if out.exists() and not force:
-        raise InputError(
-            "out", f"the file {str(out)!r} exists", fix="choose another or add --force"
-        )
+    check_target(out, force=force)
     built = Reference.from_samples(
         read_table(purified, "purified"),
         read_labels(labels),
@@ -214,16 +217,22 @@ def deconvolve(
     from bayesdecov.io.outputs import check_folder, whole_folder
     from bayesdecov.io.tables import read_table
 
-    check_folder(out, force=force)
+    inputs = {"bulk": bulk, "reference": reference}
+    if mrna_per_cell is not None:
+        inputs["mrna_per_cell"] = mrna_per_cell
+    check_folder(out, force=force, inputs=inputs.values())
     checks.probability(prob, "prob")
     tail = _number_or_auto(df, "df")
     per_cell = None
     if mrna_per_cell is not None:
         table = checks.numeric(read_table(mrna_per_cell, "mrna-per-cell"), "mrna-per-cell")
+        if table.shape[1] != 1:
+            raise InputError("mrna-per-cell", "needs two columns: cell type, mRNA per cell",
+                             found=f"the columns {checks.some(table.columns)}")  # fmt: skip
         per_cell = table.iloc[:, 0]
     fit = run(
         read_table(bulk, "bulk"),
-        reference if reference.suffix == ".nc" else read_table(reference, "reference"),
+        reference if reference.suffix.lower() == ".nc" else read_table(reference, "reference"),
         method,
         prior,
         noise,
@@ -236,9 +245,6 @@ def deconvolve(
         assume_linear=assume_linear,
         progress=progress,
     )
-    inputs = {"bulk": bulk, "reference": reference}
-    if mrna_per_cell is not None:
-        inputs["mrna_per_cell"] = mrna_per_cell
     with whole_folder(out, force=force) as folder:
         fill_deconvolution(fit, folder, prob=prob, inputs=inputs)
         if plots:

@@ -29,6 +29,7 @@ Objective = Callable[[Array, NDArray[np.intp]], Term]
 """``objective(x, rows)``: value, gradient and Hessian at ``x`` (m, d) of the problems ``rows``."""
 
 _LARGEST_DAMPING = 1e12
+_FLAT = 1e-8
 
 
 class Tolerances(NamedTuple):
@@ -183,8 +184,9 @@ def _decompose(gradient: Array, hessian: Array) -> _Spectrum:
 
 def _relative_distance(spectrum: _Spectrum) -> Array:
     """``g'(-H)^-1 g / d``; infinite where ``-H`` is not positive definite."""
-    definite = spectrum.values[:, 0] > 0
-    safe = np.where(spectrum.values > 0, spectrum.values, 1.0)
+    # in scaled coordinates a curvature of this size is rounding, neither a peak nor a saddle
+    definite = spectrum.values[:, 0] > -_FLAT
+    safe = np.maximum(spectrum.values, _FLAT)
     distance = (spectrum.gradient**2 / safe).mean(1)
     return np.where(definite, distance, np.inf)
 

@@ -155,10 +155,10 @@ class Deconvolution:
             lines.append(f"  fit: {said}")
         if "modes" in d and (d["modes"] > 1).any():
             lines.append(f"  several modes: {checks.some(d.index[d['modes'] > 1])}")
-        worst = d["correlation"].idxmin()
-        lines.append(
-            f"  worst agreement with the reference: {worst}, r = {d.loc[worst, 'correlation']:.3f}"
-        )
+        agreement = d["correlation"].dropna()
+        if len(agreement):
+            worst = agreement.idxmin()
+            lines.append(f"  worst agreement with its fit: {worst}, r = {agreement[worst]:.3f}")
         mean = self.proportions.mean().sort_values(ascending=False)
         shown = ", ".join(f"{name} {value:.3f}" for name, value in mean.head(8).items())
         lines.append(f"  mean proportions: {shown}{', ...' if len(mean) > 8 else ''}")

@@ -117,7 +117,8 @@ def test_bad_input_exits_2_with_one_message_and_writes_nothing(case, files, tmp_
               "labels": files / "labels.csv", "purified": files / "purified.tsv.gz"}  # fmt: skip
     monkeypatch.chdir(tmp_path)
     given = [argument.format(**places) for argument in arguments]
-    result = run(*given, "--out", tmp_path / "out", expect=2)
+    out = "out.nc" if given[0] == "reference" else "out"
+    result = run(*given, "--out", tmp_path / out, expect=2)
     assert message in " ".join(result.stderr.split())
     assert list(tmp_path.iterdir()) == []
 

@@ -68,8 +68,9 @@ def deconvolve(
     noise
         "none": all variability is biology, the paper's law. "counting": adds the counting noise of
         the bulk, :math:`\varphi_i` per unit of mean expression, and takes the replicates' own off
-        their covariance; phi is 1e6 / library size for counts, and estimated where it is unknown.
-        "auto": "counting" where phi is known, otherwise "none".
+        their covariance; phi is 1e6 / library size for counts, and estimated where it is unknown
+        (it then also stands for background and differences between platforms). "auto": "none" for
+        exact moments and for ``factor`` references where phi is unknown, otherwise "counting".
     seed
         None, an int or a Generator, for the draws. Results do not depend on ``n_jobs``.
     n_jobs
@@ -155,7 +156,7 @@ def _reference(reference: Any, assume_linear: bool) -> Reference:
     """A Reference from what users hand over."""
     if isinstance(reference, Reference):
         return reference
-    if isinstance(reference, (str, Path)) and str(reference).endswith(".nc"):
+    if isinstance(reference, (str, Path)) and str(reference).lower().endswith(".nc"):
         return Reference.load(reference)
     if isinstance(reference, (pd.DataFrame, str, Path)) or hasattr(reference, "obs_names"):
         return Reference.from_signature(reference, assume_linear=assume_linear)
@@ -173,6 +174,7 @@ def _mrna_per_cell(values: Any, cell_types: pd.Index) -> Array | None:
         raise InputError("mrna_per_cell", "must map each cell type to a positive number",
                          found=type(values).__name__)  # fmt: skip
     series = pd.Series(values)
+    checks.unique(series.index, "mrna_per_cell", "cell type")
     absent = [name for name in cell_types if name not in series.index]
     if absent:
         raise InputError("mrna_per_cell", "needs a number for every cell type",

@@ -17,9 +17,10 @@ from bayesdecov.deconvolution.starts import starting_points
 from bayesdecov.optimize import Maximum, marquardt
 
 _SAME_MODE = 0.02  # two maxima closer than this in every proportion are one
+_OFF_BOUNDARY = 0.02
 _ZERO = 1e-5  # a proportion below this is reported as zero
-_PHI_ROUNDS = 3
-_PHI_GRID = np.geomspace(1e-3, 10.0, 33)  # times the scale of the data, see _estimate_phi
+_PHI_START = 1.0  # times the mean expression: nearly unweighted least squares, which is robust
+_PHI_STEPS = (np.geomspace(1e-4, 10.0, 11), np.geomspace(0.4, 2.5, 3), np.geomspace(0.7, 1.4, 3))
 
 
 class Modes(NamedTuple):
@@ -87,11 +88,11 @@ def find_modes(problem: Problem, *, jacobian: bool = False) -> Modes:
     unknown = np.isnan(phi)
     if not unknown.any():
         return _maximise(problem, data, phi, jacobian)
-    phi = np.where(unknown, 0.01 * np.abs(problem.y).mean(), phi)
+    phi = np.where(unknown, _PHI_START * problem.y.mean(axis=1), phi)
     modes = _maximise(problem, data, phi, jacobian)
-    for _ in range(_PHI_ROUNDS):
-        phi = np.where(unknown, _estimate_phi(problem, data, modes.x), phi)
-        modes = _maximise(problem, data, phi, jacobian, start=modes.x)
+    for steps in _PHI_STEPS:
+        phi = np.where(unknown, _estimate_phi(problem, data, modes.x, phi, steps), phi)
+        modes = _maximise(problem, data, phi, jacobian, start=_inside(problem, modes.x))
     return modes
 
 
@@ -122,17 +123,36 @@ def _maximise(
     return Modes(best.x, best, 1 + np.minimum(others, 9), phi)
 
 
-def _estimate_phi(problem: Problem, data: Array, x: Array) -> Array:
-    """Counting noise with the highest likelihood at the current proportions, per sample."""
+def _inside(problem: Problem, x: Array) -> Array:
+    """Free coordinates moved off the boundary, where the gradient says nothing any more."""
+    k = problem.n_types - 1
+    moved = x.copy()
+    p = simplex.proportions(x[:, :k])
+    moved[:, :k] = simplex.theta_of((1 - _OFF_BOUNDARY) * p + _OFF_BOUNDARY / problem.n_types)
+    return moved
+
+
+def _estimate_phi(
+    problem: Problem, data: Array, x: Array, phi: Array, steps: NDArray[np.float64]
+) -> Array:
+    """Counting noise with the highest likelihood at the current proportions, per sample.
+
+    The likelihood is evaluated at ``phi * steps`` (equally spaced logarithms) and a parabola
+    through the best value and its neighbours gives the maximum in between.
+    """
     p, size = unpack(problem, x)
     q = p if size is None else size[:, None] * p
-    typical = np.maximum(problem.y.mean(axis=1), 1e-300)
     values = []
-    for step in _PHI_GRID:
-        pieces = evaluate(problem.density, q, data, step * typical, derivatives=False)
+    for step in steps:
+        pieces = evaluate(problem.density, q, data, step * phi, derivatives=False)
         values.append(log_density(pieces, problem.density.n_genes, df=problem.df).value)
-    scores = np.where(np.isfinite(values), values, -np.inf)
-    return np.asarray(_PHI_GRID[scores.argmax(axis=0)] * typical)
+    scores = np.where(np.isfinite(values), values, -1e300)
+    best = np.clip(scores.argmax(axis=0), 1, len(steps) - 2)
+    left, middle, right = (scores[best + k, np.arange(len(phi))] for k in (-1, 0, 1))
+    bend = left - 2 * middle + right
+    shift = np.where(bend < 0, 0.5 * (left - right) / np.where(bend < 0, bend, -1.0), 0.0)
+    spacing = np.log(steps[1] / steps[0])
+    return np.asarray(phi * steps[best] * np.exp(np.clip(shift, -1, 1) * spacing))
 
 
 def maximum_a_posteriori(problem: Problem) -> Estimates:

@@ -64,11 +64,10 @@ def to_inference_data(fit: Deconvolution) -> Any:
     groups = {
         "posterior": posterior,
         "sample_stats": xr.Dataset(
-            {"log_likelihood": (("chain", "draw", "sample"),
-                                np.broadcast_to(fit.diagnostics["log_likelihood"].to_numpy(float),
-                                                (1, draws.shape[1], len(samples))).copy())},
-            coords=coords,
-        ) if fit.draws is None and "log_likelihood" in fit.diagnostics else xr.Dataset(),
+            {name: (("chain", "sample"), fit.diagnostics[name].to_numpy()[None])
+             for name in ("converged", "iterations", "log_likelihood") if name in fit.diagnostics},
+            coords={"chain": [0], "sample": samples},
+        ),
         "observed_data": xr.Dataset(
             {"bulk": (("sample", "gene"), fit.bulk.to_numpy().T)},
             coords={"sample": samples, "gene": genes},

@@ -15,6 +15,10 @@ from bayesdecov.deconvolution.problem import Problem
 from bayesdecov.deconvolution.shards import Output
 from bayesdecov.results import Deconvolution
 
+_ENOUGH_GENES = 10
+_LEAST_CORRELATION = 0.5
+_LARGEST_MISFIT = 20.0  # Mahalanobis distance per gene, 1 expected
+
 
 def outcome(
     problem: Problem,
@@ -33,6 +37,16 @@ def outcome(
     if len(failed):
         notes.warn(f"{len(failed)} of {len(samples)} samples did not converge: "
                    f"{checks.some(failed)}")  # fmt: skip
+    if problem.y.shape[1] >= _ENOUGH_GENES:
+        bad = diagnostics["correlation"] < _LEAST_CORRELATION
+        if "misfit" in diagnostics:
+            bad |= diagnostics["misfit"] > _LARGEST_MISFIT
+        if bad.any():
+            notes.warn(
+                f"{int(bad.sum())} of {len(samples)} samples do not look like a mixture of these "
+                f"cell types (correlation with the fit below {_LEAST_CORRELATION} or misfit above "
+                f"{_LARGEST_MISFIT:g}): {checks.some(samples[bad.to_numpy()])}"
+            )
     if (estimates.modes > 1).any():
         many = samples[estimates.modes > 1]
         notes.info(

@@ -30,7 +30,7 @@ from bayesdecov.io.scale import (
     require_linear,
 )
 from bayesdecov.reference.reference import Reference
-from bayesdecov.reference.structures import Covariance
+from bayesdecov.reference.structures import Covariance, FactorCovariance
 
 NOISES = ("auto", "none", "counting")
 SIZE_FACTORS = ("auto", "fixed", "free")
@@ -109,8 +109,18 @@ def prepare(
         scale = Scale("linear", "same range as the reference, which was given as linear")
     scale = require_linear(scale, "bulk", notes, assume_linear=assume_linear)
     table, shared, alignment = align(
-        table, reference.genes, notes, at_least=len(reference.cell_types)
+        table,
+        reference.genes,
+        notes,
+        at_least=len(reference.cell_types),
+        known=None if reference.transcriptome is None else reference.transcriptome.index,
     )
+    same_names = table.columns.intersection(reference.cell_types)
+    if len(same_names):
+        notes.warn(
+            f"bulk samples and cell types share names ({checks.some(same_names)}): are bulk and "
+            "reference swapped or the same table?"
+        )
     y, phi, same_scale, scale_note = _one_scale(table, reference, shared, scale, notes)
     silent = y.columns[(y == 0).all(axis=0)]
     if len(silent):
@@ -121,7 +131,7 @@ def prepare(
     reference = reference.take(shared)
     checks.collinear(reference.mean, "reference")
     if noise == "auto":
-        noise = "counting" if np.isfinite(phi).all() else "none"
+        noise = _automatic_noise(reference, phi)
     if noise == "none":
         phi = np.zeros(y.shape[1])
     elif np.isnan(phi).any():
@@ -185,6 +195,22 @@ def _prior_of(prior: str | Prior, n_types: int) -> tuple[Prior, float]:
     if prior == "normal":
         return SoftmaxNormal(), 0.5
     return Dirichlet(1.0), 1.0 if prior == "decovart" else 0.5
+
+
+def _automatic_noise(reference: Reference, phi: Array) -> str:
+    """Counting noise wherever it is known or needed.
+
+    Exact moments are the whole model. A shared diagonal (``factor``) already keeps genes that are
+    silent in a cell type from looking exact, and without counting noise its likelihood does not
+    depend on the number of genes; elsewhere an unknown noise is estimated, because a bulk of
+    another platform with a little background would otherwise be fitted to its silent genes.
+    """
+    if reference.scale == "exact":
+        return "none"
+    shared = isinstance(reference.covariance, FactorCovariance) and (
+        reference.covariance.multiplier is not None
+    )
+    return "none" if shared and not np.isfinite(phi).all() else "counting"
 
 
 def _degrees_of_freedom(df: float | str | None, exact: bool) -> float | None:

@@ -37,7 +37,7 @@ def identifier_type(names: pd.Index) -> str:
     for kind, count in counts.items():  # the first pattern that fits most names; symbols last
         if count > 0.6 * len(looked):
             return kind
-    return "unknown identifiers"
+    return "unrecognised name"
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,10 @@ def tidy_genes(frame: pd.DataFrame, argument: str, notes: Notes) -> pd.DataFrame
     if versions:
         notes.info(f"{argument}: version suffix removed from {versions} Ensembl ids")
     frame = frame.set_axis(names, axis=0)
+    nameless = np.asarray(names.str.strip() == "")
+    if nameless.any():
+        notes.warn(f"{argument}: {int(nameless.sum())} rows without a gene name left out")
+        frame = frame.loc[~nameless]
     if not frame.index.is_unique:
         repeated = frame.index[frame.index.duplicated()].unique()
         keyed = frame.reset_index(names="__gene__").drop_duplicates()
@@ -94,9 +98,16 @@ def drop_spike_ins(frame: pd.DataFrame, argument: str, notes: Notes) -> pd.DataF
 
 
 def align(
-    bulk: pd.DataFrame, reference_genes: pd.Index, notes: Notes, *, at_least: int
+    bulk: pd.DataFrame,
+    reference_genes: pd.Index,
+    notes: Notes,
+    *,
+    at_least: int,
+    known: pd.Index | None = None,
 ) -> tuple[pd.DataFrame, pd.Index, Alignment]:
     """Find the reference genes in a bulk table by name.
+
+    ``known`` are all genes the reference has heard of, also those that are no markers.
 
     Returns
     -------
@@ -113,8 +124,8 @@ def align(
     bulk_type, reference_type = identifier_type(bulk.index), identifier_type(reference_genes)
     shared = reference_genes[reference_genes.isin(bulk.index)]
     if len(shared) < 0.5 * len(reference_genes):
-        folded = _same_case(bulk.index, reference_genes)
-        if len(folded) > len(shared):
+        folded = _same_case(bulk.index, reference_genes if known is None else known)
+        if sum(name in reference_genes for name in folded.values()) > len(shared):
             notes.info(f"{len(folded)} genes matched by ignoring upper and lower case")
             bulk = bulk.rename(index=folded)
             shared = reference_genes[reference_genes.isin(bulk.index)]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import platform
 import shutil
 import sys
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -19,14 +20,36 @@ from bayesdecov.errors import InputError
 _PACKAGES = ("bayesdecov", "numpy", "scipy", "pandas", "scikit-learn", "xarray", "arviz", "pymc")
 
 
-def check_folder(folder: Path, *, force: bool) -> None:
-    """Refuse a target that exists, before any work is done."""
+def check_place(path: Path, argument: str = "out") -> None:
+    """Refuse a place where nothing can be written, before any work is done."""
+    parent = path.absolute().parent
+    while not parent.exists():
+        parent = parent.parent
+    if not parent.is_dir():
+        raise InputError(argument, f"{str(parent)!r} is a file, not a folder")
+    if not os.access(parent, os.W_OK):
+        raise InputError(argument, f"nothing can be written into {str(parent)!r}",
+                         fix="choose another folder")  # fmt: skip
+
+
+def check_folder(folder: Path, *, force: bool, inputs: Iterable[Path] = ()) -> None:
+    """Refuse a target that exists or holds the inputs, before any work is done."""
+    folder = folder.resolve()
+    check_place(folder)
+    for path in inputs:
+        if folder in path.resolve().parents:
+            raise InputError(
+                "out", f"the input {str(path)!r} lies inside of {str(folder)!r}",
+                fix="choose another folder for the results",
+            )  # fmt: skip
     if folder.exists() and not folder.is_dir():
         raise InputError("out", f"{str(folder)!r} is a file, not a folder")
     if folder.is_dir() and any(folder.iterdir()):
         if not force:
             raise InputError(
-                "out", f"the folder {str(folder)!r} exists", fix="choose another or add --force"
+                "out",
+                f"the folder {str(folder)!r} exists",
+                fix="choose another or add --force (force=True)",
             )
         if not (folder / "run.json").is_file():
             raise InputError(
@@ -41,7 +64,7 @@ def check_folder(folder: Path, *, force: bool) -> None:
 def whole_folder(folder: Path, *, force: bool = False) -> Iterator[Path]:
     """A temporary folder beside ``folder`` that takes its name when the block ends well."""
     check_folder(folder, force=force)
-    folder = folder.absolute()
+    folder = folder.resolve()
     folder.parent.mkdir(parents=True, exist_ok=True)
     token = uuid.uuid4().hex[:8]
     partial = folder.with_name(f".{folder.name}.partial-{token}")

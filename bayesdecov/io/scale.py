@@ -13,7 +13,7 @@ import pandas as pd
 
 from bayesdecov.errors import InputError, Notes
 
-_ENOUGH_GENES = 50  # a smaller table does not show its scale
+_ENOUGH_GENES = 20  # a smaller table does not show its scale
 
 
 class Scale(NamedTuple):
@@ -26,9 +26,9 @@ class Scale(NamedTuple):
 def detect_scale(table: pd.DataFrame) -> Scale:
     """Guess the scale of a non-negative genes x samples table.
 
-    * counts: all whole numbers, and some above 30 in a table of at least 50 genes;
+    * counts: all whole numbers, and some above 30 in a table of at least 20 genes;
     * per million: every column adds up to a million within 1 %;
-    * log: at least 50 genes, nothing above 30, fractions present, and a flat top: the largest value
+    * log: at least 20 genes, nothing above 30, fractions present, and a flat top: the largest value
       is less than 10 times the 90 % quantile of the positive ones (on the linear scale the few
       highest genes exceed that by far more);
     * linear: everything else.
@@ -81,7 +81,7 @@ def counting_unit(table: pd.DataFrame) -> pd.Series:
 
     The smallest gap between two different values is taken for one count; if all values below a
     thousand counts are whole multiples of it (to 1 % of a count, at least 20 different ones), it
-    is; otherwise NaN.
+    is; otherwise NaN. A power of ten is taken for rounding and not for a count.
     """
     units = {}
     for name, column in table.items():
@@ -93,6 +93,9 @@ def counting_unit(table: pd.DataFrame) -> pd.Series:
             continue
         multiples = different / gaps.min()
         multiples = multiples[multiples < 1e3]
-        if len(multiples) > 20 and np.abs(multiples - np.round(multiples)).max() < 1e-2:
+        digits = np.log10(gaps.min())
+        rounded = abs(digits - round(digits)) < 1e-3  # 0.001 is a number of digits, not a count
+        whole = np.abs(multiples - np.round(multiples)).max() < 1e-2
+        if len(multiples) > 20 and whole and not rounded:
             units[name] = float(gaps.min())
     return pd.Series(units, dtype=float)

@@ -19,7 +19,7 @@ _EXACT: dict[str, Any] = {"float_precision": "round_trip"} if pd.__version__ < "
 FORMATS = ".csv, .tsv, .txt (each also .gz), .parquet, .h5ad"
 
 
-def read_table(path: str | Path, argument: str = "table") -> pd.DataFrame:
+def read_table(path: str | Path, argument: str = "table", *, text: bool = False) -> pd.DataFrame:
     """Read a table whose first column holds the row names.
 
     Parameters
@@ -29,6 +29,8 @@ def read_table(path: str | Path, argument: str = "table") -> pd.DataFrame:
         samples as observations and comes back as genes x samples.
     argument
         What the table is, for messages.
+    text
+        Keep the values of text formats as text ("NA" and "1" are labels).
 
     Raises
     ------
@@ -44,7 +46,7 @@ def read_table(path: str | Path, argument: str = "table") -> pd.DataFrame:
     kind = suffixes[-2] if packed and len(suffixes) > 1 else (suffixes[-1] if suffixes else "")
     try:
         if kind in _SEPARATORS:
-            return _read_text(path, kind, packed, argument)
+            return _read_text(path, kind, packed, argument, text=text)
         if kind == ".parquet":
             return _named_rows(pd.read_parquet(path))
         if kind == ".h5ad":
@@ -62,9 +64,14 @@ def read_table(path: str | Path, argument: str = "table") -> pd.DataFrame:
     raise InputError(argument, f"tables are read from {FORMATS}", found=repr(path.name))
 
 
-def _read_text(path: Path, kind: str, packed: bool, argument: str) -> pd.DataFrame:
+def _read_text(
+    path: Path, kind: str, packed: bool, argument: str, *, text: bool = False
+) -> pd.DataFrame:
     with (gzip.open if packed else open)(path, "rt", encoding="utf-8-sig") as handle:
-        lines = [handle.readline() for _ in range(3)]
+        lines, skipped = [handle.readline()], 0
+        while lines[0] and (not lines[0].strip() or lines[0].startswith("#")):  # comments
+            lines, skipped = [handle.readline()], skipped + 1
+        lines += [handle.readline() for _ in range(2)]
     if not lines[0].strip():
         raise InputError(argument, f"{str(path)!r} is empty")
     separator = _SEPARATORS[kind] or _sniff(lines)
@@ -74,7 +81,7 @@ def _read_text(path: Path, kind: str, packed: bool, argument: str) -> pd.DataFra
             argument,
             f"{str(path)!r} needs several columns separated by {separator!r}",
             found=f"the first line {lines[0].strip()[:60]!r}",
-            fix=f"columns seem to be separated by {guess!r}: rename the file"
+            fix=f"columns seem to be separated by {guess!r}: name the file .txt for any separator"
             if guess in lines[0]
             else "put names into the first column and values into the others",
         )
@@ -83,9 +90,10 @@ def _read_text(path: Path, kind: str, packed: bool, argument: str) -> pd.DataFra
         raise InputError(argument, f"{str(path)!r} has a header but no rows")
     short = len(first) == len(header) + 1  # R's write.table leaves out the corner
     options: dict[str, Any] = {
-        "sep": separator, "header": None, "skiprows": 1, "encoding": "utf-8-sig",
+        "sep": separator, "header": None, "skiprows": skipped + 1, "encoding": "utf-8-sig",
     }  # fmt: skip
-    frame = pd.read_csv(path, low_memory=False, **options, **_EXACT)
+    as_text: dict[str, Any] = {"dtype": str, "keep_default_na": False, "na_values": [""]}
+    frame = pd.read_csv(path, low_memory=False, **options, **(as_text if text else _EXACT))
     # Names are text: "007", "NA" and "1e5" are names, not numbers or gaps.
     names = pd.read_csv(path, usecols=[0], dtype=str, keep_default_na=False, **options)
     columns = header if short else header[1:]
@@ -97,8 +105,7 @@ def _read_text(path: Path, kind: str, packed: bool, argument: str) -> pd.DataFra
 
 
 def _sniff(lines: list[str]) -> str:
-    counts = {separator: lines[0].count(separator) for separator in ("\t", ",", ";", " ")}
-    return max(counts, key=lambda separator: counts[separator])
+    return next((separator for separator in ("\t", ";", ",") if separator in lines[0]), " ")
 
 
 def _named_rows(frame: pd.DataFrame) -> pd.DataFrame:
@@ -148,7 +155,7 @@ def read_labels(path: str | Path, argument: str = "labels") -> pd.Series:
 
     With more columns the one named ``cell_type``, ``celltype`` or ``label`` is taken.
     """
-    frame = read_table(path, argument)
+    frame = read_table(path, argument, text=True)
     if frame.shape[1] == 1:
         return frame.iloc[:, 0]
     known = [c for c in frame.columns if str(c).lower() in {"cell_type", "celltype", "label"}]

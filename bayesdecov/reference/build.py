@@ -40,7 +40,7 @@ def from_samples(
     counting = unit.groupby(labels.to_numpy()).mean().reindex(names)
     replicates = np.bincount(codes)
     mean = table.T.groupby(labels.to_numpy()).mean().T[names]
-    rows, marker_note = _chosen_genes(table, mean, codes, replicates, genes)
+    rows, marker_note = _chosen_genes(table, mean, codes, replicates, genes, notes)
     chosen = table.iloc[rows]
     checks.collinear(mean.iloc[rows], "purified")
     estimate = estimate_covariance(chosen.to_numpy(), codes, names, covariance, notes)
@@ -68,14 +68,8 @@ def from_signature(signature: Any, genes: Any, assume_linear: bool) -> dict[str,
             "signature", "needs at least two cell types as columns", found=f"{mean.shape[1]}"
         )
     ones = np.ones(mean.shape[1], dtype=np.int64)
-    rows, marker_note = _chosen_genes(mean, mean, np.arange(mean.shape[1]), ones, genes)
+    rows, marker_note = _chosen_genes(mean, mean, np.arange(mean.shape[1]), ones, genes, notes)
     chosen = mean.iloc[rows]
-    if len(chosen) < chosen.shape[1]:
-        raise InputError(
-            "signature",
-            "needs at least as many genes as cell types",
-            found=f"{len(chosen)} genes and {chosen.shape[1]} cell types",
-        )
     checks.collinear(chosen, "signature")
     values = chosen.to_numpy()
     moderated = moderate(values, np.zeros_like(values), ones)
@@ -108,7 +102,7 @@ def from_moments(mean: Any, covariances: Any, replicates: Any) -> dict[str, Any]
                              found=f"none for {checks.some(absent)}")  # fmt: skip
         Sigma = np.stack([_ordered(covariances[name], frame.index) for name in frame.columns])
     else:
-        Sigma = np.asarray(covariances, dtype=float)
+        Sigma = _matrix(covariances)
     if Sigma.shape != (n_types, n_genes, n_genes):
         raise InputError(
             "covariances",
@@ -131,7 +125,12 @@ def from_moments(mean: Any, covariances: Any, replicates: Any) -> dict[str, Any]
             counts.index = frame.columns
         counts = counts.reindex(frame.columns)
         for name, value in counts.items():
-            if not (np.isfinite(value) and value == round(value) and value >= 0):
+            if not (
+                isinstance(value, (int, float, np.number))
+                and np.isfinite(value)
+                and value == int(value)
+                and value >= 0
+            ):
                 raise InputError("replicates", "needs a whole number per cell type",
                                  found=f"{value!r} for {name!r}")  # fmt: skip
     return {
@@ -154,7 +153,18 @@ def _ordered(matrix: Any, genes: pd.Index) -> NDArray[np.float64]:
             raise InputError("covariances", "must name every gene of mean in rows and columns",
                              found=f"none for {checks.some(missing)}")  # fmt: skip
         matrix = labelled.loc[genes, genes]
-    return np.asarray(matrix, dtype=float)
+    return _matrix(matrix)
+
+
+def _matrix(values: Any) -> NDArray[np.float64]:
+    try:
+        return np.asarray(values, dtype=float)
+    except (TypeError, ValueError):
+        raise InputError(
+            "covariances",
+            "must be an array of numbers or a dict of matrices",
+            found=repr(values)[:60],
+        ) from None
 
 
 def _linear_table(
@@ -175,12 +185,13 @@ def _chosen_genes(
     codes: NDArray[np.intp],
     replicates: NDArray[np.int64],
     genes: int | Sequence[str] | None,
+    notes: Notes,
 ) -> tuple[NDArray[np.intp], str]:
     """Row numbers of the genes to keep, and a sentence on how they were chosen."""
     expressed = np.flatnonzero((mean > 0).any(axis=1))
     if genes is None:
         return expressed, f"all {len(expressed)} expressed genes"
-    if isinstance(genes, (int, np.integer)) and not isinstance(genes, bool):
+    if isinstance(genes, (int, float, np.number)) and not isinstance(genes, bool):
         count = checks.whole(genes, "genes", at_least=mean.shape[1])
     else:
         if isinstance(genes, (str, bool)):
@@ -192,6 +203,16 @@ def _chosen_genes(
         if len(absent):
             raise InputError("genes", "must all be in the table", found=f"missing "
                              f"{checks.some(absent)}")  # fmt: skip
+        silent = wanted[(mean.loc[wanted] == 0).all(axis=1).to_numpy()]
+        if len(silent):
+            notes.warn(f"{len(silent)} genes are zero in every cell type and were left out: "
+                       f"{checks.some(silent)}")  # fmt: skip
+            wanted = wanted.drop(silent)
+        if len(wanted) < mean.shape[1]:
+            raise InputError(
+                "genes", "needs at least as many genes as cell types",
+                found=f"{len(wanted)} genes and {mean.shape[1]} cell types",
+            )  # fmt: skip
         return mean.index.get_indexer(wanted), f"{len(wanted)} given by name"
     if count >= len(expressed):
         return expressed, f"all {len(expressed)} expressed genes"

@@ -11,7 +11,7 @@ import pandas as pd
 
 from bayesdecov import checks
 from bayesdecov.errors import InputError
-from bayesdecov.io.tables import expression_frame
+from bayesdecov.io.tables import expression_frame, read_labels
 from bayesdecov.reference import build
 from bayesdecov.reference.structures import Covariance, DenseCovariance, FactorCovariance
 
@@ -86,7 +86,7 @@ class Reference:
             sizes of the libraries kept) or CPM, TPM or any linear unit (kept as they are, so
             differences in mRNA content between cell types stay). An AnnData or a path is accepted.
         labels
-            Series (or dict) from sample to cell type.
+            Series (or dict, or the path of a table) from sample to cell type.
         covariance
             "glasso" (sparse precision, penalty by EBIC; the paper's choice), "glasso-refit"
             (its support, refitted without penalty), "shrinkage" (Ledoit-Wolf), "diagonal", or
@@ -103,6 +103,8 @@ class Reference:
             Names that do not match, negative or missing values, logarithms, collinear means.
         """
         checks.choice(covariance, build.ESTIMATORS, "covariance")
+        if isinstance(labels, (str, Path)):
+            labels = read_labels(labels)
         return cls(
             **build.from_samples(
                 expression_frame(purified, "purified"), labels, covariance, genes, assume_linear

@@ -12,6 +12,7 @@ import pandas as pd
 import xarray as xr
 
 from bayesdecov.errors import InputError
+from bayesdecov.io.outputs import check_place
 from bayesdecov.reference.structures import Covariance, DenseCovariance, FactorCovariance
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ _FORMAT = "bayesdecov reference 1"
 
 def save(reference: Reference, path: Path) -> None:
     """Write ``path`` whole or not at all."""
+    check_target(path, force=True)
     genes, types = _text(reference.genes), _text(reference.cell_types)
     coords: dict[str, Any] = {"gene": genes, "cell_type": types}
     variables: dict[str, Any] = {
@@ -56,14 +58,35 @@ def save(reference: Reference, path: Path) -> None:
         for name, variable in dataset.data_vars.items()
         if variable.dtype.kind == "f" and variable.size > 1000
     }
-    if not path.parent.is_dir():
-        raise InputError("path", f"the folder {str(path.parent)!r} does not exist")
     partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
     try:
         dataset.to_netcdf(partial, engine="h5netcdf", encoding=encoding)
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def check_target(path: Path, *, force: bool) -> None:
+    """Refuse to write where a reference must not go; only a reference is ever replaced."""
+    if path.suffix.lower() != ".nc":
+        raise InputError("out", "the name of a reference must end in .nc", found=repr(path.name))
+    if path.is_dir():
+        raise InputError("out", f"{str(path)!r} is a folder; give the name of a file")
+    check_place(path)
+    if not path.exists():
+        return
+    if not force:
+        raise InputError(
+            "out", f"the file {str(path)!r} exists", fix="choose another or add --force"
+        )
+    try:
+        with xr.open_dataset(path, engine="h5netcdf") as opened:
+            ours = opened.attrs.get("format") == _FORMAT
+    except Exception:
+        ours = False
+    if not ours:
+        raise InputError("out", f"{str(path)!r} is not a reference, so it is not overwritten",
+                         fix="choose another name")  # fmt: skip
 
 
 def load(path: Path) -> dict[str, Any]:

@@ -220,6 +220,58 @@ def test_counting_noise_is_estimated_where_it_is_unknown(cohort):
     assert np.abs(fit.proportions - known.proportions).max(axis=None) < 0.05
 
 
+@pytest.mark.filterwarnings("ignore:.*do not look like a mixture")
+@pytest.mark.parametrize("kind", ["signature", "diagonal"])
+def test_background_and_silent_genes_do_not_mislead(kind):
+    """Markers that are silent elsewhere, a platform effect and a little background: beat NNLS."""
+    rng = np.random.default_rng(0)
+    cohort = bd.simulate.convolution(n_samples=20, n_genes=600, n_types=5, replicates=5,
+                                     marker_fold=100.0, seed=0)  # fmt: skip
+    lift = rng.lognormal(0, 1.5, 600)
+    bulk = cohort.bulk.mul(lift, axis=0)
+    background = 0.02 * bulk.to_numpy().mean() * rng.exponential(1, (600, 1))
+    bulk = bulk + background * rng.lognormal(0, 0.3, bulk.shape)
+    platform = lift * rng.lognormal(0, 0.4, 600)
+    if kind == "signature":
+        made = bd.Reference.from_signature(cohort.mean.mul(platform, axis=0))
+    else:
+        purified = cohort.purified.mul(platform, axis=0)
+        made = bd.Reference.from_samples(purified, cohort.labels, "diagonal", genes=200)
+    errors = {m: _rmse(bd.deconvolve(bulk, made, m), cohort) for m in ("map", "nnls")}
+    assert errors["map"] < 0.8 * errors["nnls"]
+    trusting = _rmse(bd.deconvolve(bulk, made, noise="none"), cohort)
+    assert errors["map"] < 0.5 * trusting  # what happens without the noise term
+
+
+def test_samples_of_something_else_are_pointed_out(cohort, reference):
+    rng = np.random.default_rng(1)
+    strange = cohort.bulk.assign(bulk003=rng.permutation(cohort.bulk["bulk003"].to_numpy()))
+    with pytest.warns(BayesdecovWarning, match="1 of 30 samples do not look like.*bulk003"):
+        fit = bd.deconvolve(strange, reference)
+    assert any("bulk003" in note for note in fit.notes)
+
+
+def test_case_of_gene_names_changes_nothing(cohort, reference):
+    lower = cohort.bulk.rename(index=str.upper)
+    np.testing.assert_allclose(
+        bd.deconvolve(lower, reference).proportions,
+        bd.deconvolve(cohort.bulk, reference).proportions,
+    )
+
+
+def test_a_flat_sample_is_printed_without_a_correlation(cohort, reference):
+    flat = pd.DataFrame({"flat": 100.0}, cohort.bulk.index)
+    with pytest.warns(BayesdecovWarning, match="do not look like a mixture"):
+        fit = bd.deconvolve(flat, reference, "nnls")
+    assert "Deconvolution: 1 samples" in str(fit)
+
+
+def test_a_reference_given_as_bulk_is_pointed_out(cohort):
+    made = bd.Reference.from_signature(cohort.mean)
+    with pytest.warns(BayesdecovWarning, match="swapped or the same table"):
+        bd.deconvolve(cohort.mean, made)
+
+
 def test_mrna_per_cell(cohort, reference):
     per_cell = {"type1": 1.0, "type2": 2.0, "type3": 4.0, "type4": 0.5}
     for method in ("map", "laplace", "nnls"):

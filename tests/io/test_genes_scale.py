@@ -24,7 +24,7 @@ from bayesdecov.io.scale import counting_unit, detect_scale, per_million, requir
         (["7157", "672", "675"], "Entrez id"),
         (["201746_at", "1007_s_at"], "array probe"),
         (["TP53", "HLA-A", "MT-CO1", "C1orf112"], "gene symbol"),
-        (["??", "--"], "unknown identifiers"),
+        (["??", "--"], "unrecognised name"),
     ],
 )
 def test_identifier_types(names, kind):

@@ -46,6 +46,28 @@ def test_force_never_deletes_a_folder_that_is_not_a_run(tmp_path):
         pass
 
 
+def test_a_linked_folder_is_followed(tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    with whole_folder(tmp_path / "link") as folder:
+        (folder / "run.json").write_text("{}")
+    assert (tmp_path / "real" / "run.json").exists()
+    assert (tmp_path / "link").is_symlink()
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_inputs_are_never_inside_of_what_is_replaced(tmp_path):
+    from bayesdecov.io.outputs import check_folder
+
+    (tmp_path / "run" / "input").mkdir(parents=True)
+    (tmp_path / "run" / "run.json").write_text("{}")
+    with pytest.raises(InputError, match="lies inside of"):
+        check_folder(tmp_path / "run", force=True, inputs=[tmp_path / "run" / "input" / "b.csv"])
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(InputError, match="is a file, not a folder"):
+        check_folder(tmp_path / "file" / "out", force=False)
+
+
 def test_files_of_a_deconvolution(tmp_path):
     cohort = bd.simulate.convolution(n_samples=5, n_genes=60, n_types=3, seed=1)
     reference = bd.Reference.from_samples(cohort.purified, cohort.labels, genes=30)

@@ -38,6 +38,14 @@ def test_header_without_a_corner(tmp_path):
     assert list(read.columns) == ["s1", "s2"]
 
 
+def test_tabs_win_over_spaces_and_comments_are_skipped(tmp_path):
+    text = "# made by hand\n\nGene symbol\tB cells naive\tNK cells resting\nCD19\t1\t2\n"
+    (tmp_path / "t.txt").write_text(text)
+    read = read_table(tmp_path / "t.txt")
+    assert list(read.columns) == ["B cells naive", "NK cells resting"]
+    assert read.loc["CD19", "NK cells resting"] == 2
+
+
 def test_repeated_columns_keep_their_name_and_spaces_go(tmp_path):
     (tmp_path / "t.csv").write_text("gene, s1,s1 \n g1,1,2\n")
     read = read_table(tmp_path / "t.csv")

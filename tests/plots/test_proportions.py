@@ -35,6 +35,15 @@ def test_one_colour_means_one_type_in_every_picture(fitted):
         assert panel.containers[0].lines[0].get_color()[:3] == of_bar[name][:3]
 
 
+def test_names_with_dollars_are_no_mathematics(tmp_path):
+    cohort = bd.simulate.convolution(n_samples=3, n_genes=40, cell_types=["$a_{$", "b$^"], seed=1)
+    reference = bd.Reference.from_samples(cohort.purified, cohort.labels, "diagonal")
+    bulk = cohort.bulk.set_axis(["$x_{$", "$", "z$$"], axis=1)
+    fit = bd.deconvolve(bulk, reference)
+    bd.plots.stacked_bars(fit).savefig(tmp_path / "a.png")
+    bd.plots.intervals(fit).savefig(tmp_path / "b.png")
+
+
 def test_coverage_is_in_the_title_and_missing_intervals_are_no_error(fitted):
     cohort, fits = fitted
     titles = [a.get_title(loc="left") for a in

@@ -94,6 +94,38 @@ def test_signature_says_that_it_has_no_replicates(cohort):
     np.testing.assert_allclose(sd / made.mean, 0.3)
 
 
+def test_named_genes_that_are_silent_are_left_out_and_said(cohort):
+    purified = cohort.purified.copy()
+    purified.iloc[:5] = 0.0
+    with pytest.warns(BayesdecovWarning, match="5 genes are zero in every cell type"):
+        made = bd.Reference.from_samples(purified, cohort.labels, genes=list(purified.index[:30]))
+    assert len(made.genes) == 25
+
+
+def test_labels_are_cleaned(cohort, tmp_path):
+    spaced = cohort.labels.where(cohort.labels.index != "type1 1", " type1 ")
+    made = bd.Reference.from_samples(cohort.purified, spaced, genes=10)
+    assert list(made.cell_types) == ["type1", "type2", "type3"]
+    numbers = cohort.labels.map({"type1": 0.0, "type2": 1.0, "type3": 2.0})
+    made = bd.Reference.from_samples(cohort.purified, numbers, genes=10)
+    assert list(made.cell_types) == ["0", "1", "2"]
+    cohort.labels.replace("type3", "NA").to_csv(tmp_path / "l.csv", index_label="sample")
+    made = bd.Reference.from_samples(cohort.purified, tmp_path / "l.csv", genes=10)
+    assert "NA" in made.cell_types
+
+
+def test_only_a_reference_is_overwritten(cohort, tmp_path):
+    made = bd.Reference.from_samples(cohort.purified, cohort.labels, genes=10)
+    (tmp_path / "thesis.nc").write_text("years of work")
+    with pytest.raises(InputError, match="is not a reference, so it is not overwritten"):
+        made.save(tmp_path / "thesis.nc")
+    with pytest.raises(InputError, match=r"must end in \.nc"):
+        made.save(tmp_path / "reference")
+    made.save(tmp_path / "r.nc")
+    made.save(tmp_path / "r.nc")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["r.nc", "thesis.nc"]
+
+
 def test_anndata_is_accepted(cohort):
     anndata = pytest.importorskip("anndata")
     adata = anndata.AnnData(cohort.purified.T)
