@@ -125,7 +125,8 @@ def _groups(samples: pd.DataFrame) -> pd.Series | None:
 def _as_rich(scores: pd.DataFrame) -> Table:
     table = Table(title="against the known truth")
     for name in scores.columns:
-        table.add_column(name, justify="left" if scores[name].dtype == object else "right")
+        numbers = pd.api.types.is_numeric_dtype(scores[name])
+        table.add_column(name, justify="right" if numbers else "left")
     for row in scores.itertuples(index=False):
         table.add_row(*(("-" if np.isnan(v) else f"{v:.4f}") if isinstance(v, float) else str(v)
                         for v in row))  # fmt: skip
