@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -149,7 +149,7 @@ def _strings(index: pd.Index, argument: str) -> pd.Index:
         raise InputError(
             argument, "row and column names must not be missing", found=f"{int(missing.sum())}"
         )
-    return pd.Index([str(name) for name in index])
+    return pd.Index([str(name).strip() for name in index])
 
 
 def unique(index: pd.Index, argument: str, what: str) -> None:
@@ -193,11 +193,10 @@ def labels_of(labels: Any, samples: pd.Index, argument: str = "labels") -> pd.Se
             "line missing?)",
         )
     cleaned = cleaned.loc[samples]
-    if cleaned.isna().any():
+    gaps = np.asarray(cleaned.isna() | (cleaned.astype(str).str.strip() == ""))
+    if gaps.any():
         raise InputError(
-            argument,
-            "must not be missing",
-            found=f"no cell type for {some(samples[cleaned.isna()])}",
+            argument, "must not be missing", found=f"no cell type for {some(samples[gaps])}"
         )
     result = cleaned.map(_label)
     if result.nunique() < 2:
@@ -223,6 +222,33 @@ def positive_definite(matrix: np.ndarray, argument: str, name: Hashable) -> None
             f"the covariance of {name!r} must be positive definite",
             found=f"smallest eigenvalue {smallest:.3g}",
         )
+
+
+def by_cell_type(values: Any, cell_types: pd.Index, argument: str) -> pd.Series:
+    """One positive number for each cell type, from a mapping or Series, in their order."""
+    if not isinstance(values, (Mapping, pd.Series)):
+        raise InputError(
+            argument, "must map each cell type to a positive number", found=type(values).__name__
+        )
+    series = pd.Series(values)
+    series.index = pd.Index([_label(name) for name in series.index])
+    unique(series.index, argument, "cell type")
+    absent = [name for name in cell_types if name not in series.index]
+    if absent:
+        raise InputError(
+            argument, "needs a number for every cell type", found=f"none for {some(absent)}"
+        )
+    return pd.Series({name: positive(series[name], f"{argument}[{name!r}]") for name in cell_types})
+
+
+def nearly_collinear(mean: pd.DataFrame, *, limit: float = 1e4) -> str:
+    """Names of cell types whose profiles are almost linearly dependent; empty if there are none."""
+    values = mean.to_numpy()
+    _, singular, right = np.linalg.svd(values / np.linalg.norm(values, axis=0), full_matrices=False)
+    if singular[-1] * limit > singular[0]:
+        return ""
+    weights = np.abs(right[-1])
+    return some(mean.columns[weights > 0.05 * weights.max()])
 
 
 def collinear(mean: pd.DataFrame, argument: str, *, limit: float = 1e8) -> None:

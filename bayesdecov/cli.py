@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -175,7 +176,6 @@ def reference(
         genes=_genes(genes),
         assume_linear=assume_linear,
     )
-    out.parent.mkdir(parents=True, exist_ok=True)
     built.save(out)
     _out.print(str(built), markup=False)
     _out.print(f"written: {out}", markup=False)
@@ -246,7 +246,7 @@ def deconvolve(
         progress=progress,
     )
     with whole_folder(out, force=force) as folder:
-        fill_deconvolution(fit, folder, prob=prob, inputs=inputs)
+        fill_deconvolution(fit, folder, prob=prob, inputs=inputs, arguments=sys.argv[1:])
         if plots:
             from bayesdecov.demo import draw
 

@@ -102,7 +102,9 @@ class Deconvolution:
     def to_pymc(self, **options: Any) -> Any:
         """The same model as a ``pymc.Model``, to sample or to extend.
 
-        Options go to `bayesdecov.models.convolution`.
+        Its ``proportions`` are those of the likelihood: fractions of mRNA also where the fit was
+        turned into cell fractions. A free size factor gets a wide log-normal prior around the
+        data's scale, where the fit has a flat one. Options go to `bayesdecov.models.convolution`.
         """
         from bayesdecov.deconvolution.inference_data import to_pymc
 

@@ -30,7 +30,7 @@ def convolution(
     *,
     prior: str | Prior = "flat",
     counting_noise: Any = None,
-    size_factor: bool = False,
+    size_factor: Any = None,
     df: float | None = None,
 ) -> pm.Model:
     r"""Build the model for all samples of a bulk table.
@@ -48,7 +48,8 @@ def convolution(
     counting_noise
         phi: variance per unit of mean expression, one number or one per sample; None for none.
     size_factor
-        Whether bulk and reference may differ by a factor per sample (log-normal prior, sd 1).
+        Prior median of a factor per sample by which bulk and reference may differ (one number or
+        one per sample; log-normal, sd 1 on the log scale). None: they share one scale.
     df
         Degrees of freedom of a multivariate t instead of the normal.
 
@@ -98,8 +99,9 @@ def convolution(
             alpha = np.broadcast_to(np.asarray(prior.alpha, float), (n_samples, n_types))
             p = pm.Dirichlet("proportions", a=alpha, dims=("sample", "cell_type"))
         q = p
-        if size_factor:
-            q = p * pm.LogNormal("size_factor", 0.0, 1.0, dims="sample")[:, None]
+        if size_factor is not None:
+            centre = np.log(np.broadcast_to(np.asarray(size_factor, float), (n_samples,)))
+            q = p * pm.LogNormal("size_factor", centre, 1.0, dims="sample")[:, None]
 
         m = pt.dot(q, mu.T)
         V = pt.tensordot(q**2, Sigma, axes=1)

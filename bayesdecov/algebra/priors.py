@@ -10,6 +10,7 @@ Two families, both unchanged when the cell types are reordered:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,9 +21,13 @@ from bayesdecov.algebra.terms import Array, Term
 
 @dataclass(frozen=True)
 class Dirichlet:
-    """Dirichlet prior with concentration ``alpha`` (one number, or one per cell type)."""
+    """Dirichlet prior with concentration ``alpha``.
 
-    alpha: float | tuple[float, ...] = 1.0
+    One number; or one per cell type, as a tuple in the order of the reference's cell types or,
+    for `deconvolve`, as a mapping from cell type to number.
+    """
+
+    alpha: float | tuple[float, ...] | Mapping[str, float] = 1.0
 
     def log_prior(self, theta: Array, *, jacobian: bool) -> Term:
         """Value and derivatives in theta; ``jacobian=True`` for the density of theta itself."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +12,9 @@ import pandas as pd
 import bayesdecov
 from bayesdecov import checks
 from bayesdecov.algebra.priors import Prior
-from bayesdecov.algebra.terms import Array
 from bayesdecov.baselines import BASELINES
 from bayesdecov.deconvolution.outcome import outcome
-from bayesdecov.deconvolution.problem import prepare
+from bayesdecov.deconvolution.problem import NOISES, prepare
 from bayesdecov.deconvolution.shards import collect, run_shards
 from bayesdecov.errors import InputError, Notes
 from bayesdecov.io.tables import expression_frame
@@ -40,14 +38,15 @@ def deconvolve(
     draws: int = 1000,
     mrna_per_cell: Any = None,
     assume_linear: bool = False,
-    progress: bool = False,
+    progress: bool | None = None,
 ) -> Deconvolution:
     r"""Estimate the cell-type proportions of bulk samples.
 
     The model is DeCovarT's (arXiv:2309.09557, Eq. 7) with technical noise,
 
     .. math:: y_i \sim N\big(s_i\mu p_i,\; s_i^2 \textstyle\sum_j p_{ij}^2
-              (\Sigma_j + \Sigma_j / n_j) + \varphi_i\,\mathrm{diag}(s_i\mu p_i)\big).
+              (\Sigma_j + \Sigma_j / n_j) + \mathrm{diag}(\varphi_i s_i\mu p_i
+              + \varphi_i^2 / 4)\big).
 
     Parameters
     ----------
@@ -90,7 +89,7 @@ def deconvolve(
     assume_linear
         Take the bulk as linear although it looks like logarithms.
     progress
-        Show a progress bar.
+        Show a progress bar on standard error. None: for work of several shards at a terminal.
 
     Returns
     -------
@@ -99,8 +98,8 @@ def deconvolve(
         diagnostics hold, per sample: ``converged``, ``iterations``, ``rdm`` (relative distance to
         maximum), ``log_likelihood``, ``rmse`` and ``correlation`` between the bulk and its fit,
         ``misfit`` (Mahalanobis distance / number of genes; 1 is expected), ``modes`` (distinct
-        maxima found), ``at_zero`` (cell types estimated as absent), ``size_factor``,
-        ``counting_noise``.
+        maxima found), ``at_zero`` (cell types estimated as absent; not for laplace, whose means are
+        never zero), ``size_factor``, ``counting_noise``.
 
     Raises
     ------
@@ -123,6 +122,7 @@ def deconvolve(
             fix="use 'laplace' for posterior draws, or sample fit.to_pymc() with pymc.sample",
         )  # fmt: skip
     checks.choice(method, METHODS, "method")
+    checks.choice(noise, NOISES, "noise")
     draws = checks.whole(draws, "draws", at_least=2)
     rng = checks.generator(seed)
     n_jobs = _n_jobs(n_jobs)
@@ -131,25 +131,37 @@ def deconvolve(
         expression_frame(bulk, "bulk"),
         _reference(reference, assume_linear),
         prior=prior,
-        noise=noise,
+        noise="none" if method in BASELINES else noise,
         size_factor=size_factor,
         df=df,
         assume_linear=assume_linear,
         notes=notes,
     )
-    per_cell = _mrna_per_cell(mrna_per_cell, problem.reference.cell_types)
+    per_cell = None
+    if mrna_per_cell is not None:
+        per_cell = checks.by_cell_type(mrna_per_cell, problem.reference.cell_types, "mrna_per_cell")
     stream = int(rng.integers(2**62))
     output = collect(run_shards(problem, method, draws, stream, n_jobs, progress))
-    return outcome(problem, output, method, prior, per_cell, {
-        "method": method, "prior": str(prior), "noise": problem.noise,
+    modelled = method not in BASELINES
+    settings = {
+        "method": method,
+        "prior": str(prior) if modelled else "none",
+        "noise": problem.noise if modelled else "none",
         "size_factor": "free" if problem.free_size else "fixed",
-        "df": "none" if problem.df is None else problem.df,
+        "df": problem.df if modelled and problem.df is not None else "none",
         "draws": draws if method == "laplace" else 0,
-        "seed": repr(seed), "n_jobs": n_jobs, "assume_linear": assume_linear,
-        "scale": problem.scale, "alignment": str(problem.alignment),
+        "seed": seed if seed is None else int(seed) if not hasattr(seed, "random") else "generator",
+        "random_stream": stream,
+        "n_jobs": n_jobs,
+        "assume_linear": assume_linear,
+        "mrna_per_cell": "none" if per_cell is None else per_cell.to_dict(),
+        "scale": problem.scale,
+        "alignment": str(problem.alignment),
         "bayesdecov": bayesdecov.__version__,
         "seconds": round(time.perf_counter() - started, 3),
-    })  # fmt: skip
+    }
+    weights = None if per_cell is None else per_cell.to_numpy()
+    return outcome(problem, output, method, prior, weights, settings)
 
 
 def _reference(reference: Any, assume_linear: bool) -> Reference:
@@ -165,22 +177,6 @@ def _reference(reference: Any, assume_linear: bool) -> Reference:
         "must be a Reference, a saved reference.nc or a signature table (genes x cell types)",
         found=type(reference).__name__,
     )
-
-
-def _mrna_per_cell(values: Any, cell_types: pd.Index) -> Array | None:
-    if values is None:
-        return None
-    if not isinstance(values, (Mapping, pd.Series)):
-        raise InputError("mrna_per_cell", "must map each cell type to a positive number",
-                         found=type(values).__name__)  # fmt: skip
-    series = pd.Series(values)
-    checks.unique(series.index, "mrna_per_cell", "cell type")
-    absent = [name for name in cell_types if name not in series.index]
-    if absent:
-        raise InputError("mrna_per_cell", "needs a number for every cell type",
-                         found=f"none for {checks.some(absent)}")  # fmt: skip
-    return np.array([checks.positive(series[name], f"mrna_per_cell[{name!r}]")
-                     for name in cell_types])  # fmt: skip
 
 
 def _n_jobs(n_jobs: Any) -> int:

@@ -168,14 +168,21 @@ def maximum_a_posteriori(problem: Problem) -> Estimates:
         p=p,
         size=scale * problem.unit,
         covariance=_covariance(problem, pieces, p, scale),
-        log_likelihood=log_density(pieces, problem.density.n_genes, df=problem.df).value,
+        log_likelihood=log_likelihood(problem, pieces),
         quad=pieces.quad.value,
         iterations=modes.maximum.iterations,
         rdm=modes.maximum.rdm,
         converged=modes.maximum.converged,
         modes=modes.modes,
-        phi=modes.phi,
+        phi=modes.phi * problem.unit,
     )
+
+
+def log_likelihood(problem: Problem, pieces: Pieces) -> Array:
+    """Log-likelihood of the bulk in its own unit (the fit works on ``y = bulk / unit``)."""
+    n_genes = problem.density.n_genes
+    value = log_density(pieces, n_genes, df=problem.df).value
+    return np.asarray(value - n_genes * np.log(problem.unit))
 
 
 def _covariance(problem: Problem, pieces: Pieces, p: Array, scale: Array) -> Array:

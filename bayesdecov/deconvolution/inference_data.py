@@ -93,7 +93,8 @@ def to_pymc(fit: Deconvolution, **options: Any) -> Any:
     arguments: dict[str, Any] = {
         "prior": fit.extra["prior"],
         "counting_noise": phi if fit.noise == "counting" else None,
-        "size_factor": bool(fit.extra["free_size"]),
+        # the likelihood settles the size factor; its prior only has to be in the right place
+        "size_factor": fit.extra["unit"] if fit.extra["free_size"] else None,
         "df": fit.extra["df"],
     }
     return convolution(fit.reference.mean, Sigma, fit.bulk, **(arguments | options))

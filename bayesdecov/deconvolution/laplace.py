@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from bayesdecov.algebra import simplex
 from bayesdecov.algebra.density import evaluate
-from bayesdecov.algebra.terms import Array, information, log_density
-from bayesdecov.deconvolution.fit import Estimates, find_modes, unpack
+from bayesdecov.algebra.terms import Array, information
+from bayesdecov.deconvolution.fit import Estimates, find_modes, log_likelihood, unpack
 from bayesdecov.deconvolution.problem import Problem
 
 
@@ -65,12 +65,15 @@ def laplace(problem: Problem, draws: int, rngs: list[np.random.Generator]) -> Po
         p=drawn.mean(axis=1),
         size=sizes.mean(axis=1),
         covariance=centred.transpose(0, 2, 1) @ centred / max(draws - 1, 1),
-        log_likelihood=log_density(pieces, problem.density.n_genes, df=problem.df).value,
+        log_likelihood=log_likelihood(problem, pieces),
         quad=pieces.quad.value,
         iterations=modes.maximum.iterations,
         rdm=modes.maximum.rdm,
         converged=modes.maximum.converged,
         modes=modes.modes,
-        phi=modes.phi,
+        phi=modes.phi * problem.unit,
     )
-    return Posterior(estimates, drawn, sizes, modes.x, covariance, fallback)
+    mode = modes.x.copy()
+    if problem.free_size:  # in the unit of the bulk
+        mode[:, -1] += np.log(problem.unit)
+    return Posterior(estimates, drawn, sizes, mode, covariance, fallback)

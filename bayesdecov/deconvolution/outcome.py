@@ -82,7 +82,7 @@ def outcome(
         settings=settings,
         notes=tuple(notes.lines),
         reference=problem.reference,
-        bulk=pd.DataFrame(problem.y.T, problem.reference.genes, samples),
+        bulk=pd.DataFrame((problem.y * problem.unit[:, None]).T, problem.reference.genes, samples),
         covariance=covariance if method in ("map", "laplace") else None,
         draws=draws,
         size_draws=None if posterior is None else posterior.size_draws,
@@ -117,7 +117,9 @@ def _diagnostics(problem: Problem, estimates: Estimates, method: str) -> pd.Data
             "modes": estimates.modes,
             "counting_noise": estimates.phi,
         }
-    columns |= {"at_zero": (estimates.p == 0).sum(axis=1), "size_factor": estimates.size}
+    if method != "laplace":  # a posterior mean is never zero
+        columns["at_zero"] = (estimates.p == 0).sum(axis=1)
+    columns["size_factor"] = estimates.size
     return pd.DataFrame(columns, index=problem.samples.rename("sample"))
 
 

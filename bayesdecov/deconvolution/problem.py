@@ -2,7 +2,7 @@ r"""The prepared problem: aligned, on one scale, with the noise law chosen and a
 
 .. math:: y_i \sim N\big(s_i \mu p_i,\; V(s_i p_i)\big), \qquad
    V(q) = \sum_j q_j^2 \big(\Sigma_j + \Sigma^{tot}_j / n_j\big)
-          + \varphi_i\,\mathrm{diag}(\mu q)
+          + \mathrm{diag}(\varphi_i\,\mu q + \varphi_i^2 / 4)
 
 ``Sigma_j`` is the biological covariance, ``Sigma_j^tot / n_j`` the uncertainty of a mean of
 ``n_j`` replicates, ``phi_i`` the counting noise of bulk i and ``s_i`` its size factor (1 where
@@ -11,6 +11,7 @@ bulk and reference are known to share one scale).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -97,7 +98,7 @@ def prepare(
     """Align, bring to one scale, choose the noise law and build the density."""
     checks.choice(noise, NOISES, "noise")
     checks.choice(size_factor, SIZE_FACTORS, "size_factor")
-    law, logdet_weight = _prior_of(prior, len(reference.cell_types))
+    law, logdet_weight = _prior_of(prior, reference.cell_types)
     notes = Notes() if notes is None else notes
     table = tidy_genes(checks.numeric(bulk, "bulk"), "bulk", notes)
     table = checks.expression(table, "bulk")
@@ -130,6 +131,9 @@ def prepare(
         )  # fmt: skip
     reference = reference.take(shared)
     checks.collinear(reference.mean, "reference")
+    alike = checks.nearly_collinear(reference.mean)
+    if alike:
+        notes.warn(f"these cell types can hardly be told apart with these genes: {alike}")
     if noise == "auto":
         noise = _automatic_noise(reference, phi)
     if noise == "none":
@@ -178,9 +182,13 @@ def likelihood_covariance(reference: Reference, noise: str) -> Covariance:
     return biology.combined(np.ones_like(of_mean), total, of_mean)  # type: ignore[arg-type]
 
 
-def _prior_of(prior: str | Prior, n_types: int) -> tuple[Prior, float]:
+def _prior_of(prior: str | Prior, cell_types: pd.Index) -> tuple[Prior, float]:
     """The prior and the weight of the log-determinant (1 for the paper's Eq. 8)."""
     if isinstance(prior, Dirichlet):
+        n_types = len(cell_types)
+        if isinstance(prior.alpha, (Mapping, pd.Series)):
+            named = checks.by_cell_type(prior.alpha, cell_types, "prior")
+            prior = Dirichlet(tuple(float(value) for value in named))
         alpha = np.asarray(prior.alpha, dtype=float)
         if alpha.ndim and len(alpha) != n_types:
             raise InputError("prior", "needs one concentration per cell type",

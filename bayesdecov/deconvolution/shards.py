@@ -6,6 +6,7 @@ whatever the number of workers.
 
 from __future__ import annotations
 
+import sys
 from typing import NamedTuple
 
 import joblib
@@ -29,7 +30,7 @@ class Output(NamedTuple):
 
 
 def run_shards(
-    problem: Problem, method: str, draws: int, stream: int, n_jobs: int, progress: bool
+    problem: Problem, method: str, draws: int, stream: int, n_jobs: int, progress: bool | None
 ) -> list[Output]:
     """Fit all samples in shards, in order, with ``n_jobs`` workers."""
     n, size = len(problem.y), max(32, min(4096, _SHARD_FLOATS // problem.y.shape[1]))
@@ -42,6 +43,8 @@ def run_shards(
         results = (function(*args, **kwargs) for function, args, kwargs in jobs)
     else:
         results = joblib.Parallel(n_jobs=n_jobs, return_as="generator")(jobs)
+    if progress is None:
+        progress = len(tasks) > 1 and sys.stderr.isatty()
     sizes = [stop - start for start, stop in tasks]
     return list(track(results, sizes, "Deconvolving", show=progress, unit="samples"))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +32,7 @@ def fill_deconvolution(
     *,
     prob: float = 0.95,
     inputs: Mapping[str, Path] | None = None,
+    arguments: Sequence[str] = (),
 ) -> None:
     """The files of `write_deconvolution` in an existing folder."""
     write_table(fit.proportions, folder / "proportions.csv", index_label="sample")
@@ -43,6 +44,6 @@ def fill_deconvolution(
         save(fit.to_inference_data(), folder / "posterior.nc")
     settings = dict(fit.settings) | {"quantity": fit.quantity, "interval_probability": prob}
     settings["reference"] = fit.reference.settings
-    record = run_record("deconvolve", settings, fit.notes, inputs or {})
+    record = run_record("deconvolve", settings, fit.notes, inputs or {}, arguments)
     record["timings"] = {"seconds": fit.settings.get("seconds")}
     write_json(record, folder / "run.json")

@@ -64,8 +64,8 @@ class Alignment:
 def tidy_genes(frame: pd.DataFrame, argument: str, notes: Notes) -> pd.DataFrame:
     """One spelling and one row for each gene.
 
-    Ensembl version suffixes are removed. Repeated genes: identical rows are kept once, different
-    rows are added up, which is right for counts, CPM and TPM of transcripts of one gene.
+    Ensembl version suffixes are removed. Rows of a repeated gene are added up, which is right for
+    counts, CPM and TPM of its transcripts.
     """
     names = pd.Index([_VERSION.sub(r"\1", name) for name in frame.index])
     versions = int((names != frame.index).sum())
@@ -78,12 +78,10 @@ def tidy_genes(frame: pd.DataFrame, argument: str, notes: Notes) -> pd.DataFrame
         frame = frame.loc[~nameless]
     if not frame.index.is_unique:
         repeated = frame.index[frame.index.duplicated()].unique()
-        keyed = frame.reset_index(names="__gene__").drop_duplicates()
-        frame = keyed.groupby("__gene__", sort=False).sum()
-        frame.index.name = None
+        frame = frame.groupby(frame.index, sort=False).sum()
         notes.warn(
-            f"{argument}: {len(repeated)} repeated genes merged into one row each "
-            f"(identical rows once, different rows added): {some(repeated)}"
+            f"{argument}: {len(repeated)} repeated genes merged into one row each by adding them: "
+            f"{some(repeated)}"
         )
     return frame
 

@@ -7,9 +7,8 @@ import json
 import os
 import platform
 import shutil
-import sys
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -90,7 +89,11 @@ def checksum(path: Path) -> str:
 
 
 def run_record(
-    command: str, settings: Mapping[str, Any], notes: tuple[str, ...], inputs: Mapping[str, Path]
+    command: str,
+    settings: Mapping[str, Any],
+    notes: tuple[str, ...],
+    inputs: Mapping[str, Path],
+    arguments: Sequence[str] = (),
 ) -> dict[str, Any]:
     """What ``run.json`` holds: versions, options, input checksums, timings, warnings."""
     versions = {"python": platform.python_version()}
@@ -101,7 +104,7 @@ def run_record(
             continue
     return {
         "command": command,
-        "arguments": sys.argv[1:],
+        "arguments": list(arguments),
         "versions": versions,
         "settings": dict(settings),
         "inputs": {

@@ -26,8 +26,8 @@ class Scale(NamedTuple):
 def detect_scale(table: pd.DataFrame) -> Scale:
     """Guess the scale of a non-negative genes x samples table.
 
-    * counts: all whole numbers, and some above 30 in a table of at least 20 genes;
-    * per million: every column adds up to a million within 1 %;
+    * per million: every column adds up to a million within 1 % (also when it was rounded);
+    * counts: all whole numbers, in a table of at least 20 genes;
     * log: at least 20 genes, nothing above 30, fractions present, and a flat top: the largest value
       is less than 10 times the 90 % quantile of the positive ones (on the linear scale the few
       highest genes exceed that by far more);
@@ -37,11 +37,11 @@ def detect_scale(table: pd.DataFrame) -> Scale:
     largest = float(values.max())
     whole = bool(np.all(values == np.round(values)))
     enough = table.shape[0] >= _ENOUGH_GENES
-    if whole and largest > 30 and enough:
-        return Scale("counts", f"whole numbers up to {largest:.0f}")
     totals = values.sum(axis=0)
     if np.all(np.abs(totals / 1e6 - 1) < 0.01):
         return Scale("per million", "columns add up to one million")
+    if whole and enough:
+        return Scale("counts", f"whole numbers up to {largest:.0f}")
     positive = values[values > 0]
     if enough and not whole and largest <= 30 and len(positive):
         ratio = largest / float(np.quantile(positive, 0.9))

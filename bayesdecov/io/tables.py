@@ -133,9 +133,9 @@ def is_anndata(value: Any) -> bool:
     return all(hasattr(value, name) for name in ("X", "obs_names", "var_names", "obs"))
 
 
-def from_anndata(adata: Any, layer: str | None = None) -> pd.DataFrame:
+def from_anndata(adata: Any) -> pd.DataFrame:
     """Genes x samples from an AnnData (samples in obs); sparse matrices are made dense."""
-    values = adata.X if layer is None else adata.layers[layer]
+    values = adata.X
     if hasattr(values, "toarray"):
         values = values.toarray()
     return pd.DataFrame(np.asarray(values, dtype=float).T, adata.var_names, adata.obs_names)

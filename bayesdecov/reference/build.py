@@ -96,6 +96,7 @@ def from_moments(mean: Any, covariances: Any, replicates: Any) -> dict[str, Any]
     if n_types < 2:
         raise InputError("mean", "needs at least two cell types as columns", found=f"{n_types}")
     if isinstance(covariances, Mapping):
+        covariances = {str(name): matrix for name, matrix in covariances.items()}
         absent = [name for name in frame.columns if name not in covariances]
         if absent:
             raise InputError("covariances", "needs a matrix for every cell type",
@@ -115,7 +116,8 @@ def from_moments(mean: Any, covariances: Any, replicates: Any) -> dict[str, Any]
     if replicates is None:
         counts = pd.Series(0, index=frame.columns)
     elif np.isscalar(replicates):
-        counts = pd.Series(checks.whole(replicates, "replicates"), index=frame.columns)
+        number = checks.whole(replicates, "replicates", at_least=0)
+        counts = pd.Series(number, index=frame.columns)
     else:
         counts = pd.Series(replicates)
         if not isinstance(replicates, (pd.Series, Mapping)):
@@ -123,10 +125,12 @@ def from_moments(mean: Any, covariances: Any, replicates: Any) -> dict[str, Any]
                 raise InputError("replicates", "needs one number per cell type",
                                  found=f"{len(counts)} numbers")  # fmt: skip
             counts.index = frame.columns
+        counts.index = pd.Index([str(name) for name in counts.index])
         counts = counts.reindex(frame.columns)
         for name, value in counts.items():
             if not (
                 isinstance(value, (int, float, np.number))
+                and not isinstance(value, bool)
                 and np.isfinite(value)
                 and value == int(value)
                 and value >= 0

@@ -179,6 +179,9 @@ class Reference:
         if genes.equals(self.genes):
             return self
         rows = self.genes.get_indexer(genes)
+        if (rows < 0).any():
+            raise InputError("genes", "must all be in the reference",
+                             found=f"missing {checks.some(genes[rows < 0])}")  # fmt: skip
         return replace(
             self,
             mean=self.mean.iloc[rows],

@@ -58,6 +58,7 @@ def save(reference: Reference, path: Path) -> None:
         for name, variable in dataset.data_vars.items()
         if variable.dtype.kind == "f" and variable.size > 1000
     }
+    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
     try:
         dataset.to_netcdf(partial, engine="h5netcdf", encoding=encoding)

@@ -35,10 +35,6 @@ class DenseCovariance:
         """Marginal covariance of some genes."""
         return DenseCovariance(self.Sigma[:, genes[:, None], genes[None, :]])
 
-    def rescaled(self, factor: float) -> DenseCovariance:
-        """Covariance of expression multiplied by ``factor``."""
-        return DenseCovariance(self.Sigma * factor**2)
-
     def without_noise(self, noise: Array) -> DenseCovariance:
         r"""Take independent noise variances (gene, cell_type) off, staying positive definite.
 
@@ -93,10 +89,6 @@ class FactorCovariance:
     def take(self, genes: NDArray[np.intp]) -> FactorCovariance:
         """Marginal covariance of some genes."""
         return replace(self, D=self.D[genes], U=self.U[genes])
-
-    def rescaled(self, factor: float) -> FactorCovariance:
-        """Covariance of expression multiplied by ``factor``."""
-        return replace(self, D=self.D * factor**2, U=self.U * factor)
 
     def without_noise(self, noise: Array) -> FactorCovariance:
         """Take independent noise variances (gene, cell_type) off the diagonal."""

@@ -138,6 +138,41 @@ def test_priors_pull_as_they_should(cohort, reference):
     assert flat.prior == "flat"
 
 
+@pytest.mark.filterwarnings("ignore:.*do not look like a mixture")
+def test_named_concentrations_are_aligned_by_name(cohort, reference):
+    strong = {"type3": 900.0, "type1": 1.0, "type4": 1.0, "type2": 1.0}
+    for alpha in (strong, pd.Series(strong)):
+        fit = bd.deconvolve(cohort.bulk, reference, prior=Dirichlet(alpha))
+        assert (fit.proportions.idxmax(axis=1) == "type3").all()
+    with pytest.raises(InputError, match="none for type2, type3, type4"):
+        bd.deconvolve(cohort.bulk, reference, prior=Dirichlet({"type1": 1.0}))
+
+
+def test_the_run_is_recorded(cohort, reference):
+    per_cell = dict.fromkeys(cohort.mean.columns, 2.0)
+    fit = bd.deconvolve(cohort.bulk, reference, seed=3, mrna_per_cell=per_cell)
+    assert fit.settings["seed"] == 3
+    assert fit.settings["mrna_per_cell"] == per_cell
+    assert isinstance(fit.settings["random_stream"], int)
+    plain = bd.deconvolve(cohort.bulk, reference, "nnls")
+    assert (plain.settings["noise"], plain.settings["df"]) == ("none", "none")
+
+
+def test_cell_types_that_are_numbers(cohort):
+    numbers = cohort.labels.map({f"type{j}": j for j in range(1, 5)})
+    made = bd.Reference.from_samples(cohort.purified, numbers, "diagonal")
+    fit = bd.deconvolve(cohort.bulk, made, mrna_per_cell={1: 1.0, 2: 2.0, 3: 1.0, 4: 1.0})
+    assert list(fit.proportions.columns) == ["1", "2", "3", "4"]
+
+
+def test_hardly_distinct_types_are_named(cohort):
+    near = cohort.mean.copy()
+    rng = np.random.default_rng(0)
+    near["twin"] = near["type2"] * (1 + 1e-6 * rng.normal(size=len(near)))
+    with pytest.warns(BayesdecovWarning, match="hardly be told apart.*type2, twin"):
+        bd.deconvolve(cohort.mean.add_prefix("bulk "), bd.Reference.from_signature(near), "simplex")
+
+
 def test_informative_priors_narrow_the_intervals(cohort, reference):
     flat = bd.deconvolve(cohort.bulk, reference).intervals()["sd"].mean()
     tight = bd.deconvolve(cohort.bulk, reference, prior=SoftmaxNormal(0.05)).intervals()["sd"]
@@ -206,6 +241,14 @@ def test_size_factor(cohort):
     np.testing.assert_allclose(
         scaled.diagnostics["size_factor"], 37.5 * usual.diagnostics["size_factor"], rtol=1e-4
     )
+    # everything in the result is in the bulk's own unit
+    np.testing.assert_allclose(scaled.bulk, plain.bulk.loc[scaled.bulk.index] * 37.5)
+    shift = usual.diagnostics["log_likelihood"] - scaled.diagnostics["log_likelihood"]
+    np.testing.assert_allclose(shift, len(made.genes) * np.log(37.5), rtol=1e-6)
+    drawn = bd.deconvolve(plain.bulk * 37.5, made, "laplace", seed=1, draws=200)
+    posterior = drawn.to_inference_data()["posterior"]
+    mean = posterior["size_factor"].mean(("chain", "draw")).to_numpy()
+    np.testing.assert_allclose(mean, scaled.diagnostics["size_factor"], rtol=0.1)
 
 
 def test_counting_noise_is_estimated_where_it_is_unknown(cohort):

@@ -45,12 +45,6 @@ def test_versions_go_and_duplicates_merge():
     assert "version suffix removed from 3" in notes.lines[0]
 
 
-def test_identical_duplicates_count_once():
-    table = pd.DataFrame({"s": [1.0, 1.0, 3.0]}, ["a", "a", "b"])
-    with pytest.warns(BayesdecovWarning, match="repeated"):
-        assert tidy_genes(table, "bulk", Notes())["s"].to_dict() == {"a": 1.0, "b": 3.0}
-
-
 def test_symbols_with_dots_keep_them():
     assert list(tidy_genes(_frame(["RP11-34P13.7", "A.1"]), "bulk", Notes()).index) == [
         "RP11-34P13.7", "A.1",
@@ -119,6 +113,12 @@ def test_scales_are_told_apart():
     assert detect_scale(_cohort().bulk).kind == "linear"
     for logged in (np.log2(tpm + 1), np.log1p(tpm / 100), np.log10(tpm + 1), np.log2(counts + 1)):
         assert detect_scale(logged).kind == "log"
+
+
+def test_rounded_cpm_is_not_counts_and_shallow_counts_are():
+    rounded = per_million(_cohort(depth=3e3).bulk)[0].round()
+    assert detect_scale(rounded).kind == "per million"
+    assert detect_scale(_cohort(depth=500).bulk).kind == "counts"
 
 
 def test_small_tables_are_never_called_logarithms():

@@ -83,7 +83,7 @@ def test_files_of_a_deconvolution(tmp_path):
     assert (read.to_numpy() == fit.proportions.to_numpy()).all()
     record = json.loads((tmp_path / "out" / "run.json").read_text())
     assert record["settings"]["method"] == "laplace"
-    assert record["settings"]["seed"] == "1"
+    assert record["settings"]["seed"] == 1
     assert {"python", "numpy", "scipy", "pandas"} <= set(record["versions"])
     from bayesdecov._arviz import load
 

@@ -16,7 +16,7 @@ CASES = {
     "flat": {},
     "counting": {"counting_noise": np.array([0.1, 0.2, 0.3])},
     "decovart": {"prior": "decovart"},
-    "dirichlet, size factor": {"prior": Dirichlet((2.0, 1.0, 3.0, 1.5)), "size_factor": True},
+    "dirichlet, size factor": {"prior": Dirichlet((2.0, 1.0, 3.0, 1.5)), "size_factor": 1.0},
     "normal, t": {"prior": SoftmaxNormal(0.9), "df": 5.0},
 }
 
@@ -135,3 +135,24 @@ def test_fit_hands_its_model_to_pymc(python_mode):
     point = {value.name: (full - full.mean(1, keepdims=True))[:, :-1]}
     total = float(model.compile_logp(jacobian=False, mode=python_mode)(point))
     assert total - 3 * np.log(2.0) == pytest.approx(fit.diagnostics["log_likelihood"].sum())
+
+
+def test_a_free_size_factor_is_in_the_same_place_in_pymc(python_mode):
+    """With the bulk in another unit: the model's likelihood at the fit is the one reported."""
+    import bayesdecov as bd
+
+    cohort = bd.simulate.convolution(n_samples=3, n_genes=40, n_types=3, seed=2)
+    reference = bd.Reference.from_samples(cohort.purified, cohort.labels, "diagonal", genes=20)
+    fit = bd.deconvolve(cohort.bulk * 1000, reference)
+    model = fit.to_pymc()
+    p = fit.proportions.to_numpy()
+    assert (p > 0).all()
+    log_p = np.log(p)
+    point = {
+        "proportions_simplex__": (log_p - log_p.mean(1, keepdims=True))[:, :-1],
+        "size_factor_log__": np.log(fit.diagnostics["size_factor"].to_numpy()),
+    }
+    (bulk,) = model.observed_RVs
+    logp = model.compile_fn(model.logp(vars=[bulk]), mode=python_mode)
+    total = float(logp({v.name: point[v.name] for v in model.value_vars}))
+    assert total == pytest.approx(fit.diagnostics["log_likelihood"].sum(), rel=1e-6)

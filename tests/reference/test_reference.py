@@ -102,6 +102,12 @@ def test_named_genes_that_are_silent_are_left_out_and_said(cohort):
     assert len(made.genes) == 25
 
 
+def test_taking_a_gene_that_is_not_there(cohort):
+    made = bd.Reference.from_samples(cohort.purified, cohort.labels, genes=10)
+    with pytest.raises(InputError, match="missing nonesuch"):
+        made.take(pd.Index(["nonesuch", made.genes[0]]))
+
+
 def test_labels_are_cleaned(cohort, tmp_path):
     spaced = cohort.labels.where(cohort.labels.index != "type1 1", " type1 ")
     made = bd.Reference.from_samples(cohort.purified, spaced, genes=10)
