@@ -65,7 +65,7 @@ def estimate_covariance(
     if method in ("factor", "shrinkage"):
         low_rank = factor_covariance if method == "factor" else shrinkage_covariance
         covariance, chosen = low_rank(profiles, codes, means, moderated.variances, names)
-        return Estimate(covariance, settings | chosen)
+        return Estimate(covariance, settings | {"cell_types": chosen})
     if n_genes > _DENSE_LIMIT:
         raise InputError(
             "covariance",
@@ -75,10 +75,12 @@ def estimate_covariance(
         )
     deviations = np.sqrt(moderated.variances)
     Sigma = np.empty((n_types, n_genes, n_genes))
+    per_type: dict[str, str] = {}
+    settings["cell_types"] = per_type
     for j, name in enumerate(names):
         sd = deviations[:, j]
         standard = (profiles[:, codes == j].T - means[:, j]) / sd
-        R, settings[name] = _CORRELATIONS[method](standard)
+        R, per_type[name] = _CORRELATIONS[method](standard)
         Sigma[j] = R * np.outer(sd, sd)
         if 1 < replicates[j] < MIN_REPLICATES:
             notes.warn(

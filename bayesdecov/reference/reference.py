@@ -13,7 +13,7 @@ from bayesdecov import checks
 from bayesdecov.errors import InputError
 from bayesdecov.io.tables import expression_frame, read_labels
 from bayesdecov.reference import build
-from bayesdecov.reference.structures import Covariance, DenseCovariance, FactorCovariance
+from bayesdecov.reference.structures import Covariance, FactorCovariance
 
 
 @dataclass(frozen=True)
@@ -205,8 +205,8 @@ class Reference:
     def __str__(self) -> str:
         kind = "full matrices"
         if isinstance(self.covariance, FactorCovariance):
-            kind = f"diagonal + {self.covariance.U.shape[1]} factors"
-        assert isinstance(self.covariance, (FactorCovariance, DenseCovariance))
+            factors = self.covariance.U.shape[1]
+            kind = f"diagonal + {factors} factors" if factors else "came out diagonal"
         counts = ", ".join(f"{name} {n}" for name, n in self.replicates.items())
         lines = [
             f"Reference: {len(self.genes)} genes x {len(self.cell_types)} cell types, "
