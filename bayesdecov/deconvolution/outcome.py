@@ -16,7 +16,7 @@ from bayesdecov.deconvolution.shards import Output
 from bayesdecov.results import Deconvolution
 
 _ENOUGH_GENES = 10
-_LEAST_CORRELATION = 0.5
+_LEAST_CORRELATION = 0.3
 _LARGEST_MISFIT = 20.0  # Mahalanobis distance per gene, 1 expected
 
 
