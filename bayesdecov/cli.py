@@ -30,7 +30,11 @@ Force = Annotated[bool, typer.Option("--force", help="Replace the output of an e
 Progress = Annotated[bool, typer.Option(help="Show a progress bar.")]
 AssumeLinear = Annotated[
     bool,
-    typer.Option("--assume-linear", help="Take tables as linear although they look like logs."),
+    typer.Option(
+        "--assume-linear",
+        help="Take tables as linear and as they are, although they look like logs "
+        "(or, in a reference, like counts).",
+    ),
 ]
 
 

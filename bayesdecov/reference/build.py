@@ -32,6 +32,9 @@ def from_samples(
     labels = checks.labels_of(labels, table.columns)
     names = sorted(labels.unique())
     codes = pd.Categorical(labels, categories=names).codes.astype(np.intp)
+    if scale.kind == "counts" and assume_linear:
+        scale = Scale("linear", f"{scale.reason}, absolute scale kept as asked")
+        notes.info("purified: whole numbers kept as they are, not scaled to counts per million")
     if scale.kind == "counts":
         table, totals = per_million(table)
         unit = 1e6 / totals

@@ -95,7 +95,9 @@ class Reference:
             How many marker genes to choose (rule: `bayesdecov.reference.markers`), their names,
             or None for all genes.
         assume_linear
-            Take the table as linear although it looks like logarithms.
+            Take the table as it is: as linear although it looks like logarithms, and on its
+            absolute scale although it looks like counts, which otherwise become counts per
+            million. Needed where the totals carry the amount of mRNA per cell.
 
         Raises
         ------

@@ -50,6 +50,14 @@ def test_absolute_scale_is_kept():
     np.testing.assert_allclose(made.mean["type1"], 2 * plain.mean["type1"])
 
 
+def test_whole_numbers_keep_their_absolute_scale_when_asked(cohort):
+    made = bd.Reference.from_samples(cohort.purified, cohort.labels, genes=None, assume_linear=True)
+    assert made.scale == "linear"
+    expected = cohort.purified.T.groupby(cohort.labels).mean().T
+    np.testing.assert_allclose(made.mean, expected.loc[made.genes, made.cell_types])
+    assert any("kept as they are" in note for note in made.notes)
+
+
 def test_order_of_genes_and_samples_is_irrelevant(cohort):
     shuffled = cohort.purified.sample(frac=1, random_state=3)
     shuffled = shuffled.sample(frac=1, axis=1, random_state=4)
