@@ -30,6 +30,7 @@ class Modes(NamedTuple):
     maximum: Maximum
     modes: NDArray[np.int64]  # distinct maxima that were reached
     phi: Array
+    data: Array  # the bulks as the density wants them
 
 
 class Estimates(NamedTuple):
@@ -67,10 +68,7 @@ def log_posterior(
         q = p if size is None else size[:, None] * p
         mine = rows[which]
         pieces = evaluate(problem.density, q, data[mine], phi[mine])
-        term = log_density(
-            pieces, problem.density.n_genes, logdet_weight=problem.logdet_weight, df=problem.df
-        )
-        term = simplex.pull_back(term, p, size)
+        term = simplex.pull_back(problem.target(pieces), p, size)
         k = problem.n_types - 1
         prior = problem.prior.log_prior(x[:, :k], jacobian=jacobian)
         gradient, hessian = term.gradient.copy(), term.hessian.copy()
@@ -120,7 +118,7 @@ def _maximise(
     apart = np.abs(p - p[first][rows]).max(axis=1) > _SAME_MODE
     others = np.bincount(rows[apart & found.converged], minlength=n)
     best = found.take(first)
-    return Modes(best.x, best, 1 + np.minimum(others, 9), phi)
+    return Modes(best.x, best, 1 + np.minimum(others, 9), phi, data)
 
 
 def _inside(problem: Problem, x: Array) -> Array:
@@ -159,16 +157,25 @@ def maximum_a_posteriori(problem: Problem) -> Estimates:
     """MAP estimates with standard errors from the expected information."""
     modes = find_modes(problem)
     p, size = unpack(problem, modes.x)
-    data = problem.density.project(problem.y)
     p = np.where(p < _ZERO, 0.0, p)
     p /= p.sum(axis=1, keepdims=True)
     scale = np.ones(len(p)) if size is None else size
-    pieces = evaluate(problem.density, scale[:, None] * p, data, modes.phi)
+    pieces = evaluate(problem.density, scale[:, None] * p, modes.data, modes.phi)
+    covariance = _covariance(problem, pieces, p, scale)
+    return estimates(problem, modes, pieces, p, scale * problem.unit, covariance)
+
+
+def estimates(
+    problem: Problem, modes: Modes, pieces: Pieces, p: Array, size: Array, covariance: Array
+) -> Estimates:
+    """What is reported of a fit, in the bulk's own unit (it works on ``y = bulk / unit``)."""
+    n_genes = problem.density.n_genes
+    log_likelihood = log_density(pieces, n_genes, df=problem.df).value
     return Estimates(
         p=p,
-        size=scale * problem.unit,
-        covariance=_covariance(problem, pieces, p, scale),
-        log_likelihood=log_likelihood(problem, pieces),
+        size=size,
+        covariance=covariance,
+        log_likelihood=log_likelihood - n_genes * np.log(problem.unit),
         quad=pieces.quad.value,
         iterations=modes.maximum.iterations,
         rdm=modes.maximum.rdm,
@@ -176,13 +183,6 @@ def maximum_a_posteriori(problem: Problem) -> Estimates:
         modes=modes.modes,
         phi=modes.phi * problem.unit,
     )
-
-
-def log_likelihood(problem: Problem, pieces: Pieces) -> Array:
-    """Log-likelihood of the bulk in its own unit (the fit works on ``y = bulk / unit``)."""
-    n_genes = problem.density.n_genes
-    value = log_density(pieces, n_genes, df=problem.df).value
-    return np.asarray(value - n_genes * np.log(problem.unit))
 
 
 def _covariance(problem: Problem, pieces: Pieces, p: Array, scale: Array) -> Array:
@@ -203,12 +203,12 @@ def _covariance(problem: Problem, pieces: Pieces, p: Array, scale: Array) -> Arr
                                (n, n_types, n_types - 1))  # fmt: skip
         F = to_p.transpose(0, 2, 1) @ F @ to_p
     if not flat:
-        F = F + _prior_information(problem, p, to_p, scale)
+        F = F + _prior_information(problem, p, to_p)
     covariance: Array = to_p @ np.linalg.pinv(F, hermitian=True) @ to_p.transpose(0, 2, 1)
     return covariance
 
 
-def _prior_information(problem: Problem, p: Array, to_p: Array, scale: Array) -> Array:
+def _prior_information(problem: Problem, p: Array, to_p: Array) -> Array:
     """Minus the prior's curvature, from theta to the coordinates of the information."""
     inside = np.maximum(p, 1e-8)
     inside /= inside.sum(axis=1, keepdims=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 if TYPE_CHECKING:
     from bayesdecov.results import Deconvolution
@@ -34,26 +33,22 @@ def to_inference_data(fit: Deconvolution) -> Any:
         },
         coords=coords | {"cell_type": cell_types},
     )  # fmt: skip
-    per_sample = {}
-    for name, column in fit.diagnostics.items():
-        if pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column):
-            per_sample[str(name)] = ("sample", column.to_numpy())
-    summary: dict[str, Any] = dict(per_sample)
+    summary: dict[str, Any] = {
+        str(name): ("sample", column.to_numpy()) for name, column in fit.diagnostics.items()
+    }
     summary["estimate"] = (("sample", "cell_type"), fit.proportions.to_numpy())
+    fit_coords: dict[str, Any] = {"sample": samples, "cell_type": cell_types}
     if fit.covariance is not None:
         summary["covariance"] = (("sample", "cell_type", "cell_type_bis"), fit.covariance)
+        fit_coords["cell_type_bis"] = cell_types
     if "mode" in fit.extra:
         summary["mean_vector"] = (("sample", "parameter"), fit.extra["mode"])
         summary["covariance_matrix"] = (
             ("sample", "parameter", "parameter_bis"), fit.extra["mode_covariance"],
         )  # fmt: skip
-    parameters = [f"theta[{name}]" for name in cell_types[:-1]]
-    if "mode" in fit.extra and fit.extra["mode"].shape[1] == len(cell_types):
-        parameters.append("log_size_factor")
-    fit_coords: dict[str, Any] = {"sample": samples, "cell_type": cell_types}
-    if fit.covariance is not None:
-        fit_coords["cell_type_bis"] = cell_types
-    if "mode" in fit.extra:
+        parameters = [f"theta[{name}]" for name in cell_types[:-1]]
+        if fit.extra["free_size"]:
+            parameters.append("log_size_factor")
         fit_coords |= {"parameter": parameters, "parameter_bis": parameters}
     # attributes of files hold numbers and strings only
     attrs = {

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from bayesdecov.algebra import simplex
 from bayesdecov.algebra.density import evaluate
 from bayesdecov.algebra.terms import Array, information
-from bayesdecov.deconvolution.fit import Estimates, find_modes, log_likelihood, unpack
+from bayesdecov.deconvolution.fit import Estimates, estimates, find_modes, unpack
 from bayesdecov.deconvolution.problem import Problem
 
 
@@ -38,9 +38,8 @@ def laplace(problem: Problem, draws: int, rngs: list[np.random.Generator]) -> Po
     fallback = ~(curvature[:, -1] < 0)
     precision = -hessian
     p, size = unpack(problem, modes.x)
-    data = problem.density.project(problem.y)
     scale = np.ones(len(p)) if size is None else size
-    pieces = evaluate(problem.density, scale[:, None] * p, data, modes.phi)
+    pieces = evaluate(problem.density, scale[:, None] * p, modes.data, modes.phi)
     if fallback.any():
         F = information(pieces, problem.density.n_genes, df=problem.df)
         J = simplex.jacobian(p) * scale[:, None, None]
@@ -61,19 +60,9 @@ def laplace(problem: Problem, draws: int, rngs: list[np.random.Generator]) -> Po
     sizes = np.ones((len(p), draws)) if flat_size is None else flat_size.reshape(len(p), draws)
     sizes = sizes * problem.unit[:, None]
     centred = drawn - drawn.mean(axis=1, keepdims=True)
-    estimates = Estimates(
-        p=drawn.mean(axis=1),
-        size=sizes.mean(axis=1),
-        covariance=centred.transpose(0, 2, 1) @ centred / max(draws - 1, 1),
-        log_likelihood=log_likelihood(problem, pieces),
-        quad=pieces.quad.value,
-        iterations=modes.maximum.iterations,
-        rdm=modes.maximum.rdm,
-        converged=modes.maximum.converged,
-        modes=modes.modes,
-        phi=modes.phi * problem.unit,
-    )
+    spread = centred.transpose(0, 2, 1) @ centred / max(draws - 1, 1)
+    reported = estimates(problem, modes, pieces, drawn.mean(axis=1), sizes.mean(axis=1), spread)
     mode = modes.x.copy()
     if problem.free_size:  # in the unit of the bulk
         mode[:, -1] += np.log(problem.unit)
-    return Posterior(estimates, drawn, sizes, mode, covariance, fallback)
+    return Posterior(reported, drawn, sizes, mode, covariance, fallback)

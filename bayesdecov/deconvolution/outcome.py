@@ -10,6 +10,7 @@ import pandas as pd
 from bayesdecov import checks
 from bayesdecov.algebra.priors import Prior
 from bayesdecov.algebra.terms import Array
+from bayesdecov.baselines import BASELINES
 from bayesdecov.deconvolution.fit import Estimates
 from bayesdecov.deconvolution.problem import Problem
 from bayesdecov.deconvolution.shards import Output
@@ -30,6 +31,7 @@ def outcome(
 ) -> Deconvolution:
     """Put labels, diagnostics and warnings around the arrays."""
     estimates, posterior = output
+    modelled = method not in BASELINES
     samples, cell_types = problem.samples, problem.reference.cell_types
     notes = problem.notes
     diagnostics = _diagnostics(problem, estimates, method)
@@ -76,14 +78,14 @@ def outcome(
         proportions=pd.DataFrame(p, samples.rename("sample"), cell_types.rename(None)),
         diagnostics=diagnostics,
         method=method,
-        prior=str(prior) if method in ("map", "laplace") else "none",
-        noise=problem.noise if method in ("map", "laplace") else "none",
+        prior=settings["prior"],
+        noise=settings["noise"],
         quantity=quantity,
         settings=settings,
         notes=tuple(notes.lines),
         reference=problem.reference,
         bulk=pd.DataFrame((problem.y * problem.unit[:, None]).T, problem.reference.genes, samples),
-        covariance=covariance if method in ("map", "laplace") else None,
+        covariance=covariance if modelled else None,
         draws=draws,
         size_draws=None if posterior is None else posterior.size_draws,
         extra=extra,
@@ -100,8 +102,9 @@ def _diagnostics(problem: Problem, estimates: Estimates, method: str) -> pd.Data
     norms = np.linalg.norm(centred_y, axis=1) * np.linalg.norm(centred_f, axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
         correlation = (centred_y * centred_f).sum(axis=1) / norms
+    modelled = method not in BASELINES
     columns: dict[str, Any] = {"converged": estimates.converged}
-    if method in ("map", "laplace"):
+    if modelled:
         columns |= {
             "iterations": estimates.iterations,
             "rdm": estimates.rdm,
@@ -111,7 +114,7 @@ def _diagnostics(problem: Problem, estimates: Estimates, method: str) -> pd.Data
         "rmse": np.sqrt((residuals**2).mean(axis=1)) * problem.unit,
         "correlation": correlation,
     }
-    if method in ("map", "laplace"):
+    if modelled:
         columns |= {
             "misfit": estimates.quad / problem.y.shape[1],
             "modes": estimates.modes,

@@ -20,7 +20,7 @@ import pandas as pd
 from bayesdecov import checks
 from bayesdecov.algebra.density import Density
 from bayesdecov.algebra.priors import Dirichlet, Prior, SoftmaxNormal
-from bayesdecov.algebra.terms import Array
+from bayesdecov.algebra.terms import Array, Pieces, Term, log_density
 from bayesdecov.errors import InputError, Notes
 from bayesdecov.io.genes import Alignment, align, drop_spike_ins, tidy_genes
 from bayesdecov.io.scale import (
@@ -72,6 +72,12 @@ class Problem:
     def mu(self) -> Array:
         """Means (gene, cell_type)."""
         return self.reference.mean.to_numpy()
+
+    def target(self, pieces: Pieces) -> Term:
+        """What is maximised, without the prior: the likelihood, or the paper's Eq. 8."""
+        return log_density(
+            pieces, self.density.n_genes, logdet_weight=self.logdet_weight, df=self.df
+        )
 
     def rows(self, start: int, stop: int) -> Problem:
         """The same problem for some of the samples."""

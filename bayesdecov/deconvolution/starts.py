@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from bayesdecov.algebra.density import evaluate
 from bayesdecov.algebra.simplex import theta_of
-from bayesdecov.algebra.terms import Array, log_density
+from bayesdecov.algebra.terms import Array
 from bayesdecov.deconvolution.problem import Problem
 
 _CLIP = 0.02
@@ -25,12 +25,7 @@ def starting_points(problem: Problem, data: Array, phi: Array) -> tuple[NDArray[
     """Rows and starting ``theta``; a row that deserves several starts appears several times."""
     n = len(problem.y)
     points = candidates(problem.n_types)
-    scanned = log_density(
-        problem.density.scan(points, data, float(np.median(phi))),
-        problem.density.n_genes,
-        logdet_weight=problem.logdet_weight,
-        df=problem.df,
-    ).value
+    scanned = problem.target(problem.density.scan(points, data, float(np.median(phi)))).value
     scanned = np.where(np.isfinite(scanned), scanned, -np.inf)
     if problem.n_types == 2:
         padded = np.pad(scanned, ((0, 0), (1, 1)), constant_values=-np.inf)
@@ -38,12 +33,8 @@ def starting_points(problem: Problem, data: Array, phi: Array) -> tuple[NDArray[
         rows, which = np.nonzero(peaks)
         return rows, theta_of(points[which])
     squares = least_squares(problem)
-    at_squares = log_density(
-        evaluate(problem.density, squares, data, phi, derivatives=False),
-        problem.density.n_genes,
-        logdet_weight=problem.logdet_weight,
-        df=problem.df,
-    ).value
+    pieces = evaluate(problem.density, squares, data, phi, derivatives=False)
+    at_squares = problem.target(pieces).value
     best = scanned.argmax(axis=1)
     better = scanned[np.arange(n), best] > np.where(np.isfinite(at_squares), at_squares, -np.inf)
     rows = np.concatenate([np.arange(n), np.flatnonzero(better)])
