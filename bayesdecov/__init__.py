@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from bayesdecov import datasets, models, plots, simulate
     from bayesdecov.deconvolution.deconvolve import deconvolve
     from bayesdecov.errors import BayesdecovWarning, InputError
+    from bayesdecov.mixed_effects.fastmix import fastmix
     from bayesdecov.reference.reference import Reference
 
 try:
@@ -27,6 +28,7 @@ __all__ = [
     "Reference",
     "datasets",
     "deconvolve",
+    "fastmix",
     "models",
     "plots",
     "simulate",
@@ -35,6 +37,7 @@ __all__ = [
 _HOMES = {
     "Reference": "bayesdecov.reference.reference",
     "deconvolve": "bayesdecov.deconvolution.deconvolve",
+    "fastmix": "bayesdecov.mixed_effects.fastmix",
     "InputError": "bayesdecov.errors",
     "BayesdecovWarning": "bayesdecov.errors",
 }

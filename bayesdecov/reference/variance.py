@@ -16,9 +16,9 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq
 from scipy.special import digamma, polygamma
 
+from bayesdecov.algebra.moderation import SMALLEST_EXCESS, inverse_trigamma
 from bayesdecov.algebra.terms import Array
 
 FALLBACK_CV = 0.3  # coefficient of variation where no cell type has replicates
@@ -63,15 +63,10 @@ def moderate(means: Array, variances: Array, replicates: NDArray[np.int64]) -> M
     # outside the range that was seen the coefficient of variation is kept constant
     prior = np.exp(trend(inside) + 2 * (level - inside))
     excess = np.mean((centred - trend(level[usable])) ** 2 - polygamma(1, half))
-    prior_df = _inverse_trigamma(float(excess)) * 2 if excess > 1e-3 else np.inf
+    prior_df = inverse_trigamma(float(excess)) * 2 if excess > SMALLEST_EXCESS else np.inf
     prior_df = max(prior_df, 0.5)  # a gene without variation must not get variance zero
     if np.isfinite(prior_df):  # the trend is the mean of log sigma2, below log s0^2
         prior = prior * np.exp(digamma(prior_df / 2) - np.log(prior_df / 2))
     weight = np.ones_like(df) if np.isinf(prior_df) else prior_df / (prior_df + df)
     moderated = weight * prior + (1 - weight) * np.where(df > 0, variances, 0.0)
     return Moderated(moderated, prior_df, f"quadratic in log mean, prior df {prior_df:.3g}")
-
-
-def _inverse_trigamma(value: float) -> float:
-    """X with trigamma(x) = value."""
-    return float(np.exp(brentq(lambda log_x: float(polygamma(1, np.exp(log_x))) - value, -8, 12)))

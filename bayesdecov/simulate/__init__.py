@@ -1,5 +1,6 @@
 """Simulators: data with a known truth, for tests, examples and calibration."""
 
 from bayesdecov.simulate.convolution import Cohort, convolution
+from bayesdecov.simulate.fastmix import MixedCohort, fastmix
 
-__all__ = ["Cohort", "convolution"]
+__all__ = ["Cohort", "MixedCohort", "convolution", "fastmix"]

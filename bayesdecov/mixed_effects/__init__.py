@@ -1,0 +1,1 @@
+"""Cell-type-specific differential expression: a mixed model over all genes."""

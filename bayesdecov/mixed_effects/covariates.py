@@ -1,0 +1,111 @@
+"""Covariates: from numbers and labels to standardised columns, and again for new samples."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bayesdecov import checks
+from bayesdecov.errors import InputError
+
+
+@dataclass(frozen=True)
+class Coding:
+    """How covariates became columns: the formula, and the training mean and sd of each column."""
+
+    spec: Any
+    scaling: pd.DataFrame  # index: column; mean, sd (0 and 1 where nothing was standardised)
+    sources: tuple[str, ...]  # covariates that the formula uses
+    binary: dict[str, pd.Series]  # the two values, in order, of those that have two
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the columns."""
+        return [str(name) for name in self.scaling.index]
+
+    def apply(self, table: pd.DataFrame) -> pd.DataFrame:
+        """Columns of new samples, on the scale of the training samples."""
+        missing = [name for name in self.sources if name not in table.columns]
+        if missing:
+            raise InputError("new_covariates", "needs the covariates of the fit",
+                             found=f"no column {checks.some(missing)}")  # fmt: skip
+        _complete(table[list(self.sources)], "new_covariates")
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            try:
+                values = self.spec.get_model_matrix(table)
+            except Warning as unseen:
+                raise InputError("new_covariates", "must not have labels the fit has not seen",
+                                 found=str(unseen).split(": They")[0]) from None  # fmt: skip
+        raw = pd.DataFrame(values).drop(columns="Intercept", errors="ignore").astype(float)
+        return (raw - self.scaling["mean"]) / self.scaling["sd"]
+
+
+def encode(
+    table: pd.DataFrame, formula: str | None, *, standardise: bool = True
+) -> tuple[pd.DataFrame, Coding]:
+    """Code labels, apply the formula, centre and scale with the n - 1 standard deviation."""
+    from formulaic import model_matrix
+    from formulaic.errors import FormulaicError
+
+    _complete(table, "covariates")
+    table = table.infer_objects()
+    if formula is None:
+        formula = "1 + " + " + ".join(f"`{name}`" for name in table.columns)
+    try:
+        matrix = model_matrix(formula, table, na_action="raise", context={"np": np})
+    except (FormulaicError, SyntaxError, ValueError, TypeError) as error:
+        raise InputError(
+            "formula", "cannot be evaluated",
+            found=str(error).strip().split("\n")[0],
+            fix=f"the covariates are {checks.some(table.columns, 20)}",
+        ) from None  # fmt: skip
+    if not isinstance(matrix, pd.DataFrame):
+        raise InputError("formula", "must be one-sided", found=repr(formula),
+                         fix="write '~ age + group'")  # fmt: skip
+    spec = matrix.model_spec
+    raw = pd.DataFrame(matrix).drop(columns="Intercept", errors="ignore").astype(float)
+    raw.columns = [str(name) for name in raw.columns]
+    sd = raw.std(ddof=1)
+    constant = sd.index[~(sd > 1e-12 * np.maximum(raw.abs().max(), 1e-300))]
+    used = [name for name in table.columns if name in spec.variables]
+    lonely = [name for name in used if table[name].nunique() < 2]
+    if len(constant) or lonely:
+        raise InputError(
+            "covariates", "must vary between samples",
+            found=f"constant: {checks.some([*lonely, *(c for c in constant if c not in lonely)])}",
+            fix="remove these covariates",
+        )  # fmt: skip
+    scaling = pd.DataFrame({"mean": raw.mean(), "sd": sd}).rename_axis("covariate")
+    if not standardise:
+        scaling = scaling.assign(mean=0.0, sd=1.0)
+    return (raw - scaling["mean"]) / scaling["sd"], Coding(
+        spec, scaling, tuple(used), _binary(table[used])
+    )
+
+
+def _binary(table: pd.DataFrame) -> dict[str, pd.Series]:
+    pairs = {name: column.drop_duplicates().sort_values() for name, column in table.items()}
+    return {str(name): values for name, values in pairs.items() if len(values) == 2}
+
+
+def _complete(table: pd.DataFrame, argument: str) -> None:
+    gaps = table.isna()
+    for name in table.columns:
+        values = table[name]
+        if pd.api.types.is_numeric_dtype(values):
+            gaps[name] |= ~np.isfinite(values.to_numpy(dtype=float, na_value=np.nan))
+        else:
+            gaps[name] |= values.astype(str).str.strip() == ""
+    if gaps.to_numpy().any():
+        row, column = np.argwhere(gaps.to_numpy())[0]
+        raise InputError(
+            argument, "must not have missing values",
+            found=f"{int(gaps.to_numpy().sum())}, the first for sample {table.index[row]!r} in "
+            f"column {table.columns[column]!r}",
+            fix="remove these samples or impute the values",
+        )  # fmt: skip

@@ -1,0 +1,112 @@
+r"""Samples that are not independent: a known covariance, or repeated measures of subjects.
+
+Within a subject all samples are equally correlated, :math:`C = (1-\rho)I + \rho BB^\top` with ``B``
+the samples-by-subjects indicator. One :math:`\rho` for all genes is estimated by REML from the
+residuals of least squares: in the eigenvectors of :math:`Q^\top BB^\top Q`, with ``Q`` spanning
+what the design leaves, the residuals are independent with variances
+:math:`\sigma^2(1-\rho+\rho a_i)`, so the likelihood is one-dimensional whatever the number of
+genes. (FastMix uses a moment estimator of the same correlation, Zhang et al., PBtest.)
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+
+from bayesdecov import checks
+from bayesdecov.algebra.terms import Array
+from bayesdecov.algebra.truncation import inverse_root
+from bayesdecov.errors import InputError, Notes
+
+
+def exchangeable(rho: float, groups: NDArray[np.intp]) -> Array:
+    """The correlation matrix of samples with subjects ``groups``."""
+    same = (groups[:, None] == groups[None, :]).astype(float)
+    return rho * same + (1 - rho) * np.eye(len(groups))
+
+
+def estimate_correlation(X: Array, Y: Array, groups: NDArray[np.intp]) -> float:
+    """REML estimate of the correlation within subjects; ``Y`` is (gene, sample)."""
+    Q = np.linalg.qr(X, mode="complete")[0][:, X.shape[1] :]
+    same = (groups[:, None] == groups[None, :]).astype(float)
+    a, U = np.linalg.eigh(Q.T @ same @ Q)
+    rotated = Q @ U
+    mean_square = np.einsum("ij,ik,kj->j", rotated, Y.T @ Y, rotated, optimize=True) / len(Y)
+    largest = int(np.bincount(np.unique(groups, return_inverse=True)[1]).max())
+
+    def criterion(rho: float) -> float:
+        variance = 1 - rho + rho * np.maximum(a, 0.0)
+        return float(np.log(variance).sum() + len(a) * np.log((mean_square / variance).mean()))
+
+    lowest = -1.0 / (largest - 1) if largest > 1 else 0.0
+    found = minimize_scalar(criterion, bounds=(lowest + 1e-6, 1 - 1e-6), method="bounded",
+                            options={"xatol": 1e-8})  # fmt: skip
+    return float(found.x)
+
+
+def split_subjects(subject: Any, table: pd.DataFrame) -> tuple[pd.Series, pd.DataFrame]:
+    """Subjects by sample, and the covariates without their column."""
+    if isinstance(subject, str):
+        if subject not in table.columns:
+            raise InputError(
+                "subject", f"must be a column of the covariates ({checks.some(table.columns)})",
+                found=repr(subject),
+            )  # fmt: skip
+        groups, table = table[subject], table.drop(columns=subject)
+        if table.shape[1] == 0:
+            raise InputError("covariates", "need a column besides the subject")
+    elif isinstance(subject, pd.Series):
+        groups = subject.set_axis([str(name).strip() for name in subject.index])
+        missing = table.index.difference(groups.index)
+        if len(missing):
+            raise InputError("subject", "needs every sample",
+                             found=f"none for {checks.some(missing)}")  # fmt: skip
+    else:
+        raise InputError("subject", "must be a column of the covariates or a Series",
+                         found=type(subject).__name__)  # fmt: skip
+    if groups.isna().any():
+        raise InputError("subject", "must not be missing",
+                         found=f"none for {checks.some(groups.index[groups.isna()])}")  # fmt: skip
+    return groups, table
+
+
+def whitening(
+    X: Array, Y: Array, samples: pd.Index, weights: Any, groups: pd.Series | None, notes: Notes
+) -> tuple[Array | None, float | None]:
+    """The inverse root of the samples' covariance, and the correlation within subjects."""
+    if groups is not None:
+        if weights is not None:
+            raise InputError("weights", "cannot be combined with subject",
+                             fix="put the correlation within subjects into weights")  # fmt: skip
+        codes = pd.factorize(groups.loc[samples])[0]
+        if len(np.unique(codes)) == len(samples):
+            notes.warn("subject: every subject has a single sample, so there is no correlation "
+                       "within subjects to account for")  # fmt: skip
+            return None, None
+        rho = estimate_correlation(X, Y, codes)
+        notes.info(f"correlation within {len(np.unique(codes))} subjects: {rho:.3f}")
+        return inverse_root(exchangeable(rho, codes)), rho
+    if weights is None:
+        return None, None
+    if isinstance(weights, pd.DataFrame):
+        named = weights.set_axis([str(name) for name in weights.index])
+        named = named.set_axis([str(name) for name in weights.columns], axis=1)
+        missing = samples.difference(named.index.intersection(named.columns))
+        if len(missing):
+            raise InputError("weights", "must hold every sample in rows and columns",
+                             found=f"no {checks.some(missing)}")  # fmt: skip
+        C = checks.numeric(named.loc[samples, samples], "weights").to_numpy()
+    else:
+        C = np.asarray(weights, dtype=float)
+        if C.shape != (len(samples), len(samples)):
+            raise InputError(
+                "weights", "must be a covariance matrix, samples x samples",
+                found=f"shape {C.shape} for {len(samples)} samples",
+            )  # fmt: skip
+    checks.positive_definite(C, "weights", "samples")
+    notes.info("expression and design were whitened with the given covariance of the samples")
+    return inverse_root(C), None

@@ -1,0 +1,192 @@
+r"""The design that all genes share: proportions, covariates and their products.
+
+Columns are ``cell``, ``covariate`` and ``cell.covariate``, the products with all cells for the
+first covariate, then the second (Eq. 4-5). There is no intercept: the proportions take its place.
+If they add up to the same number in every sample, the products of a covariate add up to a multiple
+of the covariate itself, and its main effect is aliased with them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from bayesdecov import checks
+from bayesdecov.errors import InputError, Notes
+from bayesdecov.mixed_effects.covariates import Coding
+
+_SAME_TOTAL = 0.02  # coefficient of variation of the row sums below which they count as equal
+_INFLATED = 1000.0  # variance inflation that is worth a warning
+_ALIASED = 1e-7  # share of a column's length that the columns before it do not explain
+
+
+@dataclass(frozen=True)
+class Design:
+    """The shared design and how it came about.
+
+    Attributes
+    ----------
+    table
+        Samples x columns.
+    columns
+        One row per column: ``kind`` ("cell", "covariate", "product"), ``cell_type``, ``covariate``
+        and ``vif``, the variance of its coefficient against a design with orthogonal columns.
+    coding
+        How covariates were coded and standardised.
+    cell_types
+        Proportions in the design, in order.
+    rest
+        Name of the population that was left out or added, or None.
+    reference
+        Cell type whose products were left out, or None.
+    """
+
+    table: pd.DataFrame
+    columns: pd.DataFrame
+    coding: Coding
+    cell_types: list[str]
+    rest: str | None
+    reference: str | None
+    proportions_given: list[str]
+
+    def encode(self, proportions: pd.DataFrame, covariates: pd.DataFrame) -> pd.DataFrame:
+        """The design of new samples, standardised as the training samples were."""
+        missing = [name for name in self.proportions_given if name not in proportions.columns]
+        if missing:
+            raise InputError("new_proportions", "needs the cell types of the fit",
+                             found=f"no column {checks.some(missing)}")  # fmt: skip
+        cells = with_rest(proportions[self.proportions_given], self.rest)[self.cell_types]
+        coded = self.coding.apply(covariates)
+        return build(cells, coded)[list(self.table.columns)]
+
+
+def with_rest(proportions: pd.DataFrame, rest: str | None) -> pd.DataFrame:
+    """Leave the population ``rest`` out if it was measured; otherwise add what is left to 1."""
+    if rest is None:
+        return proportions
+    if rest in proportions.columns:
+        if proportions.shape[1] < 2:
+            raise InputError("rest", "cannot be the only cell type", found=repr(rest))
+        return proportions.drop(columns=rest)
+    left = 1.0 - proportions.sum(axis=1)
+    over = left.index[left < -1e-6]
+    if len(over):
+        raise InputError(
+            "rest", "needs proportions that add up to no more than 1",
+            found=f"more than 1 in {checks.some(over)}",
+            fix="name one of the cell types to leave it out instead",
+        )  # fmt: skip
+    if float(left.abs().max()) < 1e-9:
+        raise InputError("rest", "the proportions leave no rest: they add up to 1 everywhere",
+                         found=repr(rest), fix="leave rest out")  # fmt: skip
+    return proportions.assign(**{rest: left.clip(lower=0.0)})
+
+
+def build(cells: pd.DataFrame, covariates: pd.DataFrame) -> pd.DataFrame:
+    """All columns: cells, covariates, products."""
+    products = {
+        f"{cell}.{name}": cells[cell].to_numpy() * covariates[name].to_numpy()
+        for name in covariates.columns
+        for cell in cells.columns
+    }
+    return pd.concat([cells, covariates, pd.DataFrame(products, index=cells.index)], axis=1)
+
+
+def make_design(
+    proportions: pd.DataFrame,
+    coded: pd.DataFrame,
+    coding: Coding,
+    *,
+    include_covariates: bool | str,
+    rest: str | None,
+    reference: str | None,
+    notes: Notes,
+) -> Design:
+    """Build the design, choose whether covariates keep main effects, and check its rank."""
+    given = list(proportions.columns)
+    cells = with_rest(proportions, rest)
+    names = list(cells.columns)
+    if reference is not None and reference not in names:
+        raise InputError("reference_cell_type", f"must be one of {checks.some(names, 20)}",
+                         found=repr(reference))  # fmt: skip
+    totals = cells.sum(axis=1)
+    same = float(totals.std(ddof=1) / totals.mean()) < _SAME_TOTAL
+    if include_covariates == "auto":
+        include_covariates = reference is not None or not same
+        if not include_covariates:
+            notes.info(
+                f"covariates have no main effects of their own: the proportions add up to "
+                f"{totals.mean():.3g} in every sample, so a main effect would be the sum of the "
+                "products with the cell types (include_covariates=True, rest= or "
+                "reference_cell_type= choose otherwise)"
+            )
+    everything = build(cells, coded)
+    kinds = (
+        [("cell", cell, "") for cell in names]
+        + [("covariate", "", name) for name in coded.columns]
+        + [("product", cell, name) for name in coded.columns for cell in names]
+    )
+    columns = pd.DataFrame(
+        kinds, columns=["kind", "cell_type", "covariate"],
+        index=pd.Index(everything.columns, name="column"),
+    )  # fmt: skip
+    checks.unique(columns.index, "covariates", "design column")
+    keep = (columns["kind"] != "covariate") | bool(include_covariates)
+    if reference is not None:
+        if not include_covariates:
+            raise InputError(
+                "reference_cell_type", "needs covariate main effects, which then are the effects "
+                "in that cell type", found="include_covariates=False", fix="leave one of them out",
+            )  # fmt: skip
+        keep &= ~((columns["kind"] == "product") & (columns["cell_type"] == reference))
+        notes.info(
+            f"covariate main effects are the effects in {reference}; products are differences "
+            "from it"
+        )
+    table, columns = everything.loc[:, keep.to_numpy()], columns[keep]
+    _enough_samples(table)
+    _full_rank(table)
+    columns = columns.assign(vif=_inflation(table))
+    high = columns.index[columns["vif"] > _INFLATED]
+    if len(high):
+        notes.warn(
+            f"nearly aliased design columns (variance inflation above {_INFLATED:g}): "
+            f"{checks.some(high)}; their effects are hardly told apart"
+        )
+    return Design(table, columns, coding, names, rest, reference, given)
+
+
+def _enough_samples(table: pd.DataFrame) -> None:
+    n, n_columns = table.shape
+    if n <= n_columns:
+        raise InputError(
+            "covariates", "needs more samples than design columns",
+            found=f"{n} samples and {n_columns} columns (cell types, covariates and products)",
+            fix="use fewer covariates or merge cell types",
+        )  # fmt: skip
+
+
+def _full_rank(table: pd.DataFrame) -> None:
+    """Columns in order; the first that the ones before it explain is named with them."""
+    X = table.to_numpy() / np.linalg.norm(table.to_numpy(), axis=0)
+    found = []
+    for j in range(1, X.shape[1]):
+        weights = np.linalg.lstsq(X[:, :j], X[:, j], rcond=1e-10)[0]
+        if np.linalg.norm(X[:, j] - X[:, :j] @ weights) < _ALIASED:
+            others = table.columns[:j][np.abs(weights) > 1e-6]
+            found.append(f"{table.columns[j]} is determined by {' + '.join(map(str, others))}")
+    if found:
+        raise InputError(
+            "covariates", "the design columns must not be aliased", found="; ".join(found[:3]),
+            fix="drop a covariate, leave a cell type out (rest=), choose a reference_cell_type, or "
+            "drop the covariates' main effects (include_covariates=False)",
+        )  # fmt: skip
+
+
+def _inflation(table: pd.DataFrame) -> np.ndarray:
+    """Variance of each coefficient over that with orthogonal columns of the same length."""
+    X = table.to_numpy() / np.linalg.norm(table.to_numpy(), axis=0)
+    R = np.linalg.qr(X, mode="r")
+    return np.square(np.linalg.inv(R)).sum(axis=1)

@@ -1,0 +1,226 @@
+"""The verb: cell-type-specific differential expression from tables."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import asdict
+from typing import Any
+
+import bayesdecov
+from bayesdecov import checks
+from bayesdecov.errors import InputError, Notes
+from bayesdecov.io.tables import expression_frame
+from bayesdecov.mixed_effects.likelihood import fit_likelihood
+from bayesdecov.mixed_effects.mixture import fit_mixture
+from bayesdecov.mixed_effects.moments import fit_moments
+from bayesdecov.mixed_effects.options import resolve
+from bayesdecov.mixed_effects.prepare import prepare
+from bayesdecov.mixed_effects.result import MixedEffects
+
+METHODS = ("moments", "map", "mixture")
+_MOMENTS_ONLY = (
+    "trim", "screen", "screen_level", "screen_correct", "screen_single", "covariance",
+    "correction", "bias", "trim_fixed", "df",
+)  # fmt: skip
+
+
+def fastmix(
+    expression: Any,
+    proportions: Any,
+    covariates: Any,
+    method: str = "moments",
+    preset: str | None = None,
+    *,
+    formula: str | None = None,
+    include_covariates: bool | str = "auto",
+    rest: str | None = None,
+    reference_cell_type: str | None = None,
+    random: Iterable[str] | str | None = None,
+    standardise: bool = True,
+    weights: Any = None,
+    subject: Any = None,
+    variance: str | None = None,
+    reml: bool = True,
+    trim: float | None = None,
+    screen: str | Iterable[str] | None = None,
+    screen_level: float | None = None,
+    screen_correct: bool | None = None,
+    screen_single: bool | None = None,
+    covariance: str | None = None,
+    correction: str | None = None,
+    diagonal: bool | None = None,
+    bias: str | None = None,
+    trim_fixed: bool | None = None,
+    statistic: str | None = None,
+    sided: int | None = None,
+    df: str | None = None,
+    seed: Any = None,
+) -> MixedEffects:
+    r"""Find cell-type-specific effects of covariates, in the whole transcriptome and gene by gene.
+
+    .. math:: y_g = X(\beta + \gamma_g) + \varepsilon_g,\quad \varepsilon_g \sim N(0, \sigma^2 I),
+              \quad \gamma_g \sim N(0, \Psi) \text{ but for a minority of genes}
+
+    (FastMix, medRxiv 2021.09.14.21263182, Eq. 4-10.) ``X`` holds the cell-type proportions, the
+    covariates and all their products, and is the same for every gene: :math:`\beta` is the effect
+    on the whole transcriptome, :math:`\gamma_g` the deviation of gene ``g``, and the genes that
+    react are outliers of :math:`N(0, \Psi)`.
+
+    Parameters
+    ----------
+    expression
+        Genes x samples: a DataFrame, an AnnData (samples in obs) or the path of a table. Any scale
+        on which the effects of cell types add up; normalise counts first.
+    proportions
+        Samples x cell types, fractions between 0 and 1.
+    covariates
+        Samples x covariates: numbers or labels. Aligned by sample name, like everything else.
+    method
+        "moments": the paper's robust moment estimator. "map": maximum likelihood or REML of the
+        normal model, exact. "mixture": a normal contaminated by shifted genes, fitted by EM, with
+        the posterior probability of being differentially expressed; usually the best.
+    preset
+        "fastmix-0.2.5" for the R program's choices, "paper" for the paper's text, None for ours;
+        options given by name go before it.
+    formula
+        Which covariates, e.g. ``"~ group + age"``; default: all columns. Labels are coded against
+        their first value.
+    include_covariates
+        Whether covariates have main effects besides the products. "auto": not where the
+        proportions add up to the same number in all samples (within 2 %), because a main effect
+        then equals the sum of the products; otherwise yes.
+    rest
+        A cell type to leave out of the design, or a new name for what the proportions leave to 1.
+    reference_cell_type
+        Leave its products out: main effects are then the effects in this cell type.
+    random
+        Design columns with random effects (names); default: all.
+    standardise
+        Centre and scale covariates (n - 1 standard deviation): effects are per standard deviation.
+    weights
+        Known covariance of the samples, samples x samples.
+    subject
+        Column of ``covariates`` (or a Series) that names repeatedly measured subjects: samples of
+        a subject are equally correlated, estimated by REML from the residuals.
+    variance
+        "common" or "gene" (residual variances of their own, moderated as in limma;
+        ``method="mixture"`` only, and its default).
+    reml
+        ``method="map"``: restricted likelihood (True) or likelihood.
+    trim, screen, screen_level, screen_correct, screen_single, covariance, correction, bias, \
+trim_fixed, df
+        Choices of the moment estimator: see `bayesdecov.mixed_effects.options.Options`.
+    diagonal
+        Independent random effects (``method`` "moments" and "map").
+    statistic, sided
+        Test statistic of the quasi-p-values ("whitened", "marginal", "prior", "score") and number
+        of sides. ``method="mixture"`` tests a shift in one effect given the others instead.
+    seed
+        For the random starts of ``covariance="mcd"``; nothing else is random.
+
+    Returns
+    -------
+    MixedEffects
+        ``.fixed``, ``.genes``, ``.covariance``, ``.noise``, ``.scores(...)``,
+        ``.to_inference_data()``.
+
+    Raises
+    ------
+    InputError
+        Says which argument, the rule, what was found and what to do.
+
+    Examples
+    --------
+    >>> import bayesdecov as bd
+    >>> cohort = bd.simulate.fastmix("III", n_genes=300, n_samples=30, seed=1)
+    >>> de = bd.fastmix(cohort.expression, cohort.proportions, cohort.covariates, "mixture")
+    >>> de.fixed.index.tolist()[:5]
+    ['Cell1', 'Cell2', 'Cell3', 'Group', 'Cell1.Group']
+    >>> de.top("Cell1.Group", 3).columns.tolist()[:4]
+    ['covariate', 'effect', 'random_effect', 'sd']
+    """
+    started = time.perf_counter()
+    if method == "nuts":
+        raise InputError(
+            "method", "'nuts' is not available in this version",
+            fix="use 'mixture' for posterior probabilities",
+        )  # fmt: skip
+    checks.choice(method, METHODS, "method")
+    if not isinstance(include_covariates, bool) and include_covariates != "auto":
+        raise InputError("include_covariates", "must be True, False or 'auto'",
+                         found=repr(include_covariates))  # fmt: skip
+    given: dict[str, Any] = {
+        "trim": trim, "screen": screen, "screen_level": screen_level,
+        "screen_correct": screen_correct, "screen_single": screen_single,
+        "covariance": covariance, "correction": correction, "diagonal": diagonal, "bias": bias,
+        "trim_fixed": trim_fixed, "statistic": statistic, "sided": sided, "df": df,
+    }  # fmt: skip
+    _suited(method, preset, given, variance)
+    options = resolve(preset, given)
+    variance = variance or ("gene" if method == "mixture" else "common")
+    rng = checks.generator(seed)
+    notes = Notes()
+    problem = prepare(
+        expression_frame(expression, "expression"), _table(proportions, "proportions"),
+        _table(covariates, "covariates"), formula=formula, include_covariates=include_covariates,
+        rest=rest, reference_cell_type=reference_cell_type, random=random,
+        standardise=standardise, weights=weights, subject=subject, notes=notes,
+    )  # fmt: skip
+    settings: dict[str, Any] = {
+        "method": method, "preset": preset, "formula": formula, "variance": variance,
+        "include_covariates": bool((problem.design.columns["kind"] == "covariate").any()),
+        "rest": rest, "reference_cell_type": reference_cell_type, "random": problem.random,
+        "standardise": standardise, "weights": "given" if weights is not None else "none",
+        "subject": subject if isinstance(subject, str) else "given" if subject is not None
+        else "none",
+        "correlation_within_subjects": problem.correlation,
+    }  # fmt: skip
+    if method == "moments":
+        estimate = fit_moments(problem.ls, options, problem.random, notes, rng)
+        settings |= asdict(options)
+    elif method == "map":
+        estimate = fit_likelihood(problem.ls, options, reml, notes)
+        settings |= {"diagonal": options.diagonal, "statistic": options.statistic,
+                     "sided": options.sided}  # fmt: skip
+    else:
+        estimate = fit_mixture(problem.ls, variance, problem.random, notes)
+    settings |= estimate.settings
+    settings |= {
+        "seed": seed if seed is None or not hasattr(seed, "random") else "generator",
+        "bayesdecov": bayesdecov.__version__,
+        "seconds": round(time.perf_counter() - started, 3),
+    }
+    return MixedEffects(
+        method, problem.design, problem.genes, problem.random, estimate, settings,
+        tuple(notes.lines),
+    )  # fmt: skip
+
+
+def _table(value: Any, argument: str) -> Any:
+    """Proportions and covariates from what users hold: a table, its path, or a fit."""
+    if argument == "proportions" and hasattr(value, "proportions"):
+        return value.proportions
+    return expression_frame(value, argument)
+
+
+def _suited(method: str, preset: str | None, given: dict[str, Any], variance: str | None) -> None:
+    """Options that the method would ignore are refused."""
+    used = [name for name, value in given.items() if value is not None]
+    if method == "moments":
+        foreign: list[str] = []
+    elif method == "map":
+        foreign = [name for name in used if name in _MOMENTS_ONLY]
+    else:
+        foreign = used
+    if preset is not None and method != "moments":
+        foreign.append("preset")
+    if foreign:
+        raise InputError(foreign[0], f"is not an option of method={method!r}",
+                         fix="leave it out, or use method='moments'")  # fmt: skip
+    if variance is not None:
+        checks.choice(variance, ("common", "gene"), "variance")
+        if variance == "gene" and method != "mixture":
+            raise InputError(
+                "variance", "'gene' needs method='mixture'", found=f"method={method!r}"
+            )

@@ -1,0 +1,132 @@
+r"""Maximum likelihood and REML of the collapsed model: what lme4 would find, in milliseconds.
+
+With one design for all genes the likelihood depends on the mean and the scatter of the
+least-squares coefficients and on the residual sum of squares only. In coordinates where
+:math:`V_z = I` the covariance :math:`T = \Psi + \sigma^2 V_z` that maximises it shares its
+eigenvectors with the scatter and has the eigenvalues :math:`\max(w_i, \sigma^2)`; those that reach
+the bound are pooled into :math:`\sigma^2`. So a full ``Psi`` has a closed form, boundary included,
+and in the interior it is the untrimmed moment estimator (Eq. 12). A diagonal ``Psi`` takes a few
+Levenberg-Marquardt steps.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.linalg import solve_triangular
+
+from bayesdecov.algebra.shared_design import LeastSquares, log_likelihood
+from bayesdecov.algebra.terms import Array, Term
+from bayesdecov.errors import Notes
+from bayesdecov.mixed_effects.eblup import p_values, predict, statistics
+from bayesdecov.mixed_effects.embed import embed
+from bayesdecov.mixed_effects.estimate import Estimate
+from bayesdecov.mixed_effects.options import Options
+from bayesdecov.optimize import Tolerances, marquardt
+
+
+class _Sufficient(NamedTuple):
+    """Scatter of the random columns' coefficients, and everything that only knows sigma^2."""
+
+    scatter: Array  # (q, q)
+    groups: float  # its degrees of freedom: m, or m - 1 for REML
+    rss: float
+    df: float
+    Vz: Array
+
+
+def _sufficient(ls: LeastSquares, restricted: bool) -> _Sufficient:
+    m, n_columns = ls.b.shape
+    q = len(ls.random)
+    groups = float(m - 1 if restricted else m)
+    scatter = ls.c.T @ ls.c
+    rss, df = float(ls.rss.sum()), float(m * ls.df)
+    if q < n_columns:  # within the span of X but not of Z there is noise only
+        centred = ls.b - ls.mean
+        fitted = np.einsum("gl,gl->", centred @ np.linalg.inv(ls.V), centred)
+        on_z = np.einsum("gl,gl->", ls.c @ np.linalg.inv(ls.Vz), ls.c)
+        rss, df = rss + float(fitted - on_z), df + groups * (n_columns - q)
+    return _Sufficient(scatter, groups, rss, df, ls.Vz)
+
+
+def fit_likelihood(ls: LeastSquares, options: Options, reml: bool, notes: Notes) -> Estimate:
+    """Maximise the likelihood (``reml=False``) or the restricted likelihood."""
+    known = _sufficient(ls, reml)
+    iterations, converged = 0, True
+    if options.diagonal:
+        Psi, sigma2, iterations, converged = _diagonal(known)
+    else:
+        Psi, sigma2 = _full(known)
+    rank = int((np.linalg.eigvalsh(Psi) > 1e-10 * np.trace(Psi)).sum()) if Psi.any() else 0
+    if rank < len(Psi):
+        notes.info(f"the covariance of the random effects is singular: rank {rank} of {len(Psi)}")
+    if not converged:
+        notes.warn("the maximum of the likelihood was not reached within the allowed steps")
+    m, n_columns = ls.b.shape
+    full = embed(Psi, ls)
+    beta_cov = (full + sigma2 * ls.V) / m
+    df = np.full(n_columns, known.df)
+    df[ls.random] = float(m - 1)
+    prediction = predict(
+        ls, np.zeros(len(ls.random)), ls.onto @ beta_cov @ ls.onto.T, Psi, np.array([sigma2])
+    )
+    z = statistics(prediction, Psi, options.statistic)
+    sd = np.broadcast_to(np.sqrt(prediction.variance), prediction.gamma.shape)
+    value = log_likelihood(ls, ls.mean, full, sigma2, restricted=reml)
+    return Estimate(
+        ls.mean, beta_cov, df, np.ones(n_columns), Psi, np.array([sigma2]), prediction.gamma, sd,
+        z, p_values(z, sided=options.sided),
+        {"likelihood": "REML" if reml else "ML", "log_likelihood": value, "rank": rank,
+         "iterations": iterations, "converged": converged},
+    )  # fmt: skip
+
+
+def _full(known: _Sufficient) -> tuple[Array, float]:
+    """Closed form for an unstructured ``Psi``."""
+    C = np.linalg.cholesky(known.Vz)
+    half = solve_triangular(C, known.scatter, lower=True)
+    w, U = np.linalg.eigh(solve_triangular(C, half.T, lower=True) / known.groups)
+    rss, df = known.rss, known.df
+    for value in w:  # ascending: directions with no more than noise join the noise
+        if value >= rss / df:
+            break
+        rss, df = rss + known.groups * value, df + known.groups
+    sigma2 = rss / df
+    CU = C @ U
+    return (CU * np.maximum(w - sigma2, 0.0)) @ CU.T, float(sigma2)
+
+
+def _diagonal(known: _Sufficient) -> tuple[Array, float, int, bool]:
+    """Independent random effects: Fisher scoring on logarithms, damped."""
+    q = len(known.Vz)
+    scale = known.rss / known.df
+    start = np.diag(known.scatter) / known.groups
+    psi0 = np.maximum(start - scale * np.diag(known.Vz), 0.05 * start)
+
+    def objective(x: Array, rows: object) -> Term:
+        psi, sigma2 = np.exp(x[0, :q]), float(np.exp(x[0, q]))
+        K = np.linalg.inv(np.diag(psi) + sigma2 * known.Vz)
+        KS = K @ known.scatter
+        value = known.groups * np.linalg.slogdet(K)[1] - np.trace(KS)
+        value -= known.df * np.log(sigma2) + known.rss / sigma2
+        G = KS @ K - known.groups * K  # minus twice the derivative in T
+        gradient = np.empty(q + 1)
+        gradient[:q] = psi * np.diag(G)
+        gradient[q] = sigma2 * np.sum(G * known.Vz) - known.df + known.rss / sigma2
+        KVK = K @ known.Vz @ K
+        information = np.empty((q + 1, q + 1))
+        information[:q, :q] = known.groups * np.outer(psi, psi) * K**2
+        information[:q, q] = information[q, :q] = known.groups * psi * sigma2 * np.diag(KVK)
+        information[q, q] = known.groups * sigma2**2 * np.sum(KVK * known.Vz) + known.df
+        return Term(
+            np.array([0.5 * value]), 0.5 * gradient[None], -0.5 * information[None]
+        )  # fmt: skip
+
+    x0 = np.log(np.append(psi0, scale))[None]
+    found = marquardt(
+        objective, x0, natural=lambda x: np.exp(x - x0),
+        tolerances=Tolerances(1e-7, 1e-7, 1e-10), max_iterations=500,
+    )  # fmt: skip
+    psi = np.exp(found.x[0])
+    return np.diag(psi[:q]), float(psi[q]), int(found.iterations[0]), bool(found.converged[0])

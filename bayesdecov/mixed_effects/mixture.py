@@ -1,0 +1,184 @@
+r"""The contaminated-normal model by EM: which genes are differentially expressed, and how sure.
+
+Every effect starts with a component of shifted genes. Components that the data do not need are
+given up one after the other: one is kept if the log-likelihood falls by more than half the upper
+``0.05 / q`` quantile of :math:`\chi^2_4` without it (four parameters each, Bonferroni over the
+``q`` effects). Without differentially expressed genes the estimate is then the plain normal's.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.stats import chi2
+
+from bayesdecov.algebra.moderation import moderated, variance_prior
+from bayesdecov.algebra.shared_design import LeastSquares
+from bayesdecov.algebra.terms import Array
+from bayesdecov.errors import Notes
+from bayesdecov.mixed_effects.contamination import (
+    Contamination,
+    Expectation,
+    expectation,
+    extrapolated,
+    maximisation,
+    without,
+)
+from bayesdecov.mixed_effects.embed import embed
+from bayesdecov.mixed_effects.estimate import Estimate
+from bayesdecov.mixed_effects.posterior import posterior
+from bayesdecov.mixed_effects.shift_test import shift_p_values
+
+_NULL_GENES = 10.0  # pseudo-genes without a shift
+_LEVEL = 0.05
+_COARSE, _FINE = 0.25, 1e-3  # gain of the log-likelihood at which EM stops
+_LONGEST = 1000
+_CENTRAL = 3.0  # robust standard deviations: genes that start Psi
+
+
+class _Run(NamedTuple):
+    at: Contamination
+    seen: Expectation
+    iterations: int
+    converged: bool
+
+
+def fit_mixture(ls: LeastSquares, variance: str, names: list[str], notes: Notes) -> Estimate:
+    """Fit by EM; ``variance`` is "common" or "gene"."""
+    s2 = ls.rss / ls.df
+    prior_df = np.inf
+    settings: dict[str, Any] = {}
+    if variance == "gene":
+        prior = variance_prior(s2, ls.df)
+        prior_df = prior.df
+        settings |= {"variance_prior_df": prior.df, "variance_prior": prior.location}
+    if np.isinf(prior_df):
+        sigma2 = np.array([s2.mean()])
+        if variance == "gene":
+            notes.info("residual variances do not differ between genes: one for all")
+    else:
+        sigma2 = moderated(s2, ls.df, prior)
+    run = _select(ls, sigma2, _start(ls, float(np.mean(sigma2))))
+    if not run.converged:
+        notes.warn(f"EM did not settle within {_LONGEST} iterations")
+    at, seen = run.at, run.seen
+    for k in at.active:
+        notes.info(
+            f"{names[k]}: {at.up[k]:.1%} of the genes shifted up and {at.down[k]:.1%} down, by "
+            f"{at.delta[k]:.3g} (sd {np.sqrt(at.tau2[k]):.2g})"
+        )
+    if not len(at.active):
+        notes.info("no effect needs a component of differentially expressed genes")
+    settings |= {
+        "log_likelihood_of_coefficients": seen.log_likelihood,
+        "iterations": run.iterations,
+        "converged": run.converged,
+        "components": {
+            names[k]: {"up": at.up[k], "down": at.down[k], "delta": at.delta[k],
+                       "tau": float(np.sqrt(at.tau2[k]))}
+            for k in at.active
+        },
+    }  # fmt: skip
+    return _estimate(ls, sigma2, prior_df, run, settings)
+
+
+def _start(ls: LeastSquares, sigma2: float) -> Contamination:
+    """Median and central covariance; a twentieth of the genes shifted by 2.5 sd."""
+    q = len(ls.random)
+    beta = np.median(ls.c, axis=0)
+    spread = 1.4826 * np.median(np.abs(ls.c - beta), axis=0)
+    central = (np.abs(ls.c - beta) < _CENTRAL * spread).all(axis=1)
+    T = np.atleast_2d(np.cov(ls.c[central] if central.sum() > 2 * q else ls.c, rowvar=False))
+    scale = spread / np.sqrt(np.diag(T))
+    T = T * np.outer(scale, scale)
+    C = np.linalg.cholesky(ls.Vz)
+    half = np.linalg.solve(C, np.linalg.solve(C, T).T)
+    values, U = np.linalg.eigh((half + half.T) / 2)
+    CU = C @ U
+    Psi = (CU * np.maximum(values - sigma2, 0.01 * values)) @ CU.T
+    tau2 = 1.0 / np.diag(np.linalg.inv(Psi + sigma2 * ls.Vz))
+    share = np.full(q, 0.05 / q)
+    return Contamination(
+        beta, Psi, 0.9, share, share.copy(), 2.5 * np.sqrt(tau2), tau2, np.arange(q)
+    )
+
+
+def _em(ls: LeastSquares, sigma2: Array, at: Contamination, gain: float, longest: int) -> _Run:
+    """Iterate until a step gains less than ``gain`` in the penalised log-likelihood."""
+
+    def look(at: Contamination) -> tuple[Expectation, float]:
+        seen = expectation(ls.c, ls.Vz, sigma2, at)
+        return seen, seen.log_likelihood + _NULL_GENES * float(np.log(at.null))
+
+    seen, value = look(at)
+    steps = 0
+    while steps < longest:
+        path = [at]
+        for _ in range(2):  # two plain steps
+            last = value
+            at = maximisation(seen, at, _NULL_GENES)
+            seen, value = look(at)
+            path.append(at)
+            steps += 1
+            if steps > 3 and abs(value - last) < gain:
+                return _Run(at, seen, steps, True)
+        further = extrapolated(*path)
+        if further is not None:
+            seen_further, value_further = look(further)
+            steps += 1
+            if value_further > value:
+                at, seen, value = further, seen_further, value_further
+    return _Run(at, seen, steps, False)
+
+
+def _select(ls: LeastSquares, sigma2: Array, start: Contamination) -> _Run:
+    """Give up components while that costs less than ``needed``, then settle."""
+    q = len(ls.random)
+    needed = 0.5 * float(chi2.isf(_LEVEL / q, 4))
+    run = _em(ls, sigma2, start, _COARSE, 100)
+    total = run.iterations
+    while len(run.at.active):
+        here = run.seen.log_likelihood
+        reduced = [without(run.at, k) for k in run.at.active]
+        cost = np.array(
+            [here - expectation(ls.c, ls.Vz, sigma2, at).log_likelihood for at in reduced]
+        )
+        cheapest = float(cost.min())
+        if cheapest >= needed:
+            break
+        at = run.at
+        for k in run.at.active[cost <= max(cheapest, needed / 3)]:
+            at = without(at, k)
+        run = _em(ls, sigma2, at, _COARSE, 50)
+        total += run.iterations
+    run = _em(ls, sigma2, run.at, _FINE, _LONGEST)
+    return run._replace(iterations=total + run.iterations)
+
+
+def _estimate(
+    ls: LeastSquares, sigma2: Array, prior_df: float, run: _Run, settings: dict[str, Any]
+) -> Estimate:
+    at, seen = run.at, run.seen
+    m, n_columns = ls.b.shape
+    # Fisher's identity: the scores of beta, gene by gene
+    moved = seen.shift @ seen.frame.inverse[:, at.active].T
+    u = (seen.h * (seen.z - moved)) @ seen.frame.inverse
+    cov = np.linalg.inv(u.T @ u)
+    mean_s2 = float(np.mean(sigma2))
+    beta_cov = mean_s2 * ls.V / m + embed(cov - mean_s2 * ls.Vz / m, ls)
+    change = np.zeros(n_columns)
+    change[ls.random] = at.beta
+    df = np.full(n_columns, float(m * ls.df))
+    df[ls.random] = float(m - 1)
+    z = seen.score / np.sqrt(seen.information)
+    z_df = None
+    if np.isfinite(prior_df) and len(sigma2) > 1:
+        noise = sigma2[:, None] * np.diag(ls.Vz)
+        z_df = (prior_df + ls.df) * np.square((np.diag(at.Psi) + noise) / noise)
+    judged = posterior(seen, at, sigma2, ls.mean[ls.random] + at.beta, cov)
+    return Estimate(
+        ls.mean + change, beta_cov, df, np.ones(n_columns), at.Psi, sigma2, judged.gamma,
+        judged.sd, z, shift_p_values(seen, at, z_df), settings, judged.prob_deg, judged.lfsr,
+        judged.low, judged.high,
+    )  # fmt: skip

@@ -1,0 +1,219 @@
+r"""FastMix's robust moment estimator, for all genes at once.
+
+1. :math:`\sigma^2` from the median RSS (Wilson-Hilferty median of :math:`\chi^2`).
+2. :math:`\Psi_0 = \mathrm{cov}(c) - \sigma^2 V_z` (Eq. 12), a first robust mean and first EBLUPs.
+3. Effects whose standardised values are not normal hold differentially expressed genes (`screens`).
+4. The share ``trim`` of genes farthest out in those directions is left out, and the covariance of
+   the rest is scaled back (Eq. 13, `truncation.consistency`).
+5. Fixed effects from the rest with the robust-mean correction, and the final EBLUPs.
+
+Source: medRxiv 2021.09.14.21263182; what its R program (0.2.5) adds is marked in `options`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bayesdecov.algebra.shared_design import LeastSquares
+from bayesdecov.algebra.terms import Array
+from bayesdecov.algebra.truncation import (
+    RobustMean,
+    consistency,
+    inverse_root,
+    robust_mean,
+    root,
+    trimmed_variance_df,
+)
+from bayesdecov.checks import some
+from bayesdecov.errors import InputError, Notes
+from bayesdecov.mixed_effects.eblup import Prediction, p_values, predict, statistics
+from bayesdecov.mixed_effects.embed import embed
+from bayesdecov.mixed_effects.estimate import Estimate
+from bayesdecov.mixed_effects.options import Options
+from bayesdecov.mixed_effects.screens import screen
+
+_ROBUST_TRIM = 0.5  # of the robust mean, whatever the trimming of the covariance
+_FLOOR = 0.01  # of the residual variance: smallest eigenvalue of Psi that is used
+
+
+def residual_variance(ls: LeastSquares) -> float:
+    """Median RSS over the median of chi-squared (Wilson and Hilferty 1931)."""
+    df = ls.df
+    return float(np.median(ls.rss) / (df * (1 - 2 / (9 * df)) ** 3))
+
+
+class _Fixed(NamedTuple):
+    """Fixed effects: change from their least-squares mean, and its covariance."""
+
+    change: Array
+    cov: Array
+
+
+def fit_moments(
+    ls: LeastSquares, options: Options, names: list[str], notes: Notes, rng: np.random.Generator
+) -> Estimate:
+    """Estimate by moments; ``names`` are those of the random effects, for options and notes."""
+    sigma2 = residual_variance(ls)
+    if options.covariance in ("mcd", "ogk"):
+        return _classical(ls, options, sigma2, rng)
+    T0 = np.atleast_2d(np.cov(ls.c, rowvar=False))
+    Psi0 = T0 - sigma2 * ls.Vz
+    everything = np.ones(len(ls.c), dtype=bool)
+    zero = np.zeros(len(names))
+    start = robust_mean(ls.c, T0, trim=_ROBUST_TRIM)
+    first_shift = zero if options.bias == "none" else start.centre
+    floored = _floored(Psi0, sigma2, options.diagonal)
+    fixed = _fixed(ls, everything, first_shift, floored, sigma2)
+    first = _predict(ls, fixed, floored, sigma2)
+    flagged, record = _flag(first, floored, np.diag(Psi0) > 0, options, names)
+    if not options.screen_single and len(names) == 1:
+        return _finish(ls, fixed, first, floored, sigma2, options, np.ones(len(ls.mean)), record)
+
+    if options.covariance == "sample" or not flagged.any():
+        if options.covariance == "trimmed" and options.screen != "none":
+            notes.info("no random effect was flagged as holding differentially expressed genes: "
+                       "nothing was trimmed")  # fmt: skip
+        fixed = _fixed(ls, everything, zero, floored, sigma2)
+        last = _predict(ls, fixed, floored, sigma2)
+        return _finish(ls, fixed, last, floored, sigma2, options, np.ones(len(ls.mean)), record)
+
+    kept, T = _trimmed(ls.c, T0, flagged, options)
+    Psi = _floored(T - sigma2 * ls.Vz, sigma2, options.diagonal)
+    centre = robust_mean(ls.c, T, trim=_ROBUST_TRIM)
+    for found in (start, centre):
+        _converged(found, notes)
+    corrected = {
+        "flagged": flagged, "all": np.ones_like(flagged), "none": np.zeros_like(flagged)
+    }[options.bias]  # fmt: skip
+    fixed = _fixed(
+        ls, kept if options.trim_fixed else everything, np.where(corrected, centre.centre, 0.0),
+        Psi, sigma2,
+    )  # fmt: skip
+    inflation = np.ones(len(ls.mean))
+    inflation[ls.random[corrected]] = np.sqrt(centre.inflation)
+    last = _predict(ls, fixed, Psi, sigma2)
+    record |= {"kept_genes": int(kept.sum()), "robust_mean_inflation": centre.inflation}
+    return _finish(ls, fixed, last, Psi, sigma2, options, inflation, record, flagged)
+
+
+def _floored(Psi: Array, sigma2: float, diagonal: bool) -> Array:
+    """Psi as it is used: eigenvalues not below a hundredth of the residual variance."""
+    if diagonal:
+        return np.diag(np.maximum(np.diag(Psi), _FLOOR * sigma2))
+    values, vectors = np.linalg.eigh((Psi + Psi.T) / 2)
+    return (vectors * np.maximum(values, _FLOOR * sigma2)) @ vectors.T
+
+
+def _fixed(
+    ls: LeastSquares, kept: NDArray[np.bool_], shift: Array, Psi: Array, sigma2: float
+) -> _Fixed:
+    """The mean of the kept genes plus a shift of the random columns."""
+    change = np.zeros_like(ls.mean)
+    if not kept.all():
+        change += ls.b[kept].mean(axis=0) - ls.mean
+    change[ls.random] += shift
+    return _Fixed(change, (embed(Psi, ls) + sigma2 * ls.V) / kept.sum())
+
+
+def _predict(ls: LeastSquares, fixed: _Fixed, Psi: Array, sigma2: float) -> Prediction:
+    cov = ls.onto @ fixed.cov @ ls.onto.T
+    return predict(ls, ls.onto @ fixed.change, cov, Psi, np.array([sigma2]))
+
+
+def _flag(
+    first: Prediction, Psi: Array, varies: NDArray[np.bool_], options: Options, names: list[str]
+) -> tuple[NDArray[np.bool_], dict[str, Any]]:
+    """Which effects hold differentially expressed genes."""
+    if not isinstance(options.screen, str):
+        unknown = [name for name in options.screen if name not in names]
+        if unknown:
+            raise InputError("screen", f"must name random effects, among {some(names, 20)}",
+                             found=some(unknown))  # fmt: skip
+        flagged = np.isin(names, options.screen)
+        return flagged & varies, {"flagged": [n for n, f in zip(names, flagged, strict=True) if f]}
+    if options.screen == "none" or options.covariance == "sample":
+        return np.zeros(len(names), dtype=bool), {"flagged": []}
+    x = statistics(first, Psi, "marginal")
+    found = screen(x, options.screen, level=options.screen_level, correct=options.screen_correct)
+    flagged = found.flagged & varies
+    return flagged, {
+        "flagged": [name for name, yes in zip(names, flagged, strict=True) if yes],
+        "screen_evidence": dict(zip(names, found.evidence.tolist(), strict=True)),
+        "screen_rule": found.what,
+    }
+
+
+def _trimmed(
+    c: Array, T0: Array, flagged: NDArray[np.bool_], options: Options
+) -> tuple[NDArray[np.bool_], Array]:
+    """Genes that are kept, and the covariance of ``c`` that they imply."""
+    t = c @ inverse_root(T0)
+    distance = np.square(t[:, flagged]).sum(axis=1)
+    kept = np.zeros(len(c), dtype=bool)
+    kept[np.argsort(distance, kind="stable")[: int(np.floor(len(c) * (1 - options.trim)))]] = True
+    factor = consistency(int(flagged.sum()), options.trim) if options.trim > 0 else 1.0
+    block = factor * np.atleast_2d(np.cov(t[np.ix_(kept, flagged)], rowvar=False))
+    if options.correction == "diagonal":
+        T = T0.copy()
+        where = np.flatnonzero(flagged)
+        T[where, where] *= np.diag(block)
+        return kept, T
+    middle = np.eye(len(T0))
+    middle[np.ix_(flagged, flagged)] = block
+    half = root(T0)
+    return kept, half @ middle @ half
+
+
+def _converged(found: RobustMean, notes: Notes) -> None:
+    if not found.converged:
+        notes.info(
+            f"the robust mean moved by {found.step:.1g} standard deviations in its last step "
+            f"({found.iterations} steps)"
+        )
+
+
+def _classical(
+    ls: LeastSquares, options: Options, sigma2: float, rng: np.random.Generator
+) -> Estimate:
+    """The covariance of ``c`` by a classical robust estimator, for comparison."""
+    if options.covariance == "mcd":
+        from sklearn.covariance import MinCovDet
+
+        robust = MinCovDet(
+            support_fraction=max(1 - options.trim, 0.5), random_state=int(rng.integers(2**31))
+        ).fit(ls.c)
+        T, centre = robust.covariance_, robust.location_
+    else:
+        from statsmodels.robust.covariance import cov_ogk
+
+        robust = cov_ogk(ls.c)
+        T, centre = np.asarray(robust.cov), np.asarray(robust.mean)
+    Psi = _floored(T - sigma2 * ls.Vz, sigma2, options.diagonal)
+    fixed = _fixed(ls, np.ones(len(ls.c), dtype=bool), centre, Psi, sigma2)
+    last = _predict(ls, fixed, Psi, sigma2)
+    ones = np.ones(len(ls.mean))
+    return _finish(ls, fixed, last, Psi, sigma2, options, ones, {"flagged": []})
+
+
+def _finish(
+    ls: LeastSquares, fixed: _Fixed, last: Prediction, Psi: Array, sigma2: float,
+    options: Options, inflation: Array, record: dict[str, Any],
+    trimmed: NDArray[np.bool_] | None = None,
+) -> Estimate:  # fmt: skip
+    m, n_columns = ls.b.shape
+    if options.df == "residual":
+        df = np.full(n_columns, float(max(min(m, ls.df + n_columns) - n_columns - 1, 1)))
+    else:
+        df = np.full(n_columns, float(m * ls.df))  # no random effect: the residual variance's
+        df[ls.random] = float(m - 1)
+        if trimmed is not None:
+            df[ls.random[trimmed]] = trimmed_variance_df(int(trimmed.sum()), options.trim, m)
+    z = statistics(last, Psi, options.statistic)
+    sd = np.broadcast_to(np.sqrt(last.variance), last.gamma.shape)
+    return Estimate(
+        ls.mean + fixed.change, fixed.cov, df, inflation, Psi, np.array([sigma2]), last.gamma, sd,
+        z, p_values(z, sided=options.sided), record,
+    )  # fmt: skip

@@ -1,0 +1,143 @@
+r"""The posterior of every gene effect under the contaminated normal: a mixture of normals.
+
+Given its state (no shift, or a shift :math:`x` in effect ``k``), a gene's effect
+:math:`\beta + \gamma_g` is normal with mean
+:math:`\beta + \Psi T^{-1}(c - \beta) + x\,\sigma_g^2 V_z T^{-1} e_k`; the shift is part of the
+effect.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.special import ndtr, ndtri
+
+from bayesdecov.algebra.terms import Array
+from bayesdecov.mixed_effects.contamination import Contamination, Expectation
+from bayesdecov.mixed_effects.eblup import unsure_covariance
+
+_CHUNK = 4096
+_NEWTON = 25
+_CLOSE = 1e-4  # of a standard deviation
+
+
+class Posterior(NamedTuple):
+    """All (gene, q): random effect, sd of the whole effect, and what is known of its state."""
+
+    gamma: Array
+    sd: Array
+    prob_deg: Array
+    lfsr: Array
+    low: Array
+    high: Array
+
+
+class _States(NamedTuple):
+    """Normal components of the random effects, (state, gene, q); weights are (state, gene, 1)."""
+
+    weight: Array
+    mean: Array
+    sd: Array
+
+
+def posterior(
+    seen: Expectation, at: Contamination, sigma2: Array, centre: Array, beta_cov: Array,
+    prob: float = 0.95,
+) -> Posterior:  # fmt: skip
+    """Means, standard deviations, false-sign rates and intervals.
+
+    Parameters
+    ----------
+    centre
+        Fixed effects of the random columns, (q,): the whole effect is ``centre + gamma``.
+    beta_cov
+        Their covariance, (q, q).
+    """
+    m, q = seen.z.shape
+    unsure = unsure_covariance(m, q)
+    parts = [
+        _judge(_states(_rows(seen, slice(i, i + _CHUNK)), at, _some(sigma2, i), beta_cov, unsure),
+               centre, prob)
+        for i in range(0, m, _CHUNK)
+    ]  # fmt: skip
+    gamma, sd, lfsr, low, high = (np.concatenate(part) for part in zip(*parts, strict=True))
+    prob_deg = np.zeros((m, q))
+    prob_deg[:, at.active] = seen.up + seen.down
+    return Posterior(gamma, sd, prob_deg, lfsr, low, high)
+
+
+def _some(values: Array, start: int) -> Array:
+    return values if len(values) == 1 else values[start : start + _CHUNK]
+
+
+def _rows(seen: Expectation, rows: slice) -> Expectation:
+    """Some genes of a pass; what all genes share stays as it is."""
+    m = len(seen.z)
+    parts: dict[str, Any] = {
+        name: value[rows]
+        for name, value in seen._asdict().items()
+        if isinstance(value, np.ndarray) and len(value) == m
+    }
+    return seen._replace(**parts)
+
+
+def _states(
+    seen: Expectation, at: Contamination, sigma2: Array, beta_cov: Array, unsure: float
+) -> _States:
+    W, inverse, lam = seen.frame
+    lam = np.maximum(lam, 0.0)
+    s2h = sigma2[:, None] * seen.h
+    base = (lam * seen.h * seen.z) @ W.T
+    left = (W * s2h.mean(axis=0)) @ inverse  # I - Psi T^-1
+    variance = (lam * s2h + unsure * sigma2[:, None] * s2h) @ np.square(W).T
+    variance += np.diag(left @ beta_cov @ left.T)
+    variance = np.broadcast_to(variance, base.shape)
+    null = 1.0 - seen.up.sum(axis=1) - seen.down.sum(axis=1)
+    weights, means, variances = [np.maximum(null, 0.0)], [base], [variance]
+    for j, k in enumerate(at.active):
+        moves = (s2h * inverse[:, k]) @ W.T  # of all effects by a unit shift in effect k
+        v = variance + seen.variance[:, [j]] * np.square(moves)
+        for weight, mean in ((seen.up, seen.mean_up), (seen.down, seen.mean_down)):
+            weights.append(weight[:, j])
+            means.append(base + mean[:, [j]] * moves)
+            variances.append(v)
+    return _States(
+        np.stack(weights)[:, :, None], np.stack(means), np.sqrt(np.stack(variances))
+    )  # fmt: skip
+
+
+def _judge(
+    states: _States, centre: Array, prob: float
+) -> tuple[Array, Array, Array, Array, Array]:  # fmt: skip
+    """Random effect, sd, lfsr, low and high of the whole effect."""
+    weight, mean, sd = states
+    gamma = (weight * mean).sum(axis=0)
+    spread = np.sqrt((weight * (np.square(mean - gamma) + np.square(sd))).sum(axis=0))
+    positive = (weight * ndtr((centre + mean) / sd)).sum(axis=0)
+    tail = (1 - prob) / 2
+    low, high = (_quantile(states, p, gamma, spread) for p in (tail, 1 - tail))
+    return gamma, spread, np.minimum(positive, 1 - positive), centre + low, centre + high
+
+
+def _quantile(states: _States, p: float, centre: Array, spread: Array) -> Array:
+    """Quantiles of the mixtures by Newton inside of a shrinking bracket."""
+    weight, mean, sd = states
+    reach = float(ndtri(p))
+    low = (mean + min(reach, 0.0) * sd).min(axis=0) - spread
+    high = (mean + max(reach, 0.0) * sd).max(axis=0) + spread
+    x = centre + reach * spread
+    if len(weight) == 1:
+        return x
+    for _ in range(_NEWTON):
+        u = (x - mean) / sd
+        error = (weight * ndtr(u)).sum(axis=0) - p
+        density = (weight * np.exp(-0.5 * u * u) / sd).sum(axis=0) / np.sqrt(2 * np.pi)
+        low, high = np.where(error < 0, x, low), np.where(error > 0, x, high)
+        step = x - error / np.maximum(density, 1e-300)
+        new = np.where((step > low) & (step < high), step, 0.5 * (low + high))
+        close = float(np.abs((new - x) / spread).max())
+        x = new
+        if close < _CLOSE:
+            break
+    return x

@@ -1,0 +1,203 @@
+"""From tables to the arrays of a fit: aligned by label, checked, whitened where samples depend."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from bayesdecov import checks
+from bayesdecov.algebra.shared_design import LeastSquares, least_squares
+from bayesdecov.errors import InputError, Notes
+from bayesdecov.io.scale import detect_scale
+from bayesdecov.mixed_effects.covariates import encode
+from bayesdecov.mixed_effects.dependence import split_subjects, whitening
+from bayesdecov.mixed_effects.design import Design, make_design
+
+_LOOKED_AT = 2000  # genes that are looked at to guess the scale
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What the estimators need, and what the result keeps.
+
+    ``ls`` is least squares of the whitened data; ``random`` are the names of its random effects.
+    """
+
+    ls: LeastSquares
+    design: Design
+    genes: pd.Index
+    random: list[str]
+    correlation: float | None
+
+
+def prepare(
+    expression: Any,
+    proportions: Any,
+    covariates: Any,
+    *,
+    formula: str | None,
+    include_covariates: bool | str,
+    rest: str | None,
+    reference_cell_type: str | None,
+    random: Iterable[str] | str | None,
+    standardise: bool,
+    weights: Any,
+    subject: Any,
+    notes: Notes,
+) -> Problem:
+    """Check and align everything, build the design, and fit all genes by least squares."""
+    frame = checks.numeric(expression, "expression")
+    checks.unique(frame.index, "expression", "gene")
+    checks.unique(frame.columns, "expression", "sample")
+    cells = check_proportions(proportions, "proportions", notes)
+    table = sample_table(covariates, "covariates")
+    groups: pd.Series | None = None
+    if subject is not None:
+        groups, table = split_subjects(subject, table)
+    samples = _shared(frame, cells, table, notes)
+    cells, table = cells.loc[samples], table.loc[samples]
+    if not frame.columns.equals(samples):
+        frame = frame[list(samples)]
+    coded, coding = encode(table, formula, standardise=standardise)
+    design = make_design(
+        cells, coded, coding, include_covariates=include_covariates, rest=rest,
+        reference=reference_cell_type, notes=notes,
+    )  # fmt: skip
+    _say_scale(frame, notes)
+    frame = _varying(frame, notes)
+    columns = list(design.table.columns)
+    rows = _random_columns(random, columns)
+    if len(frame) < 2 * len(rows) + 2:
+        raise InputError(
+            "expression", "needs at least twice as many genes as random effects",
+            found=f"{len(frame)} genes that vary and {len(rows)} random effects",
+        )  # fmt: skip
+    X, Y = design.table.to_numpy(), frame.to_numpy()
+    root, correlation = whitening(X, Y, samples, weights, groups, notes)
+    if root is not None:
+        X, Y = root @ X, Y @ root
+    ls = least_squares(X, Y, rows)
+    return Problem(ls, design, frame.index, [columns[j] for j in rows], correlation)
+
+
+def check_proportions(proportions: Any, argument: str, notes: Notes | None = None) -> pd.DataFrame:
+    """Samples x cell types, between 0 and 1, no cell type that is zero everywhere."""
+    cells = checks.numeric(sample_table(proportions, argument), argument)
+    checks.unique(cells.index, argument, "sample")
+    checks.unique(cells.columns, argument, "cell type")
+    values = cells.to_numpy()
+    if (values < 0).any():
+        row, column = np.argwhere(values < 0)[0]
+        raise InputError(
+            argument, "must not be negative",
+            found=f"{values[row, column]:g} for sample {cells.index[row]!r}, cell type "
+            f"{cells.columns[column]!r}",
+        )  # fmt: skip
+    if values.max() > 1 + 1e-6:
+        fix = "divide percentages by 100" if values.max() <= 101 else "divide counts by their total"
+        raise InputError(argument, "must be fractions between 0 and 1",
+                         found=f"values up to {values.max():g}", fix=fix)  # fmt: skip
+    empty = cells.columns[(values == 0).all(axis=0)]
+    if len(empty):
+        raise InputError(argument, "every cell type must be present in some sample",
+                         found=f"only zeros in {checks.some(empty)}",
+                         fix="remove these cell types")  # fmt: skip
+    totals = values.sum(axis=1)
+    if notes is not None and totals.max() > 1.02:
+        over = cells.index[totals > 1.02]
+        notes.warn(
+            f"{argument} add up to more than 1 in {checks.some(over, 3)}: do some cell types "
+            "contain others?"
+        )
+    if notes is not None:
+        notes.info(f"{argument} add up to {totals.min():.3g} to {totals.max():.3g}")
+    return cells
+
+
+def sample_table(table: Any, argument: str) -> pd.DataFrame:
+    """A DataFrame with samples as rows and names as text."""
+    if isinstance(table, pd.Series):
+        table = table.to_frame(table.name if table.name is not None else "covariate")
+    if not isinstance(table, pd.DataFrame):
+        raise InputError(argument, "must be a pandas DataFrame with samples as rows",
+                         found=type(table).__name__)  # fmt: skip
+    if table.shape[0] == 0 or table.shape[1] == 0:
+        raise InputError(argument, "must not be empty",
+                         found=f"{table.shape[0]} rows, {table.shape[1]} columns")  # fmt: skip
+    table = table.set_axis([str(name).strip() for name in table.index])
+    table = table.set_axis([str(name).strip() for name in table.columns], axis=1)
+    checks.unique(table.index, argument, "sample")
+    checks.unique(table.columns, argument, "column")
+    return table
+
+
+def _shared(
+    frame: pd.DataFrame, cells: pd.DataFrame, table: pd.DataFrame, notes: Notes
+) -> pd.Index:
+    """Samples that all tables have, in the order of the expression."""
+    samples = frame.columns[frame.columns.isin(cells.index) & frame.columns.isin(table.index)]
+    if not len(samples):
+        turned = frame.index.isin(cells.index).any()
+        raise InputError(
+            "expression, proportions, covariates", "must share sample names",
+            found=f"samples like {checks.some(frame.columns, 3)} / {checks.some(cells.index, 3)} / "
+            f"{checks.some(table.index, 3)}",
+            fix="expression seems to be samples x genes: transpose it" if turned
+            else "name the samples alike",
+        )  # fmt: skip
+    for name, index in (
+        ("expression", frame.columns), ("proportions", cells.index), ("covariates", table.index),
+    ):  # fmt: skip
+        extra = index.difference(samples)
+        say = notes.warn if name == "expression" else notes.info  # spare rows are common
+        if len(extra):
+            say(
+                f"{len(extra)} samples of the {name} are missing in another table and were left "
+                f"out: {checks.some(extra)}"
+            )
+    return samples
+
+
+def _say_scale(frame: pd.DataFrame, notes: Notes) -> None:
+    looked = frame.iloc[:: max(1, len(frame) // _LOOKED_AT)]
+    if float(looked.min().min()) < 0:
+        notes.info("expression: some values are negative (centred or log-ratio data)")
+        return
+    scale = detect_scale(looked)
+    if scale.kind == "counts":
+        totals = frame.sum(axis=0)
+        notes.warn(
+            f"expression looks like raw counts ({scale.reason}), with totals that differ "
+            f"{totals.max() / totals.min():.3g}-fold between samples: normalise first (CPM or "
+            "TPM, or its logarithm)"
+        )
+    else:
+        notes.info(f"expression: {scale.kind} ({scale.reason})")
+
+
+def _varying(frame: pd.DataFrame, notes: Notes) -> pd.DataFrame:
+    values = frame.to_numpy()
+    flat = values.max(axis=1) == values.min(axis=1)
+    if not flat.any():
+        return frame
+    notes.warn(
+        f"{int(flat.sum())} genes with the same value in every sample were left out: "
+        f"{checks.some(frame.index[flat])}"
+    )
+    return frame.loc[~flat]
+
+
+def _random_columns(random: Iterable[str] | str | None, columns: list[str]) -> NDArray[np.intp]:
+    if random is None:
+        return np.arange(len(columns))
+    names = [random] if isinstance(random, str) else [str(name) for name in random]
+    unknown = [name for name in names if name not in columns]
+    if unknown or not names:
+        raise InputError("random", f"must name design columns, among {checks.some(columns, 20)}",
+                         found=checks.some(unknown) if unknown else "nothing")  # fmt: skip
+    return np.array(sorted({columns.index(name) for name in names}))

@@ -1,0 +1,227 @@
+"""What `fastmix` returns: one container for every method."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.special import ndtri
+from scipy.stats import t as student
+
+from bayesdecov import checks
+from bayesdecov.algebra.terms import Array
+from bayesdecov.mixed_effects.design import Design
+from bayesdecov.mixed_effects.estimate import Estimate
+from bayesdecov.mixed_effects.multiple import bayesian_fdr, benjamini_hochberg
+from bayesdecov.mixed_effects.scores import Scores, discriminant_scores
+
+_FDR = 0.05  # of the summary
+_REACH = float(ndtri(0.975))
+
+
+@dataclass(frozen=True)
+class MixedEffects:
+    """Cell-type-specific effects of covariates: on the whole transcriptome and gene by gene.
+
+    Attributes
+    ----------
+    method
+        "moments", "map" or "mixture".
+    design
+        The design that all genes share: columns, variance inflation, standardisation.
+    random
+        Names of the design columns with random effects.
+    settings
+        Every option after defaults were resolved, and what was estimated on the way.
+    notes
+        What was found and decided: scale, samples left out, aliased columns, non-convergence.
+    """
+
+    method: str
+    design: Design
+    gene_names: pd.Index
+    random: list[str]
+    estimate: Estimate
+    settings: dict[str, Any]
+    notes: tuple[str, ...]
+
+    @cached_property
+    def fixed(self) -> pd.DataFrame:
+        """Effects on the whole transcriptome.
+
+        Indexed by covariate (design column): estimate, std_error, t, df, p_value, q_value
+        (Benjamini-Hochberg).
+        """
+        e = self.estimate
+        error = np.sqrt(np.diag(e.beta_cov)) * e.inflation
+        t = e.beta / error
+        p = 2 * student.sf(np.abs(t), e.beta_df)
+        return pd.DataFrame(
+            {"estimate": e.beta, "std_error": error, "t": t, "df": e.beta_df, "p_value": p,
+             "q_value": benjamini_hochberg(p[:, None])[:, 0]},
+            index=pd.Index(self.design.table.columns, name="covariate"),
+        )  # fmt: skip
+
+    @property
+    def covariance(self) -> pd.DataFrame:
+        """Covariance of the random effects (Psi)."""
+        return pd.DataFrame(self.estimate.Psi, self.random, self.random)
+
+    @property
+    def noise(self) -> float | pd.Series:
+        """Residual variance: one number, or one per gene (``variance="gene"``)."""
+        values = self.estimate.sigma2
+        if len(values) == 1:
+            return float(values[0])
+        return pd.Series(values, self.gene_names, name="residual_variance")
+
+    @property
+    def effects(self) -> pd.DataFrame:
+        """Fixed plus random effect of every design column, genes x columns."""
+        values = np.tile(self.estimate.beta, (len(self.gene_names), 1))
+        values[:, self._columns] += self.estimate.gamma
+        return pd.DataFrame(values, self.gene_names, list(self.design.table.columns))
+
+    @property
+    def random_effects(self) -> pd.DataFrame:
+        """Gene-specific deviations from the fixed effects, genes x random effects."""
+        return self._wide(self.estimate.gamma)
+
+    @property
+    def p_values(self) -> pd.DataFrame:
+        """Quasi-p-values of the random effects, genes x random effects."""
+        return self._wide(self.estimate.p)
+
+    @cached_property
+    def q_values(self) -> pd.DataFrame:
+        """False-discovery rates within each random effect, genes x random effects.
+
+        Bayesian (mean posterior probability of no shift among the genes at least as probable) for
+        ``method="mixture"``, Benjamini-Hochberg otherwise.
+        """
+        e = self.estimate
+        found = benjamini_hochberg(e.p) if e.prob_deg is None else bayesian_fdr(e.prob_deg)
+        return self._wide(found)
+
+    @property
+    def fitted(self) -> pd.DataFrame:
+        """Fitted expression, genes x samples, on the scale of the data."""
+        values = self.effects.to_numpy() @ self.design.table.to_numpy().T
+        return pd.DataFrame(values, self.gene_names, self.design.table.index)
+
+    @cached_property
+    def genes(self) -> pd.DataFrame:
+        """One row per gene and random effect.
+
+        Columns: gene, covariate (design column), effect (fixed + random), random_effect, sd
+        (posterior standard deviation of the effect), p_value (quasi-p-value of the random effect),
+        q_value, low and high (95 % posterior interval of the effect); with ``method="mixture"``
+        also prob_deg (posterior probability of being differentially expressed, that is shifted
+        away from the bulk of the genes) and lfsr (local false-sign rate of the effect).
+        """
+        e = self.estimate
+        m, q = e.gamma.shape
+        effect = e.beta[self._columns] + e.gamma
+        low, high = e.low, e.high
+        if low is None or high is None:
+            reach = _REACH * e.sd
+            low, high = effect - reach, effect + reach
+        columns: dict[str, Any] = {
+            "gene": np.repeat(self.gene_names.to_numpy(), q),
+            "covariate": np.tile(np.asarray(self.random, dtype=object), m),
+            "effect": effect.ravel(),
+            "random_effect": e.gamma.ravel(),
+            "sd": e.sd.ravel(),
+            "p_value": e.p.ravel(),
+            "q_value": self.q_values.to_numpy().ravel(),
+            "low": low.ravel(),
+            "high": high.ravel(),
+        }
+        if e.prob_deg is not None and e.lfsr is not None:
+            columns |= {"prob_deg": e.prob_deg.ravel(), "lfsr": e.lfsr.ravel()}
+        return pd.DataFrame(columns)
+
+    def top(self, covariate: str, count: int = 20) -> pd.DataFrame:
+        """The genes with the smallest q-values (then p-values) for one design column."""
+        checks.choice(covariate, self.random, "covariate")
+        table = self.genes[self.genes["covariate"] == covariate].set_index("gene")
+        return table.sort_values(["q_value", "p_value"]).head(count)
+
+    def scores(
+        self,
+        new_expression: pd.DataFrame,
+        new_proportions: pd.DataFrame,
+        new_covariates: pd.DataFrame,
+        response: str,
+        *,
+        level: float = 0.05,
+        sparse: str = "interactions",
+    ) -> Scores:
+        """Discriminant scores of new samples whose binary ``response`` is unknown.
+
+        See `bayesdecov.mixed_effects.scores.discriminant_scores`.
+        """
+        return discriminant_scores(
+            self, new_expression, new_proportions, new_covariates, response, level=level,
+            sparse=sparse,
+        )  # fmt: skip
+
+    def to_inference_data(self) -> Any:
+        """ArviZ container: ``posterior`` (the estimate as one draw), ``constant_data``, ``fit``.
+
+        Dims: chain, draw, covariate, random_effect, gene.
+        """
+        from bayesdecov.mixed_effects.inference_data import to_inference_data
+
+        return to_inference_data(self)
+
+    def write(self, folder: str | Path, *, force: bool = False) -> None:
+        """Write tables, posterior and ``run.json`` into a new folder, whole or not at all."""
+        from bayesdecov.mixed_effects.write import write_mixed_effects
+
+        write_mixed_effects(self, Path(folder), force=force)
+
+    @property
+    def _columns(self) -> list[int]:
+        columns = list(self.design.table.columns)
+        return [columns.index(name) for name in self.random]
+
+    def _wide(self, values: Array) -> pd.DataFrame:
+        return pd.DataFrame(values, self.gene_names, self.random)
+
+    def __str__(self) -> str:
+        n, n_columns = self.design.table.shape
+        q = self.q_values
+        noise = self.noise
+        said = (
+            f"{noise:.4g}" if isinstance(noise, float)
+            else f"{noise.median():.4g} (median, own for each gene)"
+        )  # fmt: skip
+        worst = self.design.columns["vif"].idxmax()
+        lines = [
+            f"FastMix: {len(self.gene_names)} genes x {n} samples, {n_columns} design columns",
+            f"  method: {self.method}   preset: {self.settings.get('preset') or 'none'}",
+            f"  residual variance: {said}",
+            f"  largest variance inflation: {self.design.columns['vif'].max():.3g} ({worst})",
+        ]
+        if "flagged" in self.settings:
+            found = self.settings["flagged"]
+            lines.append(f"  effects with differentially expressed genes: "
+                         f"{checks.some(found) if found else 'none found'}")  # fmt: skip
+        counts = (q < _FDR).sum()
+        shown = ", ".join(f"{name} {count}" for name, count in counts[counts > 0].items())
+        kind = "Bayesian FDR" if self.estimate.prob_deg is not None else "BH"
+        lines.append(f"  genes with q < {_FDR:g} ({kind}): {shown or 'none'}")
+        moved = self.fixed.index[self.fixed["q_value"] < _FDR]
+        lines.append(f"  effects on the whole transcriptome, q < {_FDR:g}: "
+                     f"{checks.some(moved, 8) if len(moved) else 'none'}")  # fmt: skip
+        notes = [f"  note: {note}" for note in self.notes[:3]]
+        if len(self.notes) > 3:
+            notes.append(f"  ... and {len(self.notes) - 3} more notes (.notes)")
+        return "\n".join([*lines, *notes])
+
+    __repr__ = __str__

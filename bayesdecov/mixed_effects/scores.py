@@ -1,0 +1,162 @@
+r"""Discriminant scores of new samples whose binary response is unknown.
+
+With :math:`\mu_r` the expression that the fit expects under response ``r`` (all other covariates as
+measured, standardised with the training means and standard deviations),
+:math:`\Delta = \mu_1 - \mu_0` and :math:`e = y - \mu_0`:
+
+* single :math:`= e^\top\Delta/|\Delta|`, near 0 for response 0 and near :math:`|\Delta|` for 1;
+* multi :math:`= e \odot \Delta`, gene by gene.
+
+The sparse versions use the fixed effects and only some of the random ones in :math:`\Delta`.
+Source: FastMix, section "Discriminant Analysis after FastMix".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from bayesdecov import checks
+from bayesdecov.errors import InputError
+from bayesdecov.mixed_effects.prepare import check_proportions, sample_table
+
+if TYPE_CHECKING:
+    from bayesdecov.mixed_effects.result import MixedEffects
+
+
+@dataclass(frozen=True)
+class Scores:
+    r"""Scores of new samples.
+
+    Attributes
+    ----------
+    single
+        Samples x (single, single_sparse, midpoint, midpoint_sparse); a score above its midpoint
+        :math:`|\Delta|/2` speaks for response 1.
+    multi
+        Genes x samples.
+    multi_sparse
+        The row "fixed" for the fixed part, then the genes with significant interactions.
+    response
+        The two values that were compared.
+    """
+
+    single: pd.DataFrame
+    multi: pd.DataFrame
+    multi_sparse: pd.DataFrame
+    response: tuple[Any, ...]
+
+
+def discriminant_scores(
+    fit: MixedEffects,
+    new_expression: pd.DataFrame,
+    new_proportions: pd.DataFrame,
+    new_covariates: pd.DataFrame,
+    response: str,
+    *,
+    level: float = 0.05,
+    sparse: str = "interactions",
+) -> Scores:
+    """Score new samples.
+
+    Parameters
+    ----------
+    new_expression, new_proportions, new_covariates
+        As for `fastmix`, new samples. The response's column may be missing.
+    response
+        A covariate with two values in the training data.
+    level
+        Quasi-p-value below which a random effect counts in the sparse versions.
+    sparse
+        "interactions": only the random effects of the products are selected, the response's main
+        effect counts for all genes (as in the R program). "all": both are selected (the paper).
+
+    Returns
+    -------
+    Scores
+    """
+    checks.probability(level, "level")
+    checks.choice(sparse, ("interactions", "all"), "sparse")
+    frame = checks.numeric(new_expression, "new_expression")
+    checks.unique(frame.index, "new_expression", "gene")
+    missing = fit.gene_names.difference(frame.index)
+    if len(missing):
+        raise InputError("new_expression", "needs every gene of the fit",
+                         found=f"{len(missing)} missing: {checks.some(missing)}")  # fmt: skip
+    cells = check_proportions(new_proportions, "new_proportions")
+    table = sample_table(new_covariates, "new_covariates")
+    samples = frame.columns
+    for name, index in (("new_proportions", cells.index), ("new_covariates", table.index)):
+        lacking = samples.difference(index)
+        if len(lacking):
+            raise InputError(name, "needs every new sample",
+                             found=f"none for {checks.some(lacking)}")  # fmt: skip
+    cells, table = cells.loc[samples], table.loc[samples]
+    X0, X1 = (design.to_numpy() for design in _imputed(fit, cells, table, response))
+
+    effects = fit.effects.to_numpy()
+    Y = frame.loc[fit.gene_names].to_numpy()
+    residual = Y - effects @ X0.T  # (gene, sample)
+    step = (X1 - X0).T  # (column, sample)
+    delta = effects @ step
+
+    chosen = (step != 0).any(axis=1)  # the columns that know the response
+    columns = list(fit.design.table.columns)
+    kinds = fit.design.columns["kind"]
+    fixed = fit.estimate.beta[chosen] @ step[chosen]
+    gamma, picked = np.zeros_like(effects), []
+    for j, name in enumerate(fit.random):
+        k = columns.index(name)
+        if not chosen[k]:
+            continue
+        significant = fit.estimate.p[:, j] < level
+        if kinds[name] != "product" and sparse == "interactions":
+            significant = np.ones_like(significant)
+        else:
+            picked.append(np.flatnonzero(significant))
+        gamma[significant, k] = fit.estimate.gamma[significant, j]
+    part = gamma @ step
+    order = pd.unique(np.concatenate(picked)) if picked else np.array([], dtype=int)
+    rows = np.vstack([(residual * fixed).sum(axis=0), (residual * part)[order]])
+
+    single, size = _projection(residual, delta)
+    thin, thin_size = _projection(residual, fixed + part)
+    return Scores(
+        pd.DataFrame(
+            {"single": single, "single_sparse": thin, "midpoint": size / 2,
+             "midpoint_sparse": thin_size / 2},
+            index=pd.Index(samples, name="sample"),
+        ),
+        pd.DataFrame(residual * delta, fit.gene_names, samples),
+        pd.DataFrame(rows, ["fixed", *fit.gene_names[order]], samples),
+        tuple(fit.design.coding.binary[response]),
+    )  # fmt: skip
+
+
+def _projection(residual: np.ndarray, delta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    size = np.sqrt(np.square(delta).sum(axis=0))
+    return (residual * delta).sum(axis=0) / np.maximum(size, 1e-300), size
+
+
+def _imputed(
+    fit: MixedEffects, cells: pd.DataFrame, table: pd.DataFrame, response: str
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The design of the new samples under either response."""
+    values = fit.design.coding.binary.get(response)
+    if values is None:
+        raise InputError(
+            "response", "must be a covariate with two values in the training data",
+            found=repr(response),
+            fix=f"choose one of {checks.some(fit.design.coding.binary, 20)}",
+        )  # fmt: skip
+    low, high = (
+        fit.design.encode(
+            cells,
+            table.assign(**{response: pd.Series(values.iloc[[i] * len(table)].array, table.index)}),
+        )
+        for i in (0, 1)
+    )
+    return low, high

@@ -1,0 +1,43 @@
+"""The files of a mixed-model fit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bayesdecov.io.outputs import run_record, whole_folder, write_json
+from bayesdecov.io.tables import write_table
+
+if TYPE_CHECKING:
+    from bayesdecov.mixed_effects.result import MixedEffects
+
+
+def write_mixed_effects(fit: MixedEffects, folder: Path, *, force: bool = False) -> None:
+    """``fixed.csv genes.csv covariance.csv design.csv posterior.nc run.json`` in a new folder."""
+    with whole_folder(folder, force=force) as partial:
+        fill_mixed_effects(fit, partial)
+
+
+def fill_mixed_effects(
+    fit: MixedEffects,
+    folder: Path,
+    *,
+    inputs: Mapping[str, Path] | None = None,
+    arguments: Sequence[str] = (),
+) -> None:
+    """The files of `write_mixed_effects` in an existing folder."""
+    from bayesdecov._arviz import save
+
+    write_table(fit.fixed, folder / "fixed.csv", index_label="covariate")
+    write_table(fit.genes, folder / "genes.csv")
+    write_table(fit.covariance, folder / "covariance.csv", index_label="covariate")
+    write_table(fit.design.columns, folder / "design.csv", index_label="covariate")
+    save(fit.to_inference_data(), folder / "posterior.nc")
+    settings = dict(fit.settings)
+    settings["standardisation"] = fit.design.coding.scaling.to_dict("index")
+    noise = fit.noise
+    settings["residual_variance"] = noise if isinstance(noise, float) else float(noise.median())
+    record = run_record("fastmix", settings, fit.notes, inputs or {}, arguments)
+    record["timings"] = {"seconds": fit.settings.get("seconds")}
+    write_json(record, folder / "run.json")

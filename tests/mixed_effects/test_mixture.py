@@ -1,0 +1,126 @@
+"""The contaminated normal: what it finds, how sure it is, and that it is right about that."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import bayesdecov as bd
+from bayesdecov.mixed_effects.multiple import bayesian_fdr
+from bayesdecov.mixed_effects.posterior import _quantile, _States
+
+
+@pytest.fixture(scope="module")
+def cohort():
+    return bd.simulate.fastmix("III", "code", 4000, 50, correlation=0.5, seed=3)
+
+
+@pytest.fixture(scope="module")
+def fit(cohort):
+    return bd.fastmix(cohort.expression, cohort.proportions, cohort.covariates, "mixture")
+
+
+def binomial(share, n, sigmas=4.0):
+    return sigmas * np.sqrt(share * (1 - share) / n)
+
+
+def test_components_are_those_of_the_truth(fit, cohort):
+    assert set(fit.settings["components"]) == {"Cell1.Group", "Cell2.Group"}
+    for part in fit.settings["components"].values():
+        assert abs(part["up"] + part["down"] - 0.05) < 0.03
+        assert abs(part["delta"] / (3.5 * 1.2) - 1) < 0.25
+    moments = bd.fastmix(cohort.expression, cohort.proportions, cohort.covariates)
+    error = [np.square(de.covariance - cohort.covariance).to_numpy().mean()
+             for de in (fit, moments)]  # fmt: skip
+    assert error[0] < 0.5 * error[1]
+
+
+def test_quasi_p_values_are_uniform_without_a_shift(fit, cohort):
+    p, shifted = fit.p_values.to_numpy(), cohort.differential.to_numpy()
+    for column in range(p.shape[1]):
+        null = p[~shifted[:, column], column]
+        for level in (0.01, 0.05, 0.5):
+            assert abs((null < level).mean() - level) < binomial(level, len(null)) + 0.005
+    assert (p[shifted] < 0.05).mean() > 0.6
+
+
+def test_probabilities_are_calibrated(fit, cohort):
+    """Among genes called with probability about x a share x is shifted."""
+    probability, shifted = fit.estimate.prob_deg, cohort.differential.to_numpy()
+    for low, high in ((0.02, 0.2), (0.2, 0.6), (0.6, 0.9), (0.9, 1.0)):
+        inside = (probability > low) & (probability <= high)
+        expected, n = probability[inside].mean(), inside.sum()
+        assert n > 30
+        assert abs(shifted[inside].mean() - expected) < binomial(expected, n) + 0.05
+    called = fit.q_values.to_numpy() < 0.1
+    assert called.sum() > 50
+    assert 1 - shifted[called].mean() < 0.11 + binomial(0.1, called.sum(), 3)
+
+
+def test_intervals_and_signs(fit, cohort):
+    table = fit.genes
+    truth = cohort.effects.to_numpy().ravel()
+    inside = (table["low"] < truth) & (truth < table["high"])
+    assert abs(inside.mean() - 0.95) < 0.01
+    wrong = np.sign(table["effect"]) != np.sign(truth)
+    assert abs(wrong.mean() - table["lfsr"].mean()) < 0.01
+    error = np.sqrt(np.mean((table["effect"] - truth) ** 2))
+    assert abs(error / np.sqrt(np.mean(table["sd"] ** 2)) - 1) < 0.03
+
+
+def test_without_shifted_genes_it_is_the_normal_model():
+    cohort = bd.simulate.fastmix("I", n_genes=2000, seed=5)
+    tables = cohort.expression, cohort.proportions, cohort.covariates
+    fit, plain = (
+        bd.fastmix(*tables, "mixture", variance="common"),
+        bd.fastmix(*tables, "map", reml=False),
+    )
+    assert fit.settings["components"] == {}
+    assert any("no effect needs a component" in note for note in fit.notes)
+    np.testing.assert_allclose(fit.covariance, plain.covariance, atol=2e-3)
+    np.testing.assert_allclose(fit.fixed["estimate"], plain.fixed["estimate"], atol=1e-3)
+    assert (fit.estimate.prob_deg == 0).all()
+    np.testing.assert_allclose(fit.q_values, 1.0)
+
+
+def test_own_variances_where_genes_differ():
+    cohort = bd.simulate.fastmix("III", "code", 3000, 40, variance_df=4.0, seed=8)
+    tables = cohort.expression, cohort.proportions, cohort.covariates
+    own = bd.fastmix(*tables, "mixture")
+    one = bd.fastmix(*tables, "mixture", variance="common")
+    assert abs(own.settings["variance_prior_df"] / 4 - 1) < 0.2
+    assert len(own.noise) == 3000
+    assert abs(np.log(own.noise / cohort.noise).mean()) < 0.1
+    null = ~cohort.differential.to_numpy()
+    far = [(de.p_values.to_numpy()[null] < 1e-3).mean() for de in (own, one)]
+    assert far[0] < 2e-3 < far[1]
+    error = [np.square(de.effects - cohort.effects).to_numpy().mean() for de in (own, one)]
+    assert error[0] < error[1]
+
+
+def test_a_subset_of_random_effects(cohort):
+    fit = bd.fastmix(
+        cohort.expression, cohort.proportions, cohort.covariates, "mixture",
+        random=["Cell1", "Cell2", "Cell3", "Cell1.Group", "Cell2.Group", "Cell3.Group"],
+    )  # fmt: skip
+    assert fit.effects["Group"].nunique() == 1
+    assert fit.genes["covariate"].nunique() == 6
+    assert np.isfinite(fit.fixed["std_error"]).all()
+
+
+def test_quantiles_of_mixtures_of_normals():
+    rng = np.random.default_rng(1)
+    weight = rng.dirichlet(np.ones(3), 6).T[:, :, None]
+    mean, sd = rng.normal(size=(3, 6, 2)) * 4, rng.uniform(0.5, 2, (3, 6, 2))
+    centre = (weight * mean).sum(axis=0)
+    spread = np.sqrt((weight * (np.square(mean - centre) + sd**2)).sum(axis=0))
+    found = _quantile(_States(weight, mean, sd), 0.9, centre, spread)
+    for g in range(6):
+        state = rng.choice(3, 400_000, p=weight[:, g, 0])
+        x = rng.normal(mean[state, g, 1], sd[state, g, 1])
+        assert abs((x < found[g, 1]).mean() - 0.9) < 4 * np.sqrt(0.09 / 400_000) + 1e-4
+
+
+def test_bayesian_fdr():
+    p = np.array([[0.9], [0.2], [1.0], [0.9]])
+    np.testing.assert_allclose(bayesian_fdr(p)[:, 0], [0.05, 0.25, 0.0, 0.2 / 3])
