@@ -10,14 +10,18 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from bayesdecov import datasets
+from bayesdecov import datasets, simulate
 from bayesdecov.deconvolution.deconvolve import deconvolve
 from bayesdecov.deconvolution.write import fill_deconvolution
 from bayesdecov.io.outputs import check_folder, whole_folder
 from bayesdecov.io.tables import write_table
+from bayesdecov.mixed_effects.fastmix import fastmix
+from bayesdecov.mixed_effects.write import draw as draw_effects
+from bayesdecov.mixed_effects.write import fill_mixed_effects
 from bayesdecov.reference.reference import Reference
 
 if TYPE_CHECKING:
+    from bayesdecov.mixed_effects.result import MixedEffects
     from bayesdecov.results import Deconvolution
 
 _METHODS = ("laplace", "map", "nnls", "simplex")
@@ -60,15 +64,35 @@ def run_demo(
             write_table(data.purified, folder / "input" / "purified.csv", index_label="gene")
             write_table(data.labels.to_frame(), folder / "input" / "labels.csv",
                         index_label="sample")  # fmt: skip
+            console.print("\nsimulated effects of a group on the genes of three cell types:")
+            effects = _fastmix(folder)
+            console.print(str(effects), markup=False)
     console.print(f"\nwritten: {out} (proportions, intervals, posterior, plots)", markup=False)
     if name == "demo":
         console.print(
             "try it by hand:\n"
             f"  bayesdecov reference {out}/input/purified.csv --labels {out}/input/labels.csv "
             "--out reference.nc\n"
-            f"  bayesdecov deconvolve {out}/input/bulk.csv --reference reference.nc --out result",
+            f"  bayesdecov deconvolve {out}/input/bulk.csv --reference reference.nc --out result\n"
+            f"  bayesdecov fastmix {out}/input/expression.csv --proportions "
+            f"{out}/input/proportions.csv --covariates {out}/input/covariates.csv "
+            "--method mixture --out effects",
             markup=False, soft_wrap=True,
         )  # fmt: skip
+
+
+def _fastmix(folder: Path) -> MixedEffects:
+    """The second verb on a simulated cohort, in a folder of its own inside of ``folder``."""
+    cohort = simulate.fastmix("III", "code", 1500, 50, correlation=0.5, seed=_SEED)
+    fit = fastmix(cohort.expression, cohort.proportions, cohort.covariates, "mixture")
+    (folder / "fastmix").mkdir()
+    fill_mixed_effects(fit, folder / "fastmix")
+    draw_effects(fit, folder / "fastmix" / "plots")
+    write_table(cohort.differential, folder / "fastmix" / "truth.csv", index_label="gene")
+    for name in ("expression", "proportions", "covariates"):
+        label = "gene" if name == "expression" else "sample"
+        write_table(getattr(cohort, name), folder / "input" / f"{name}.csv", index_label=label)
+    return fit
 
 
 def score(

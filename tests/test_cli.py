@@ -77,8 +77,11 @@ def test_demo(tmp_path):
     scores = pd.read_csv(tmp_path / "demo" / "scores.csv").set_index("method")
     assert scores.loc["laplace", "rmse"] < scores.loc["nnls", "rmse"]
     assert {path.name for path in (tmp_path / "demo" / "input").iterdir()} == {
-        "bulk.csv", "purified.csv", "labels.csv",
+        "bulk.csv", "purified.csv", "labels.csv", "expression.csv", "proportions.csv",
+        "covariates.csv",
     }  # fmt: skip
+    fixed = pd.read_csv(tmp_path / "demo" / "fastmix" / "fixed.csv", index_col="covariate")
+    assert fixed.loc["Cell1.Group", "q_value"] < 1e-3
     assert (tmp_path / "demo" / "plots" / "intervals.png").stat().st_size > 10_000
 
 
@@ -90,6 +93,72 @@ def test_output_is_kept_unless_forced(files, tmp_path):
     run(*command, "--force")
     reference = ("reference", files / "purified.tsv.gz", "--labels", files / "labels.csv")
     assert "exists" in run(*reference, "--out", files / "reference.nc", expect=2).stderr
+
+
+@pytest.fixture(scope="module")
+def effects(tmp_path_factory):
+    """Tables of a small cohort with a covariate that is a label, and subjects."""
+    folder = tmp_path_factory.mktemp("effects")
+    cohort = bd.simulate.fastmix("III", "code", 300, 40, seed=1)
+    arm = cohort.covariates["Group"].map({0: "control", 1: "treated"})
+    patients = [f"p{i // 2}" for i in range(40)]
+    cohort.expression.to_csv(folder / "expression.csv")
+    cohort.proportions.to_csv(folder / "proportions.tsv", sep="\t")
+    pd.DataFrame({"arm": arm, "patient": patients}).to_csv(folder / "covariates.csv")
+    return folder
+
+
+def test_fastmix(effects, tmp_path):
+    result = run("fastmix", effects / "expression.csv", "--proportions",
+                 effects / "proportions.tsv", "--covariates", effects / "covariates.csv",
+                 "--subject", "patient", "--method", "mixture",
+                 "--out", tmp_path / "out")  # fmt: skip
+    assert "FastMix: 300 genes x 40 samples" in result.stdout
+    fixed = pd.read_csv(tmp_path / "out" / "fixed.csv", index_col="covariate")
+    assert fixed.index[3:5].tolist() == ["arm[T.treated]", "Cell1.arm[T.treated]"]
+    genes = pd.read_csv(tmp_path / "out" / "genes.csv")
+    assert genes.shape == (300 * 7, 11)
+    record = json.loads((tmp_path / "out" / "run.json").read_text())
+    assert record["settings"]["correlation_within_subjects"] is not None
+    assert set(record["inputs"]) == {"expression", "proportions", "covariates"}
+    names = {path.name for path in (tmp_path / "out" / "plots").iterdir()}
+    assert names == {"effects.png", *(f"volcano-Cell{i}.arm_T.treated.png" for i in (1, 2, 3))}
+
+
+def test_fastmix_options_reach_the_estimator(effects, tmp_path):
+    run("fastmix", effects / "expression.csv", "--proportions", effects / "proportions.tsv",
+        "--covariates", effects / "covariates.csv", "--formula", "~ arm",
+        "--preset", "fastmix-0.2.5",
+        "--include-covariates", "no", "--random", "Cell1", "--random", "Cell2", "--trim", "0.3",
+        "--screen", "anderson", "--no-plots", "--out", tmp_path / "out")  # fmt: skip
+    settings = json.loads((tmp_path / "out" / "run.json").read_text())["settings"]
+    assert settings["random"] == ["Cell1", "Cell2"]
+    assert (settings["trim"], settings["screen"], settings["df"]) == (0.3, "anderson", "residual")
+    assert settings["include_covariates"] is False
+    assert not (tmp_path / "out" / "plots").exists()
+
+
+BAD_EFFECTS = {
+    "absent": (["--proportions", "no.csv", "--covariates", "{covariates}"], "does not exist"),
+    "swapped": (["--proportions", "{covariates}", "--covariates", "{proportions}"], "numbers only"),
+    "method": (["--proportions", "{proportions}", "--covariates", "{covariates}", "--method", "x"],
+               "method: must be one of"),
+    "yes or no": (["--proportions", "{proportions}", "--covariates", "{covariates}",
+                   "--include-covariates", "perhaps"], "include-covariates: must be one of"),
+    "too many": (["--proportions", "{proportions}", "--covariates", "{covariates}"],
+                 "more samples than design columns"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", BAD_EFFECTS)
+def test_bad_fastmix_input(case, effects, tmp_path, monkeypatch):
+    arguments, message = BAD_EFFECTS[case]
+    places = {"proportions": effects / "proportions.tsv", "covariates": effects / "covariates.csv"}
+    monkeypatch.chdir(tmp_path)
+    given = [argument.format(**places) for argument in arguments]
+    result = run("fastmix", effects / "expression.csv", *given, "--out", "out", expect=2)
+    assert message in " ".join(result.stderr.split())
+    assert list(tmp_path.iterdir()) == []
 
 
 BAD = {
@@ -130,7 +199,7 @@ def test_a_defect_is_one_message_too(files, tmp_path, monkeypatch):
     assert "unexpected ZeroDivisionError" in result.stderr
 
 
-@pytest.mark.parametrize("command", [(), ("demo",), ("reference",), ("deconvolve",)])
+@pytest.mark.parametrize("command", [(), ("demo",), ("reference",), ("deconvolve",), ("fastmix",)])
 def test_help(command):
     assert "Usage: bayesdecov" in run(*command, "--help").stdout
 
@@ -140,12 +209,15 @@ def test_version():
 
 
 def test_import_is_quick_and_leaves_pymc_alone():
-    """Neither importing the package nor deconvolving loads PyMC."""
+    """Neither importing the package nor either verb loads PyMC."""
     code = (
         "import sys, bayesdecov as bd; heavy = {'pymc', 'pytensor', 'arviz'}; "
         "assert not heavy & set(sys.modules); assert 'pandas' not in sys.modules; "
         "c = bd.simulate.convolution(n_samples=2, n_genes=30, n_types=2, seed=1); "
         "r = bd.Reference.from_samples(c.purified, c.labels, 'diagonal'); "
-        "bd.deconvolve(c.bulk, r); assert not heavy & set(sys.modules)"
+        "bd.deconvolve(c.bulk, r); assert not heavy & set(sys.modules); "
+        "m = bd.simulate.fastmix('III', n_genes=50, n_samples=20, seed=1); "
+        "bd.fastmix(m.expression, m.proportions, m.covariates, 'mixture'); "
+        "assert not heavy & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,3 +42,15 @@ def fill_mixed_effects(
     record = run_record("fastmix", settings, fit.notes, inputs or {}, arguments)
     record["timings"] = {"seconds": fit.settings.get("seconds")}
     write_json(record, folder / "run.json")
+
+
+def draw(fit: MixedEffects, folder: Path, *, most: int = 24) -> None:
+    """``effects.png``, and ``volcano-NAME.png`` for the products (the first ``most`` of them)."""
+    from bayesdecov import plots
+
+    folder.mkdir(parents=True, exist_ok=True)
+    plots.effects(fit).savefig(folder / "effects.png", dpi=150)
+    products = [name for name in fit.random if fit.design.columns.at[name, "kind"] == "product"]
+    for name in products[:most]:
+        safe = re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("_")
+        plots.volcano(fit, name).savefig(folder / f"volcano-{safe}.png", dpi=150)

@@ -1,5 +1,6 @@
 """Pictures of results. Every function returns a matplotlib Figure and changes no global state."""
 
+from bayesdecov.plots.effects import effects, volcano
 from bayesdecov.plots.proportions import intervals, stacked_bars
 
-__all__ = ["intervals", "stacked_bars"]
+__all__ = ["effects", "intervals", "stacked_bars", "volcano"]

@@ -26,7 +26,7 @@ def _colours(count: int) -> list[tuple[float, ...]]:
     return [colormaps["turbo"](x) for x in np.linspace(0.02, 0.98, count)]
 
 
-def _plain(name: object) -> str:
+def plain(name: object) -> str:
     """A name that matplotlib does not take for mathematics."""
     return str(name).replace("$", r"\$")
 
@@ -51,12 +51,12 @@ def stacked_bars(fit: Deconvolution, *, title: str | None = None) -> Figure:
     bottom = np.zeros(n)
     for name, column in table.items():
         axes.bar(np.arange(n), column, bottom=bottom, width=0.92, color=colours[name],
-                 label=_plain(name))  # fmt: skip
+                 label=plain(name))  # fmt: skip
         bottom += column.to_numpy()
     axes.set(xlim=(-0.6, n - 0.4), ylim=(0, 1), ylabel=fit.quantity, xlabel=f"{n} samples")
     if n <= _MANY_SAMPLES:
         axes.set_xticks(
-            np.arange(n), [_plain(name) for name in table.index], rotation=90, fontsize=6
+            np.arange(n), [plain(name) for name in table.index], rotation=90, fontsize=6
         )
     else:
         axes.set_xticks([])
@@ -91,7 +91,7 @@ def intervals(
             part = part.sort_values("mean")
             x = np.arange(len(part), dtype=float)
             panel.set_xlabel("samples, in order")
-            panel.set_title(_plain(name), fontsize=9, loc="left")
+            panel.set_title(plain(name), fontsize=9, loc="left")
         else:
             x = truth[name].reindex(part.index).to_numpy(dtype=float)
             top = float(np.nanmax([x.max(), part["mean"].max()])) * 1.08 + 1e-3
@@ -101,7 +101,7 @@ def intervals(
             said = (
                 f": {inside:.0%} of intervals hold the truth" if part["low"].notna().any() else ""
             )
-            panel.set_title(f"{_plain(name)}{said}", fontsize=8, loc="left")
+            panel.set_title(f"{plain(name)}{said}", fontsize=8, loc="left")
         reach = np.stack([part["mean"] - part["low"], part["high"] - part["mean"]])
         if np.isfinite(reach).all():
             panel.errorbar(x, part["mean"], np.maximum(reach, 0), fmt="o", ms=2.5, lw=0.8,

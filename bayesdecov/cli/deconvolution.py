@@ -1,98 +1,16 @@
-"""The command line: parse, call, write. Everything it does can be done from Python too."""
+"""Commands about proportions: demo, reference, deconvolve."""
 
 from __future__ import annotations
 
-import functools
 import sys
-import warnings
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from bayesdecov import __version__
-from bayesdecov.errors import BayesdecovWarning, InputError
-
-app = typer.Typer(
-    name="bayesdecov",
-    help="Cell-type proportions of bulk transcriptomes, and how sure they are.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-_out = Console(soft_wrap=True, highlight=False)
-_err = Console(stderr=True, soft_wrap=True, highlight=False)
-
-Force = Annotated[bool, typer.Option("--force", help="Replace the output of an earlier run.")]
-Progress = Annotated[bool, typer.Option(help="Show a progress bar.")]
-AssumeLinear = Annotated[
-    bool,
-    typer.Option(
-        "--assume-linear",
-        help="Take tables as linear and as they are, although they look like logs "
-        "(or, in a reference, like counts).",
-    ),
-]
-
-
-def _version(show: bool) -> None:
-    if show:
-        typer.echo(f"bayesdecov {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def _main(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
-    ] = False,
-) -> None:
-    pass
-
-
-def _guarded(command: Callable[..., None]) -> Callable[..., None]:
-    """Errors as one message on standard error: exit 2 for input, 1 for what should not happen."""
-
-    @functools.wraps(command)
-    def run(*args: Any, **kwargs: Any) -> None:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)
-            warnings.simplefilter("always", BayesdecovWarning)
-            usual = warnings.showwarning
-
-            def show(message: Any, category: Any, *rest: Any, **more: Any) -> None:
-                if issubclass(category, BayesdecovWarning):
-                    _err.print(f"warning: {message}", style="yellow", markup=False)
-                else:
-                    usual(message, category, *rest, **more)
-
-            warnings.showwarning = show
-            try:
-                command(*args, **kwargs)
-            except InputError as error:
-                _fail(str(error), 2)
-            except KeyboardInterrupt:
-                _fail("interrupted; nothing was written", 130)
-            except MemoryError:
-                _fail("not enough memory; use fewer genes (--genes) or covariance 'factor'", 1)
-            except OSError as error:
-                where = f" {error.filename!r}" if error.filename else ""
-                _fail(f"{error.strerror or error}{where}", 2)
-            except Exception as error:
-                _fail(
-                    f"unexpected {type(error).__name__}: {error}\nThis is a defect of bayesdecov "
-                    f"{__version__}; please report it with the command you ran.", 1,
-                )  # fmt: skip
-
-    return run
-
-
-def _fail(message: str, code: int) -> None:
-    _err.print(f"error: {message}", style="bold red", markup=False)
-    raise typer.Exit(code)
+from bayesdecov.cli.app import AssumeLinear, Force, Progress, app, guarded
+from bayesdecov.cli.app import out as console
+from bayesdecov.errors import InputError
 
 
 def _genes(value: str) -> int | list[str] | None:
@@ -132,7 +50,7 @@ def _number_or_auto(value: str, argument: str) -> float | str | None:
 
 
 @app.command()
-@_guarded
+@guarded
 def demo(
     data: Annotated[
         str, typer.Option(help="demo (simulated, offline) or sc_mixology (real, downloaded).")
@@ -147,11 +65,11 @@ def demo(
     from bayesdecov.demo import run_demo
 
     run_demo(data, out, genes=genes, covariance=covariance, force=force, progress=progress,
-             console=_out)  # fmt: skip
+             console=console)  # fmt: skip
 
 
 @app.command()
-@_guarded
+@guarded
 def reference(
     purified: Annotated[
         Path, typer.Argument(help="Expression of purified samples, genes x samples.")
@@ -181,12 +99,12 @@ def reference(
         assume_linear=assume_linear,
     )
     built.save(out)
-    _out.print(str(built), markup=False)
-    _out.print(f"written: {out}", markup=False)
+    console.print(str(built), markup=False)
+    console.print(f"written: {out}", markup=False)
 
 
 @app.command()
-@_guarded
+@guarded
 def deconvolve(
     bulk: Annotated[Path, typer.Argument(help="Bulk expression, genes x samples, linear scale.")],
     reference: Annotated[
@@ -255,14 +173,5 @@ def deconvolve(
             from bayesdecov.demo import draw
 
             draw(fit, folder / "plots", prob=prob)
-    _out.print(str(fit), markup=False)
-    _out.print(f"written: {out}", markup=False)
-
-
-def main() -> None:
-    """Entry point of the ``bayesdecov`` command."""
-    app(prog_name="bayesdecov")
-
-
-if __name__ == "__main__":
-    main()
+    console.print(str(fit), markup=False)
+    console.print(f"written: {out}", markup=False)

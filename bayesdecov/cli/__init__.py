@@ -1,0 +1,11 @@
+"""The command line: parse, call, write. Everything it does can be done from Python too."""
+
+from bayesdecov.cli import deconvolution, mixed_effects
+from bayesdecov.cli.app import app
+
+__all__ = ["app", "deconvolution", "main", "mixed_effects"]
+
+
+def main() -> None:
+    """Entry point of the ``bayesdecov`` command."""
+    app(prog_name="bayesdecov")

@@ -1,0 +1,5 @@
+"""``python -m bayesdecov.cli``."""
+
+from bayesdecov.cli import main
+
+main()

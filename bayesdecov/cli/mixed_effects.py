@@ -1,0 +1,109 @@
+"""The command about cell-type-specific expression: fastmix."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bayesdecov.cli.app import Force, app, guarded
+from bayesdecov.cli.app import out as console
+from bayesdecov.errors import InputError
+
+
+@app.command()
+@guarded
+def fastmix(
+    expression: Annotated[Path, typer.Argument(help="Expression, genes x samples, normalised.")],
+    proportions: Annotated[Path, typer.Option(help="Table: sample, cell types (fractions).")],
+    covariates: Annotated[Path, typer.Option(help="Table: sample, covariates.")],
+    out: Annotated[Path, typer.Option(help="Folder for the results.")],
+    method: Annotated[
+        str, typer.Option(help="moments (the paper), map (REML) or mixture (usually the best).")
+    ] = "moments",
+    preset: Annotated[
+        str | None, typer.Option(help="fastmix-0.2.5 (the R program) or paper (its text).")
+    ] = None,
+    formula: Annotated[
+        str | None, typer.Option(help="Covariates to use, e.g. '~ group + age'. Default: all.")
+    ] = None,
+    include_covariates: Annotated[
+        str, typer.Option(help="Main effects of covariates: auto, yes or no.")
+    ] = "auto",
+    rest: Annotated[
+        str | None,
+        typer.Option(help="Cell type to leave out, or a name for what the proportions leave to 1."),
+    ] = None,
+    reference_cell_type: Annotated[
+        str | None, typer.Option(help="Cell type whose effects the main effects then are.")
+    ] = None,
+    random: Annotated[
+        list[str] | None,
+        typer.Option(help="Design column with a random effect (repeat). Default: all."),
+    ] = None,
+    standardise: Annotated[bool, typer.Option(help="Centre and scale the covariates.")] = True,
+    weights: Annotated[
+        Path | None, typer.Option(help="Table: covariance of the samples, samples x samples.")
+    ] = None,
+    subject: Annotated[
+        str | None, typer.Option(help="Covariate that names repeatedly measured subjects.")
+    ] = None,
+    variance: Annotated[
+        str | None, typer.Option(help="Residual variances (mixture): gene or common.")
+    ] = None,
+    screen: Annotated[
+        str | None,
+        typer.Option(help="Test of normality (moments): mixture, anderson, shapiro, none."),
+    ] = None,
+    trim: Annotated[
+        float | None, typer.Option(help="Share of genes trimmed (moments), default 0.5.")
+    ] = None,
+    diagonal: Annotated[
+        bool, typer.Option("--diagonal", help="Independent random effects (moments, map).")
+    ] = False,
+    seed: Annotated[int | None, typer.Option(help="Seed of random starts.")] = None,
+    plots: Annotated[bool, typer.Option(help="Also draw plots/*.png.")] = True,
+    force: Force = False,
+) -> None:
+    """Find cell-type-specific effects of covariates, overall and gene by gene."""
+    from bayesdecov import checks
+    from bayesdecov.io.outputs import check_folder, whole_folder
+    from bayesdecov.io.tables import read_table
+    from bayesdecov.mixed_effects.fastmix import fastmix as run
+    from bayesdecov.mixed_effects.write import draw, fill_mixed_effects
+
+    inputs = {"expression": expression, "proportions": proportions, "covariates": covariates}
+    if weights is not None:
+        inputs["weights"] = weights
+    check_folder(out, force=force, inputs=inputs.values())
+    checks.choice(include_covariates, ("auto", "yes", "no"), "include-covariates")
+    if proportions.suffix.lower() == ".h5ad":
+        raise InputError("proportions", "must be a table of samples x cell types, not .h5ad")
+    fit = run(
+        read_table(expression, "expression"),
+        read_table(proportions, "proportions"),
+        read_table(covariates, "covariates"),
+        method,
+        preset,
+        formula=formula,
+        include_covariates="auto" if include_covariates == "auto" else include_covariates == "yes",
+        rest=rest,
+        reference_cell_type=reference_cell_type,
+        random=random or None,
+        standardise=standardise,
+        weights=None if weights is None else read_table(weights, "weights"),
+        subject=subject,
+        variance=variance,
+        screen=screen,
+        trim=trim,
+        diagonal=diagonal or None,
+        seed=seed,
+    )
+    with whole_folder(out, force=force) as folder:
+        fill_mixed_effects(fit, folder, inputs=inputs, arguments=sys.argv[1:])
+        if plots:
+            draw(fit, folder / "plots")
+    console.print(str(fit), markup=False)
+    console.print(f"written: {out}", markup=False)

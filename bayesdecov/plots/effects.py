@@ -1,0 +1,98 @@
+"""Cell-type-specific effects: of the whole transcriptome, and gene by gene."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.figure import Figure
+from scipy.stats import t as student
+
+from bayesdecov import checks
+from bayesdecov.plots.proportions import plain
+
+if TYPE_CHECKING:
+    from bayesdecov.mixed_effects.result import MixedEffects
+
+_GREY, _UP, _DOWN = "0.7", "#c0392b", "#2471a3"
+
+
+def volcano(fit: MixedEffects, covariate: str, *, fdr: float = 0.05, labels: int = 10) -> Figure:
+    """Effect of every gene against its quasi-p-value, for one design column.
+
+    Genes with a q-value below ``fdr`` are coloured by the sign of their deviation from the
+    transcriptome-wide effect (the dashed line); the most significant ``labels`` are named.
+
+    Examples
+    --------
+    >>> import bayesdecov as bd
+    >>> cohort = bd.simulate.fastmix("III", n_genes=300, n_samples=30, seed=1)
+    >>> de = bd.fastmix(cohort.expression, cohort.proportions, cohort.covariates, "mixture")
+    >>> figure = bd.plots.volcano(de, "Cell1.Group")
+    """
+    checks.choice(covariate, fit.random, "covariate")
+    checks.probability(fdr, "fdr")
+    table = fit.genes[fit.genes["covariate"] == covariate]
+    height = -np.log10(np.maximum(table["p_value"].to_numpy(), 1e-300))
+    x, called = table["effect"].to_numpy(), table["q_value"].to_numpy() < fdr
+    up = table["random_effect"].to_numpy() > 0
+    figure = Figure(figsize=(5.2, 4.2), layout="constrained")
+    axes = figure.subplots()
+    for mask, colour, name in (
+        (~called, _GREY, f"q ≥ {fdr:g}"),
+        (called & up, _UP, f"above the rest ({int((called & up).sum())})"),
+        (called & ~up, _DOWN, f"below the rest ({int((called & ~up).sum())})"),
+    ):
+        axes.plot(x[mask], height[mask], "o", ms=2.5 if colour == _GREY else 4, color=colour,
+                  label=name, alpha=0.5 if colour == _GREY else 0.9, mew=0)  # fmt: skip
+    centre = float(fit.fixed.loc[covariate, "estimate"])
+    axes.axvline(centre, color="0.4", linewidth=0.8, linestyle="--", zorder=0)
+    order = np.lexsort((-height, table["q_value"].to_numpy()))
+    for i in [i for i in order if called[i]][:labels]:
+        axes.annotate(plain(table["gene"].iloc[i]), (x[i], height[i]), fontsize=6.5,
+                      xytext=(3, 2), textcoords="offset points")  # fmt: skip
+    axes.set(
+        xlabel="effect (per sd of the covariate)" if fit.settings.get("standardise")
+        else "effect", ylabel="−log10 quasi-p-value",
+    )  # fmt: skip
+    axes.set_ylim(bottom=0)
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=7.5)
+    axes.margins(x=0.08)
+    axes.set_title(f"{plain(covariate)} ({fit.method})", fontsize=10, loc="left")
+    return figure
+
+
+def effects(fit: MixedEffects, *, prob: float = 0.95) -> Figure:
+    """Transcriptome-wide effects with intervals, over the spread of the genes' own effects.
+
+    Wide bars span the central ``prob`` of the genes' effects, dots and thin bars are the fixed
+    effects with their confidence intervals.
+
+    Examples
+    --------
+    >>> import bayesdecov as bd
+    >>> cohort = bd.simulate.fastmix("III", n_genes=300, n_samples=30, seed=1)
+    >>> figure = bd.plots.effects(bd.fastmix(cohort.expression, cohort.proportions,
+    ...                                      cohort.covariates))
+    """
+    checks.probability(prob, "prob")
+    fixed = fit.fixed
+    tail = (1 - prob) / 2
+    low, high = fit.effects.quantile([tail, 1 - tail]).to_numpy()
+    reach = fixed["std_error"] * student.isf(tail, fixed["df"])
+    rows = np.arange(len(fixed))[::-1]
+    figure = Figure(figsize=(5.6, 0.3 * len(fixed) + 1.3), layout="constrained")
+    axes = figure.subplots()
+    axes.barh(rows, high - low, left=low, height=0.55, color="0.88",
+              label=f"{prob:.0%} of the genes")  # fmt: skip
+    axes.errorbar(fixed["estimate"], rows, xerr=reach, fmt="o", ms=4, color="#1b4f72", lw=1.4,
+                  capsize=2, label=f"whole transcriptome, {prob:.0%} interval")  # fmt: skip
+    axes.axvline(0, color="0.5", linewidth=0.8)
+    axes.set_yticks(rows, [plain(name) for name in fixed.index], fontsize=8)
+    axes.set_xlabel("effect")
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=7.5)
+    axes.margins(x=0.04)
+    axes.set_title(f"Cell-type-specific effects ({fit.method})", fontsize=10, loc="left")
+    return figure
