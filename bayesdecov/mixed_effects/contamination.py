@@ -21,23 +21,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bayesdecov.algebra.shared_design import Basis, basis
 from bayesdecov.algebra.terms import Array
-
-
-class Contamination(NamedTuple):
-    """Parameters; ``up``, ``down``, ``delta`` and ``tau2`` are (q,), zero where not active."""
-
-    beta: Array
-    Psi: Array
-    null: float
-    up: Array
-    down: Array
-    delta: Array
-    tau2: Array
-    active: NDArray[np.intp]
+from bayesdecov.mixed_effects.parameters import Contamination
 
 
 class Expectation(NamedTuple):
@@ -141,62 +128,4 @@ def maximisation(seen: Expectation, at: Contamination, null_genes: float) -> Con
     null = 1.0 - float(new_up.sum() + new_down.sum())
     return Contamination(
         at.beta + frame.W @ step, Psi, null, new_up, new_down, new_delta, new_tau2, k
-    )
-
-
-def without(at: Contamination, k: int) -> Contamination:
-    """The same law with component ``k`` given up, its second moment moved into ``Psi``."""
-    share = at.up[k] + at.down[k]
-    Psi = at.Psi.copy()
-    Psi[k, k] += share * (at.tau2[k] + at.delta[k] ** 2)
-    up, down = at.up.copy(), at.down.copy()
-    up[k] = down[k] = 0.0
-    return at._replace(
-        Psi=Psi, null=at.null + share, up=up, down=down, active=at.active[at.active != k]
-    )
-
-
-def extrapolated(
-    first: Contamination, second: Contamination, third: Contamination
-) -> Contamination | None:
-    """A long step along two steps of EM (SQUAREM: Varadhan and Roland 2008), None if impossible.
-
-    Shares and variances move on the log scale; the result may be worse, so callers compare.
-    """
-    scale = np.sqrt(np.maximum(np.diag(first.Psi), 1e-300))
-    points = [_free(at, scale) for at in (first, second, third)]
-    r, v = points[1] - points[0], points[2] - 2 * points[1] + points[0]
-    size = float(np.linalg.norm(v))
-    if not np.isfinite(size) or size == 0:
-        return None
-    length = max(float(np.linalg.norm(r)) / size, 1.0)
-    x = points[0] + 2 * length * r + length**2 * v
-    q, k = len(scale), first.active
-    beta, delta, tau2, up, down, rest = np.split(x, np.cumsum([q, *[len(k)] * 4]))
-    Psi = np.zeros((q, q))
-    Psi[np.tril_indices(q)] = rest
-    Psi = (Psi + np.tril(Psi, -1).T) * np.outer(scale, scale)
-    values, vectors = np.linalg.eigh(Psi)
-    Psi = (vectors * np.maximum(values, 0.0)) @ vectors.T
-    shares = np.exp(np.minimum(np.append(up, down), 50.0))
-    null = 1.0 / (1.0 + float(shares.sum()))
-    fields = {name: np.zeros(q) for name in ("up", "down", "delta", "tau2")}
-    fields["up"][k], fields["down"][k] = shares[: len(k)] * null, shares[len(k) :] * null
-    fields["delta"][k] = np.maximum(delta, 0.0) * scale[k]
-    fields["tau2"][k] = np.exp(np.minimum(tau2, 50.0)) * scale[k] ** 2
-    return Contamination(beta * scale, Psi, null, active=k, **fields)
-
-
-def _free(at: Contamination, scale: Array) -> Array:
-    """Unbounded parameters in units of the random effects' standard deviations."""
-    k, tiny = at.active, 1e-12
-    return np.concatenate(
-        [
-            at.beta / scale,
-            at.delta[k] / scale[k],
-            np.log(np.maximum(at.tau2[k] / scale[k] ** 2, tiny)),
-            np.log(np.maximum(at.up[k], tiny) / at.null),
-            np.log(np.maximum(at.down[k], tiny) / at.null),
-            (at.Psi / np.outer(scale, scale))[np.tril_indices(len(scale))],
-        ]
     )

@@ -25,9 +25,10 @@ class Estimate(NamedTuple):
         Test statistics and quasi-p-values, (gene, q).
     settings
         What was estimated on the way, for the record.
-    prob_deg, lfsr, low, high
-        Posterior probability that the gene is differentially expressed, local false-sign rate and
-        the 95 % interval of the whole effect, (gene, q); None where a method has none.
+    prob_deg, fdr, lfsr, low, high
+        Posterior probability that the gene is differentially expressed, Bayesian false-discovery
+        rate, local false-sign rate and the 95 % interval of the whole effect, (gene, q); None where
+        a method has none.
     """
 
     beta: Array
@@ -42,6 +43,7 @@ class Estimate(NamedTuple):
     p: Array
     settings: dict[str, Any]
     prob_deg: Array | None = None
+    fdr: Array | None = None
     lfsr: Array | None = None
     low: Array | None = None
     high: Array | None = None

@@ -117,7 +117,8 @@ trim_fixed, df
         Test statistic of the quasi-p-values ("whitened", "marginal", "prior", "score") and number
         of sides. ``method="mixture"`` tests a shift in one effect given the others instead.
     seed
-        For the random starts of ``covariance="mcd"``; nothing else is random.
+        For the draws of parameters behind ``prob_deg`` and ``q_value`` (``method="mixture"``) and
+        the random starts of ``covariance="mcd"``. None is 0: calls repeat.
 
     Returns
     -------
@@ -159,7 +160,7 @@ trim_fixed, df
     _suited(method, preset, given, variance)
     options = resolve(preset, given)
     variance = variance or ("gene" if method == "mixture" else "common")
-    rng = checks.generator(seed)
+    rng = checks.generator(0 if seed is None else seed)
     notes = Notes()
     problem = prepare(
         expression_frame(expression, "expression"), _table(proportions, "proportions"),
@@ -184,7 +185,7 @@ trim_fixed, df
         settings |= {"diagonal": options.diagonal, "statistic": options.statistic,
                      "sided": options.sided}  # fmt: skip
     else:
-        estimate = fit_mixture(problem.ls, variance, problem.random, notes)
+        estimate = fit_mixture(problem.ls, variance, problem.random, notes, rng)
     settings |= estimate.settings
     settings |= {
         "seed": seed if seed is None or not hasattr(seed, "random") else "generator",

@@ -17,16 +17,11 @@ from bayesdecov.algebra.moderation import moderated, variance_prior
 from bayesdecov.algebra.shared_design import LeastSquares
 from bayesdecov.algebra.terms import Array
 from bayesdecov.errors import Notes
-from bayesdecov.mixed_effects.contamination import (
-    Contamination,
-    Expectation,
-    expectation,
-    extrapolated,
-    maximisation,
-    without,
-)
+from bayesdecov.mixed_effects.contamination import Expectation, expectation, maximisation
 from bayesdecov.mixed_effects.embed import embed
 from bayesdecov.mixed_effects.estimate import Estimate
+from bayesdecov.mixed_effects.information import averaged, draws
+from bayesdecov.mixed_effects.parameters import Contamination, extrapolated, without
 from bayesdecov.mixed_effects.posterior import posterior
 from bayesdecov.mixed_effects.shift_test import shift_p_values
 
@@ -44,8 +39,10 @@ class _Run(NamedTuple):
     converged: bool
 
 
-def fit_mixture(ls: LeastSquares, variance: str, names: list[str], notes: Notes) -> Estimate:
-    """Fit by EM; ``variance`` is "common" or "gene"."""
+def fit_mixture(
+    ls: LeastSquares, variance: str, names: list[str], notes: Notes, rng: np.random.Generator
+) -> Estimate:
+    """Fit by EM; ``variance`` is "common" or "gene", ``rng`` draws the parameters' uncertainty."""
     s2 = ls.rss / ls.df
     prior_df = np.inf
     settings: dict[str, Any] = {}
@@ -75,12 +72,12 @@ def fit_mixture(ls: LeastSquares, variance: str, names: list[str], notes: Notes)
         "iterations": run.iterations,
         "converged": run.converged,
         "components": {
-            names[k]: {"up": at.up[k], "down": at.down[k], "delta": at.delta[k],
-                       "tau": float(np.sqrt(at.tau2[k]))}
+            names[k]: {"up": float(at.up[k]), "down": float(at.down[k]),
+                       "delta": float(at.delta[k]), "tau": float(np.sqrt(at.tau2[k]))}
             for k in at.active
         },
     }  # fmt: skip
-    return _estimate(ls, sigma2, prior_df, run, settings)
+    return _estimate(ls, sigma2, prior_df, run, settings, rng)
 
 
 def _start(ls: LeastSquares, sigma2: float) -> Contamination:
@@ -157,28 +154,26 @@ def _select(ls: LeastSquares, sigma2: Array, start: Contamination) -> _Run:
 
 
 def _estimate(
-    ls: LeastSquares, sigma2: Array, prior_df: float, run: _Run, settings: dict[str, Any]
-) -> Estimate:
+    ls: LeastSquares, sigma2: Array, prior_df: float, run: _Run, settings: dict[str, Any],
+    rng: np.random.Generator,
+) -> Estimate:  # fmt: skip
     at, seen = run.at, run.seen
     m, n_columns = ls.b.shape
-    # Fisher's identity: the scores of beta, gene by gene
-    moved = seen.shift @ seen.frame.inverse[:, at.active].T
-    u = (seen.h * (seen.z - moved)) @ seen.frame.inverse
-    cov = np.linalg.inv(u.T @ u)
+    drawn, cov = draws(seen, at, rng)
     mean_s2 = float(np.mean(sigma2))
     beta_cov = mean_s2 * ls.V / m + embed(cov - mean_s2 * ls.Vz / m, ls)
     change = np.zeros(n_columns)
     change[ls.random] = at.beta
     df = np.full(n_columns, float(m * ls.df))
     df[ls.random] = float(m - 1)
-    z = seen.score / np.sqrt(seen.information)
     z_df = None
     if np.isfinite(prior_df) and len(sigma2) > 1:
         noise = sigma2[:, None] * np.diag(ls.Vz)
         z_df = (prior_df + ls.df) * np.square((np.diag(at.Psi) + noise) / noise)
     judged = posterior(seen, at, sigma2, ls.mean[ls.random] + at.beta, cov)
+    probability, rate = averaged(ls.c, ls.Vz, sigma2, seen, at, drawn)
     return Estimate(
         ls.mean + change, beta_cov, df, np.ones(n_columns), at.Psi, sigma2, judged.gamma,
-        judged.sd, z, shift_p_values(seen, at, z_df), settings, judged.prob_deg, judged.lfsr,
-        judged.low, judged.high,
+        judged.sd, seen.score / np.sqrt(seen.information), shift_p_values(seen, at, z_df),
+        settings, probability, rate, judged.lfsr, judged.low, judged.high,
     )  # fmt: skip

@@ -14,8 +14,9 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 
 from bayesdecov.algebra.terms import Array
-from bayesdecov.mixed_effects.contamination import Contamination, Expectation
+from bayesdecov.mixed_effects.contamination import Expectation
 from bayesdecov.mixed_effects.eblup import unsure_covariance
+from bayesdecov.mixed_effects.parameters import Contamination
 
 _CHUNK = 4096
 _NEWTON = 25
@@ -23,11 +24,10 @@ _CLOSE = 1e-4  # of a standard deviation
 
 
 class Posterior(NamedTuple):
-    """All (gene, q): random effect, sd of the whole effect, and what is known of its state."""
+    """All (gene, q): random effect; sd, false-sign rate and interval of the whole effect."""
 
     gamma: Array
     sd: Array
-    prob_deg: Array
     lfsr: Array
     low: Array
     high: Array
@@ -62,9 +62,7 @@ def posterior(
         for i in range(0, m, _CHUNK)
     ]  # fmt: skip
     gamma, sd, lfsr, low, high = (np.concatenate(part) for part in zip(*parts, strict=True))
-    prob_deg = np.zeros((m, q))
-    prob_deg[:, at.active] = seen.up + seen.down
-    return Posterior(gamma, sd, prob_deg, lfsr, low, high)
+    return Posterior(gamma, sd, lfsr, low, high)
 
 
 def _some(values: Array, start: int) -> Array:

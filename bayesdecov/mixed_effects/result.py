@@ -16,7 +16,7 @@ from bayesdecov import checks
 from bayesdecov.algebra.terms import Array
 from bayesdecov.mixed_effects.design import Design
 from bayesdecov.mixed_effects.estimate import Estimate
-from bayesdecov.mixed_effects.multiple import bayesian_fdr, benjamini_hochberg
+from bayesdecov.mixed_effects.multiple import benjamini_hochberg
 from bayesdecov.mixed_effects.scores import Scores, discriminant_scores
 
 _FDR = 0.05  # of the summary
@@ -100,12 +100,12 @@ class MixedEffects:
     def q_values(self) -> pd.DataFrame:
         """False-discovery rates within each random effect, genes x random effects.
 
-        Bayesian (mean posterior probability of no shift among the genes at least as probable) for
-        ``method="mixture"``, Benjamini-Hochberg otherwise.
+        ``method="mixture"``: Bayesian, the mean posterior probability of no shift among the genes
+        at least as probable, at the 80 % upper bound over the parameters' uncertainty. Otherwise
+        Benjamini-Hochberg.
         """
         e = self.estimate
-        found = benjamini_hochberg(e.p) if e.prob_deg is None else bayesian_fdr(e.prob_deg)
-        return self._wide(found)
+        return self._wide(benjamini_hochberg(e.p) if e.fdr is None else e.fdr)
 
     @property
     def fitted(self) -> pd.DataFrame:

@@ -12,8 +12,9 @@ from __future__ import annotations
 import numpy as np
 
 from bayesdecov.algebra.terms import Array
-from bayesdecov.mixed_effects.contamination import Contamination, Expectation
+from bayesdecov.mixed_effects.contamination import Expectation
 from bayesdecov.mixed_effects.eblup import p_values
+from bayesdecov.mixed_effects.parameters import Contamination
 
 _TINY = 1e-300
 

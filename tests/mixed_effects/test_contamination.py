@@ -6,11 +6,14 @@ import numpy as np
 import pytest
 from scipy.stats import multivariate_normal
 
-from bayesdecov.mixed_effects.contamination import (
+from bayesdecov.mixed_effects.contamination import expectation, maximisation
+from bayesdecov.mixed_effects.information import draws, gene_scores, information
+from bayesdecov.mixed_effects.parameters import (
     Contamination,
-    expectation,
     extrapolated,
-    maximisation,
+    pack,
+    units,
+    unpack,
     without,
 )
 
@@ -102,3 +105,49 @@ def test_long_steps_stay_inside(case):
     assert (far.delta >= 0).all()
     np.testing.assert_allclose(far.null + far.up.sum() + far.down.sum(), 1, rtol=1e-9)
     assert extrapolated(at, at, at) is None
+
+
+def test_packing_is_undone(case):
+    at, *_ = case
+    back = unpack(pack(at, units(at)), units(at), at.active)
+    for name, value in at._asdict().items():
+        np.testing.assert_allclose(getattr(back, name), value, atol=1e-10, err_msg=name)
+
+
+@pytest.mark.parametrize("own", [False, True], ids=["common", "gene"])
+def test_scores_are_the_derivatives(case, own):
+    """Finite differences of every gene's log-likelihood in every free parameter."""
+    at, Vz, c, rng = case
+    at = at._replace(tau2=np.array([0.5, 0.0, 0.2]))
+    c = c[:7]
+    sigma2 = rng.uniform(0.5, 2, 7) if own else np.array([1.3])
+    scale = units(at)
+    x = pack(at, scale)
+
+    def values(x):
+        there = unpack(x, scale, at.active)
+        return np.array([
+            expectation(c[[g]], Vz, sigma2[[g]] if own else sigma2, there).log_likelihood
+            for g in range(7)
+        ])  # fmt: skip
+
+    slow = np.empty((7, len(x)))
+    for j in range(len(x)):
+        step = np.zeros(len(x))
+        step[j] = 1e-5
+        slow[:, j] = (values(x + step) - values(x - step)) / 2e-5
+    seen = expectation(c, Vz, sigma2, at)
+    np.testing.assert_allclose(gene_scores(seen, at, scale, slice(None)), slow, atol=2e-7)
+    np.testing.assert_allclose(information(seen, at), slow.T @ slow, atol=1e-5)
+
+
+def test_draws_have_the_covariance_of_the_information(case):
+    at, Vz, _, rng = case
+    none = at._replace(active=np.array([], dtype=int), up=np.zeros(3), down=np.zeros(3), null=1.0)
+    T = none.Psi + 0.5 * Vz
+    c = rng.multivariate_normal(none.beta, T, 20_000)
+    found, cov = draws(expectation(c, Vz, np.array([0.5]), none), none, rng, 2000)
+    size = np.sqrt(np.outer(np.diag(T), np.diag(T))) / 20_000
+    np.testing.assert_allclose(cov / size, T / 20_000 / size, atol=4 * np.sqrt(2 / 20_000))
+    spread = np.var([d.Psi[0, 0] for d in found])
+    assert abs(spread / (2 * T[0, 0] ** 2 / 20_000) - 1) < 5 * np.sqrt(2 / 2000) + 0.05
