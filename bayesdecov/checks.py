@@ -123,7 +123,7 @@ def numeric(table: Any, argument: str) -> pd.DataFrame:
             "must not have missing or infinite values",
             found=f"{int((~np.isfinite(values)).sum())}, the first in row {table.index[row]!r}, "
             f"column {table.columns[column]!r}",
-            fix="remove or impute these genes first",
+            fix="remove or impute these values first",
         )
     return pd.DataFrame(values, _strings(table.index, argument), _strings(table.columns, argument))
 

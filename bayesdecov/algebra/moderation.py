@@ -14,6 +14,7 @@ from scipy.special import digamma, polygamma
 
 from bayesdecov.algebra.terms import Array
 
+SMALLEST = 1e-5
 SMALLEST_EXCESS = 1e-3  # spread of log variances beyond sampling below which they count as equal
 
 
@@ -30,7 +31,11 @@ def inverse_trigamma(value: float) -> float:
 
 
 def variance_prior(variances: Array, df: int) -> VariancePrior:
-    """Fit the prior to positive sample variances with ``df`` degrees of freedom each."""
+    """Fit the prior to sample variances with ``df`` degrees of freedom each.
+
+    Variances below ``SMALLEST`` of the median (genes that are fitted exactly) count as that.
+    """
+    variances = np.maximum(variances, SMALLEST * np.median(variances))
     half = df / 2
     centred = np.log(variances) - digamma(half) + np.log(half)
     excess = float(np.var(centred, ddof=1) - polygamma(1, half))
@@ -42,7 +47,7 @@ def variance_prior(variances: Array, df: int) -> VariancePrior:
 
 
 def moderated(variances: Array, df: int, prior: VariancePrior) -> Array:
-    """Posterior means: each variance drawn towards the prior's location."""
+    """Each variance drawn towards the prior's location: 1 / E[1/sigma^2 given the data]."""
     if np.isinf(prior.df):
         return np.full_like(variances, prior.location)
     return np.asarray((prior.df * prior.location + df * variances) / (prior.df + df))

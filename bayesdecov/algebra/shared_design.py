@@ -80,6 +80,20 @@ def least_squares(X: Array, Y: Array, random: NDArray[np.intp] | None = None) ->
     )  # fmt: skip
 
 
+def subset(ls: LeastSquares, rows: NDArray[np.bool_]) -> LeastSquares:
+    """The same fit of some of the genes, centred at their own mean."""
+    mean = ls.b[rows].mean(axis=0)
+    c = (ls.b[rows] - mean) @ ls.onto.T
+    return ls._replace(b=ls.b[rows], mean=mean, rss=ls.rss[rows], c=c - c.mean(axis=0))
+
+
+def embed(Psi: Array, ls: LeastSquares) -> Array:
+    """A matrix of the random columns on all columns, zero elsewhere."""
+    full = np.zeros_like(ls.V)
+    full[np.ix_(ls.random, ls.random)] = Psi
+    return full
+
+
 class Basis(NamedTuple):
     r"""Coordinates in which :math:`\Psi` and ``Vz`` are both diagonal.
 
@@ -99,6 +113,15 @@ def basis(Psi: Array, Vz: Array) -> Basis:
     lam, U = np.linalg.eigh(solve_triangular(C, half.T, lower=True))
     W = C @ U
     return Basis(W, U.T @ solve_triangular(C, np.eye(len(C)), lower=True), lam)
+
+
+def without_noise(T: Array, Vz: Array, sigma2: float, *, floor: Array | float = 0.0) -> Array:
+    """``T - sigma2 Vz`` made positive semi-definite in the coordinates where ``Vz`` is 1.
+
+    Eigenvalues are floored at ``floor`` times those of ``T``.
+    """
+    W, _, lam = basis(T, Vz)
+    return np.asarray((W * np.maximum(lam - sigma2, floor * lam)) @ W.T)
 
 
 def log_likelihood(

@@ -10,12 +10,16 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.stats import chi2
 
 from bayesdecov.algebra.terms import Array
 
 _GRID = 501  # points of the one-dimensional integral over the ball
 _LARGEST_STEPS = 10
+_MAD = 1.4826  # a normal's standard deviation over its median absolute deviation
+_NEAR, _FAR = 3.0, 3.0
+_FARTHEST = 1e-3  # probability that any of m normal rows is beyond the limit
 _INVERSE_ROOT_FLOOR = 1e-6  # of the largest eigenvalue
 
 
@@ -57,13 +61,32 @@ def root(A: Array, *, floor: float = _INVERSE_ROOT_FLOOR) -> Array:
     return np.asarray((vectors * np.sqrt(values)) @ vectors.T)
 
 
+def central(x: Array) -> tuple[Array, Array]:
+    """Median, and a covariance of the genes near it scaled to the median absolute deviations."""
+    centre = np.median(x, axis=0)
+    spread = _MAD * np.median(np.abs(x - centre), axis=0)
+    near = (np.abs(x - centre) < _NEAR * spread).all(axis=1)
+    cov = np.atleast_2d(np.cov(x[near] if near.sum() > 2 * x.shape[1] else x, rowvar=False))
+    variance = np.diag(cov)
+    scale = np.where((spread > 0) & (variance > 0), spread / np.sqrt(variance), 1.0)
+    return centre, cov * np.outer(scale, scale)
+
+
+def far_out(x: Array) -> NDArray[np.bool_]:
+    """Rows three times farther out than the farthest of as many normal ones would be."""
+    m, d = x.shape
+    centre, cov = central(x)
+    t = (x - centre) @ inverse_root(cov)
+    limit = _FAR**2 * chi2.isf(_FARTHEST / m, d)
+    return np.asarray(np.einsum("gk,gk->g", t, t) > limit)
+
+
 class RobustMean(NamedTuple):
     """A centre corrected for trimming around it, and how it was found."""
 
     centre: Array
     iterations: int
     step: float  # length of the last move, in standard deviations
-    radius: float
     inflation: float  # of the variance, against the plain mean
     converged: bool
 
@@ -82,7 +105,7 @@ def robust_mean(
     whiten, colour = inverse_root(covariance), root(covariance)
     t = x @ whiten
     centre = t.mean(axis=0)
-    used, u, length, radius = 0, 0.0, 0.0, 0.0
+    used, u, length = 0, 0.0, 0.0
     for _ in range(iterations):
         used += 1
         deviation = t - centre
@@ -100,7 +123,7 @@ def robust_mean(
     keep = 1 - trim
     gain = u / length if length > 0 else 1.0
     inflation = gain**2 * float(chi2.cdf(chi2.ppf(keep, d), d + 2)) / keep**2
-    return RobustMean(centre @ colour, used, u, radius, inflation, u <= tolerance)
+    return RobustMean(centre @ colour, used, u, inflation, u <= tolerance)
 
 
 def _shift(length: float, radius: float, d: int) -> float:

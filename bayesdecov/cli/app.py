@@ -75,7 +75,7 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
             except KeyboardInterrupt:
                 fail("interrupted; nothing was written", 130)
             except MemoryError:
-                fail("not enough memory; use fewer genes (--genes) or covariance 'factor'", 1)
+                fail("not enough memory; use fewer genes", 1)
             except OSError as error:
                 where = f" {error.filename!r}" if error.filename else ""
                 fail(f"{error.strerror or error}{where}", 2)

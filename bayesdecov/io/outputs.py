@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import platform
 import shutil
@@ -115,5 +116,17 @@ def run_record(
 
 
 def write_json(record: Mapping[str, Any], path: Path) -> None:
-    """Readable JSON; anything that is not a number or a text is written as text."""
-    path.write_text(json.dumps(record, indent=2, default=str) + "\n", encoding="utf-8")
+    """Readable JSON; anything that is not a finite number or a text is written as text."""
+    text = json.dumps(_plain(record), indent=2, default=str, allow_nan=False)
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+def _plain(value: Any) -> Any:
+    """JSON has no infinity and no NaN: they become "inf", "-inf" and null."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(part) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(part) for part in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None if math.isnan(value) else str(value)
+    return value

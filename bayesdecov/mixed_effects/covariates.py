@@ -29,31 +29,40 @@ class Coding:
 
     def apply(self, table: pd.DataFrame) -> pd.DataFrame:
         """Columns of new samples, on the scale of the training samples."""
+        from formulaic.errors import DataMismatchWarning, FormulaicError
+
         missing = [name for name in self.sources if name not in table.columns]
         if missing:
             raise InputError("new_covariates", "needs the covariates of the fit",
                              found=f"no column {checks.some(missing)}")  # fmt: skip
+        table = _tidy(table)
         _complete(table[list(self.sources)], "new_covariates")
         with warnings.catch_warnings():
-            warnings.simplefilter("error")
+            warnings.simplefilter("error", DataMismatchWarning)
             try:
                 values = self.spec.get_model_matrix(table)
-            except Warning as unseen:
+            except DataMismatchWarning as unseen:
                 raise InputError("new_covariates", "must not have labels the fit has not seen",
                                  found=str(unseen).split(": They")[0]) from None  # fmt: skip
-        raw = pd.DataFrame(values).drop(columns="Intercept", errors="ignore").astype(float)
-        return (raw - self.scaling["mean"]) / self.scaling["sd"]
+            except FormulaicError as error:
+                raise InputError("new_covariates", "must have the types of the fit's covariates",
+                                 found=str(error).split("\n")[0]) from None  # fmt: skip
+        return _scaled(pd.DataFrame(values), self.scaling)
 
 
 def encode(
     table: pd.DataFrame, formula: str | None, *, standardise: bool = True
 ) -> tuple[pd.DataFrame, Coding]:
-    """Code labels, apply the formula, centre and scale with the n - 1 standard deviation."""
+    """Code labels, apply the formula, centre and scale with the n - 1 standard deviation.
+
+    Products of covariates (``a:b``) are products of centred and scaled columns, so that a main
+    effect is that at the mean of the other.
+    """
     from formulaic import model_matrix
     from formulaic.errors import FormulaicError
 
     _complete(table, "covariates")
-    table = table.infer_objects()
+    table = _tidy(table)
     if formula is None:
         formula = "1 + " + " + ".join(f"`{name}`" for name in table.columns)
     try:
@@ -62,17 +71,25 @@ def encode(
         raise InputError(
             "formula", "cannot be evaluated",
             found=str(error).strip().split("\n")[0],
-            fix=f"the covariates are {checks.some(table.columns, 20)}",
+            fix=f"the covariates are {checks.some(table.columns, 20)}; put names with spaces into "
+            "backticks",
         ) from None  # fmt: skip
     if not isinstance(matrix, pd.DataFrame):
         raise InputError("formula", "must be one-sided", found=repr(formula),
                          fix="write '~ age + group'")  # fmt: skip
     spec = matrix.model_spec
-    raw = pd.DataFrame(matrix).drop(columns="Intercept", errors="ignore").astype(float)
-    raw.columns = [str(name) for name in raw.columns]
+    raw = pd.DataFrame(matrix)
+    if "Intercept" not in raw:
+        raise InputError(
+            "formula", "must not remove the intercept", found=repr(formula),
+            fix="leave '0 +' or '- 1' out: the proportions take its place",
+        )  # fmt: skip
+    raw = _named(raw)
+    if raw.shape[1] == 0:
+        raise InputError("formula", "must name a covariate", found=repr(formula))
+    used = [name for name in table.columns if name in spec.variables]
     sd = raw.std(ddof=1)
     constant = sd.index[~(sd > 1e-12 * np.maximum(raw.abs().max(), 1e-300))]
-    used = [name for name in table.columns if name in spec.variables]
     lonely = [name for name in used if table[name].nunique() < 2]
     if len(constant) or lonely:
         raise InputError(
@@ -83,9 +100,48 @@ def encode(
     scaling = pd.DataFrame({"mean": raw.mean(), "sd": sd}).rename_axis("covariate")
     if not standardise:
         scaling = scaling.assign(mean=0.0, sd=1.0)
-    return (raw - scaling["mean"]) / scaling["sd"], Coding(
-        spec, scaling, tuple(used), _binary(table[used])
-    )
+    else:
+        for name, parts in _products(raw).items():
+            product = np.prod([_standard(raw[part], scaling.loc[part]) for part in parts], axis=0)
+            scaling.loc[name] = [product.mean(), product.std(ddof=1)]
+    return _scaled(raw, scaling), Coding(spec, scaling, tuple(used), _binary(table[used]))
+
+
+def _named(raw: pd.DataFrame) -> pd.DataFrame:
+    raw = raw.drop(columns="Intercept", errors="ignore").astype(float)
+    return raw.set_axis([str(name) for name in raw.columns], axis=1)
+
+
+def _products(raw: pd.DataFrame) -> dict[str, list[str]]:
+    """Columns ``a:b`` whose factors are columns too."""
+    parts = {name: name.split(":") for name in raw.columns if ":" in name}
+    return {name: of for name, of in parts.items() if set(of) <= set(raw.columns)}
+
+
+def _standard(column: pd.Series, scale: pd.Series) -> np.ndarray:
+    return ((column - scale["mean"]) / scale["sd"]).to_numpy()
+
+
+def _scaled(raw: pd.DataFrame, scaling: pd.DataFrame) -> pd.DataFrame:
+    """Standardised columns; products of the standardised factors."""
+    raw = _named(raw)
+    columns = {}
+    for name, parts in ({name: [name] for name in raw.columns} | _products(raw)).items():
+        if len(parts) > 1 and not (scaling["sd"] == 1).all():
+            product = np.prod([_standard(raw[part], scaling.loc[part]) for part in parts], axis=0)
+            columns[name] = (product - scaling.loc[name, "mean"]) / scaling.loc[name, "sd"]
+        else:
+            columns[name] = _standard(raw[name], scaling.loc[name])
+    return pd.DataFrame(columns, index=raw.index)
+
+
+def _tidy(table: pd.DataFrame) -> pd.DataFrame:
+    """Numbers as numbers, and no levels that no sample has."""
+    table = table.infer_objects()
+    for name in table.columns:
+        if isinstance(table[name].dtype, pd.CategoricalDtype):
+            table = table.assign(**{name: table[name].cat.remove_unused_categories()})
+    return table
 
 
 def _binary(table: pd.DataFrame) -> dict[str, pd.Series]:

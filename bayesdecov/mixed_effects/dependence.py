@@ -4,12 +4,13 @@ Within a subject all samples are equally correlated, :math:`C = (1-\rho)I + \rho
 the samples-by-subjects indicator. One :math:`\rho` for all genes is estimated by REML from the
 residuals of least squares: in the eigenvectors of :math:`Q^\top BB^\top Q`, with ``Q`` spanning
 what the design leaves, the residuals are independent with variances
-:math:`\sigma^2(1-\rho+\rho a_i)`, so the likelihood is one-dimensional whatever the number of
-genes. (FastMix uses a moment estimator of the same correlation, Zhang et al., PBtest.)
+:math:`\sigma_g^2(1-\rho+\rho a_i)`, and the likelihood is one-dimensional. (FastMix uses a moment
+estimator of the same correlation, Zhang et al., PBtest.)
 """
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,9 @@ from bayesdecov.algebra.terms import Array
 from bayesdecov.algebra.truncation import inverse_root
 from bayesdecov.errors import InputError, Notes
 
+_ENOUGH_GENES = 5000
+_WORST_CONDITION = 1e10  # of a given covariance: beyond it whitening is rounding
+
 
 def exchangeable(rho: float, groups: NDArray[np.intp]) -> Array:
     """The correlation matrix of samples with subjects ``groups``."""
@@ -30,17 +34,23 @@ def exchangeable(rho: float, groups: NDArray[np.intp]) -> Array:
 
 
 def estimate_correlation(X: Array, Y: Array, groups: NDArray[np.intp]) -> float:
-    """REML estimate of the correlation within subjects; ``Y`` is (gene, sample)."""
+    """REML estimate of the correlation within subjects; ``Y`` is (gene, sample).
+
+    Every gene has a residual variance of its own, so that noisy genes do not decide. One number
+    does not need more than ``_ENOUGH_GENES`` genes, evenly spaced.
+    """
+    Y = Y[:: max(1, len(Y) // _ENOUGH_GENES)]
     Q = np.linalg.qr(X, mode="complete")[0][:, X.shape[1] :]
     same = (groups[:, None] == groups[None, :]).astype(float)
     a, U = np.linalg.eigh(Q.T @ same @ Q)
-    rotated = Q @ U
-    mean_square = np.einsum("ij,ik,kj->j", rotated, Y.T @ Y, rotated, optimize=True) / len(Y)
+    square = np.square(Y @ (Q @ U))
+    square = square[square.sum(axis=1) > 0]
     largest = int(np.bincount(np.unique(groups, return_inverse=True)[1]).max())
 
     def criterion(rho: float) -> float:
         variance = 1 - rho + rho * np.maximum(a, 0.0)
-        return float(np.log(variance).sum() + len(a) * np.log((mean_square / variance).mean()))
+        own = np.log((square / variance).mean(axis=1)).mean()
+        return float(np.log(variance).mean() + own)
 
     lowest = -1.0 / (largest - 1) if largest > 1 else 0.0
     found = minimize_scalar(criterion, bounds=(lowest + 1e-6, 1 - 1e-6), method="bounded",
@@ -48,7 +58,9 @@ def estimate_correlation(X: Array, Y: Array, groups: NDArray[np.intp]) -> float:
     return float(found.x)
 
 
-def split_subjects(subject: Any, table: pd.DataFrame) -> tuple[pd.Series, pd.DataFrame]:
+def split_subjects(
+    subject: Any, table: pd.DataFrame, formula: str | None
+) -> tuple[pd.Series, pd.DataFrame]:
     """Subjects by sample, and the covariates without their column."""
     if isinstance(subject, str):
         if subject not in table.columns:
@@ -56,6 +68,9 @@ def split_subjects(subject: Any, table: pd.DataFrame) -> tuple[pd.Series, pd.Dat
                 "subject", f"must be a column of the covariates ({checks.some(table.columns)})",
                 found=repr(subject),
             )  # fmt: skip
+        if formula and re.search(rf"(?<!\w){re.escape(subject)}(?!\w)", formula):
+            raise InputError("formula", "must not hold the subject, which is no covariate",
+                             found=f"{subject!r} in {formula!r}")  # fmt: skip
         groups, table = table[subject], table.drop(columns=subject)
         if table.shape[1] == 0:
             raise InputError("covariates", "need a column besides the subject")
@@ -83,13 +98,17 @@ def whitening(
             raise InputError("weights", "cannot be combined with subject",
                              fix="put the correlation within subjects into weights")  # fmt: skip
         codes = pd.factorize(groups.loc[samples])[0]
+        if len(np.unique(codes)) == 1:
+            notes.warn("subject: all samples are of one subject, so there is no correlation "
+                       "within subjects to account for")  # fmt: skip
+            return None, None
         if len(np.unique(codes)) == len(samples):
             notes.warn("subject: every subject has a single sample, so there is no correlation "
                        "within subjects to account for")  # fmt: skip
             return None, None
         rho = estimate_correlation(X, Y, codes)
         notes.info(f"correlation within {len(np.unique(codes))} subjects: {rho:.3f}")
-        return inverse_root(exchangeable(rho, codes)), rho
+        return inverse_root(exchangeable(rho, codes), floor=0.0), rho
     if weights is None:
         return None, None
     if isinstance(weights, pd.DataFrame):
@@ -101,12 +120,22 @@ def whitening(
                              found=f"no {checks.some(missing)}")  # fmt: skip
         C = checks.numeric(named.loc[samples, samples], "weights").to_numpy()
     else:
-        C = np.asarray(weights, dtype=float)
+        try:
+            C = np.asarray(weights, dtype=float)
+        except (TypeError, ValueError):
+            raise InputError("weights", "must be a covariance matrix, samples x samples",
+                             found=type(weights).__name__) from None  # fmt: skip
         if C.shape != (len(samples), len(samples)):
             raise InputError(
                 "weights", "must be a covariance matrix, samples x samples",
-                found=f"shape {C.shape} for {len(samples)} samples",
+                found=f"shape {C.shape} for {len(samples)} samples (those of all three tables)",
             )  # fmt: skip
+    if not np.isfinite(C).all():
+        raise InputError("weights", "must not have missing or infinite values")
     checks.positive_definite(C, "weights", "samples")
+    condition = float(np.linalg.cond(C))
+    if condition > _WORST_CONDITION:
+        raise InputError("weights", "must be well conditioned", found=f"condition {condition:.1e}",
+                         fix="leave out samples that say almost nothing")  # fmt: skip
     notes.info("expression and design were whitened with the given covariance of the samples")
-    return inverse_root(C), None
+    return inverse_root(C, floor=0.0), None

@@ -3,7 +3,9 @@ r"""The design that all genes share: proportions, covariates and their products.
 Columns are ``cell``, ``covariate`` and ``cell.covariate``, the products with all cells for the
 first covariate, then the second (Eq. 4-5). There is no intercept: the proportions take its place.
 If they add up to the same number in every sample, the products of a covariate add up to a multiple
-of the covariate itself, and its main effect is aliased with them.
+of the covariate itself, and its main effect is aliased with them. A measured cell type can be made
+the baseline (``rest``): an intercept takes the place of its column, main effects that of its
+products.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from bayesdecov import checks
 from bayesdecov.errors import InputError, Notes
 from bayesdecov.mixed_effects.covariates import Coding
 
+INTERCEPT = "Intercept"
 _SAME_TOTAL = 0.02  # coefficient of variation of the row sums below which they count as equal
 _INFLATED = 1000.0  # variance inflation that is worth a warning
 _ALIASED = 1e-7  # share of a column's length that the columns before it do not explain
@@ -57,30 +60,29 @@ class Design:
         if missing:
             raise InputError("new_proportions", "needs the cell types of the fit",
                              found=f"no column {checks.some(missing)}")  # fmt: skip
-        cells = with_rest(proportions[self.proportions_given], self.rest)[self.cell_types]
+        cells = with_rest(proportions[self.proportions_given], self.rest)
         coded = self.coding.apply(covariates)
         return build(cells, coded)[list(self.table.columns)]
 
 
 def with_rest(proportions: pd.DataFrame, rest: str | None) -> pd.DataFrame:
-    """Leave the population ``rest`` out if it was measured; otherwise add what is left to 1."""
+    """A measured ``rest`` becomes an intercept; otherwise it is what the others leave to 1."""
     if rest is None:
         return proportions
-    if rest in proportions.columns:
-        if proportions.shape[1] < 2:
+    names = list(proportions.columns)
+    if rest in names:
+        if len(names) < 2:
             raise InputError("rest", "cannot be the only cell type", found=repr(rest))
-        return proportions.drop(columns=rest)
+        return proportions.drop(columns=rest).assign(**{INTERCEPT: 1.0})
     left = 1.0 - proportions.sum(axis=1)
+    unknown = f"{rest!r} is no cell type ({checks.some(names, 20)}) and "
     over = left.index[left < -1e-6]
     if len(over):
-        raise InputError(
-            "rest", "needs proportions that add up to no more than 1",
-            found=f"more than 1 in {checks.some(over)}",
-            fix="name one of the cell types to leave it out instead",
-        )  # fmt: skip
+        raise InputError("rest", "needs proportions that add up to no more than 1",
+                         found=f"{unknown}more than 1 in {checks.some(over)}")  # fmt: skip
     if float(left.abs().max()) < 1e-9:
-        raise InputError("rest", "the proportions leave no rest: they add up to 1 everywhere",
-                         found=repr(rest), fix="leave rest out")  # fmt: skip
+        raise InputError("rest", "the proportions leave no rest",
+                         found=f"{unknown}they add up to 1 everywhere")  # fmt: skip
     return proportions.assign(**{rest: left.clip(lower=0.0)})
 
 
@@ -90,6 +92,7 @@ def build(cells: pd.DataFrame, covariates: pd.DataFrame) -> pd.DataFrame:
         f"{cell}.{name}": cells[cell].to_numpy() * covariates[name].to_numpy()
         for name in covariates.columns
         for cell in cells.columns
+        if cell != INTERCEPT
     }
     return pd.concat([cells, covariates, pd.DataFrame(products, index=cells.index)], axis=1)
 
@@ -107,14 +110,18 @@ def make_design(
     """Build the design, choose whether covariates keep main effects, and check its rank."""
     given = list(proportions.columns)
     cells = with_rest(proportions, rest)
-    names = list(cells.columns)
+    names = [name for name in cells.columns if name != INTERCEPT]
+    baseline = INTERCEPT in cells
+    if reference is not None and rest is not None:
+        raise InputError("reference_cell_type", "cannot be combined with rest",
+                         found=f"{reference!r} and rest={rest!r}")  # fmt: skip
     if reference is not None and reference not in names:
         raise InputError("reference_cell_type", f"must be one of {checks.some(names, 20)}",
                          found=repr(reference))  # fmt: skip
-    totals = cells.sum(axis=1)
+    totals = cells[names].sum(axis=1)
     same = float(totals.std(ddof=1) / totals.mean()) < _SAME_TOTAL
     if include_covariates == "auto":
-        include_covariates = reference is not None or not same
+        include_covariates = reference is not None or baseline or not same
         if not include_covariates:
             notes.info(
                 f"covariates have no main effects of their own: the proportions add up to "
@@ -122,9 +129,13 @@ def make_design(
                 "products with the cell types (include_covariates=True, rest= or "
                 "reference_cell_type= choose otherwise)"
             )
+    if baseline:
+        notes.info(f"{rest} is the baseline: the intercept is its expression, covariate main "
+                   "effects are those in it, the others are differences")  # fmt: skip
+    _enough_of_each(coded, len(names))
     everything = build(cells, coded)
     kinds = (
-        [("cell", cell, "") for cell in names]
+        [("cell", cell, "") if cell != INTERCEPT else ("intercept", "", "") for cell in cells]
         + [("covariate", "", name) for name in coded.columns]
         + [("product", cell, name) for name in coded.columns for cell in names]
     )
@@ -146,7 +157,7 @@ def make_design(
             "from it"
         )
     table, columns = everything.loc[:, keep.to_numpy()], columns[keep]
-    _enough_samples(table)
+    _enough_samples(table, columns)
     _full_rank(table)
     columns = columns.assign(vif=_inflation(table))
     high = columns.index[columns["vif"] > _INFLATED]
@@ -158,19 +169,41 @@ def make_design(
     return Design(table, columns, coding, names, rest, reference, given)
 
 
-def _enough_samples(table: pd.DataFrame) -> None:
+def _enough_samples(table: pd.DataFrame, columns: pd.DataFrame) -> None:
     n, n_columns = table.shape
-    if n <= n_columns:
-        raise InputError(
-            "covariates", "needs more samples than design columns",
-            found=f"{n} samples and {n_columns} columns (cell types, covariates and products)",
-            fix="use fewer covariates or merge cell types",
-        )  # fmt: skip
+    if n > n_columns:
+        return
+    sources = columns.loc[columns["covariate"] != "", "covariate"].str.split("[").str[0]
+    counts = ", ".join(f"{name} {count}" for name, count in sources.value_counts().items())
+    raise InputError(
+        "covariates", "needs more samples than design columns",
+        found=f"{n} samples and {n_columns} columns (by covariate: {counts[:200]})",
+        fix="use fewer covariates (a label has a column for each value but one, once for each "
+        "cell type) or merge cell types",
+    )  # fmt: skip
+
+
+def _enough_of_each(coded: pd.DataFrame, cells: int) -> None:
+    """A label that few samples have cannot have an effect in each of more cell types."""
+    for name, column in coded.items():
+        counts = column.round(9).value_counts()
+        if len(counts) == 2 and counts.min() < cells:
+            raise InputError(
+                "covariates", "every value of a label needs at least as many samples as cell types",
+                found=f"{name} tells {counts.min()} samples from {counts.max()}, with {cells} "
+                "cell types",
+                fix="drop it, or merge its values",
+            )  # fmt: skip
 
 
 def _full_rank(table: pd.DataFrame) -> None:
     """Columns in order; the first that the ones before it explain is named with them."""
-    X = table.to_numpy() / np.linalg.norm(table.to_numpy(), axis=0)
+    size = np.linalg.norm(table.to_numpy(), axis=0)
+    if (size == 0).any():
+        raise InputError("covariates", "every design column needs a value that is not zero",
+                         found=f"only zeros in {checks.some(table.columns[size == 0])}",
+                         fix="standardise the covariates, or drop a cell type")  # fmt: skip
+    X = table.to_numpy() / size
     found = []
     for j in range(1, X.shape[1]):
         weights = np.linalg.lstsq(X[:, :j], X[:, j], rcond=1e-10)[0]

@@ -13,7 +13,7 @@ import numpy as np
 from scipy.special import ndtr
 from scipy.stats import t as student
 
-from bayesdecov.algebra.shared_design import LeastSquares, basis
+from bayesdecov.algebra.shared_design import Basis, LeastSquares, basis
 from bayesdecov.algebra.terms import Array
 from bayesdecov.algebra.truncation import inverse_root
 
@@ -42,51 +42,71 @@ def unsure_covariance(m: int, q: int) -> float:
     return 2.0 * (q + 1) / m
 
 
+def conditional(frame: Basis, h: Array, sigma2: Array, z: Array, m: int) -> tuple[Array, Array]:
+    """Mean and variance of random effects given their coordinates ``z``; ``h`` is 1/(lam + s2).
+
+    The variance counts the error of ``Psi``, estimated from ``m`` genes, but not that of the
+    fixed effects: see `fixed_part`.
+    """
+    lam, s2 = np.maximum(frame.lam, 0.0), sigma2[:, None]
+    unsure = unsure_covariance(m, len(lam))
+    variance = (lam * s2 * h + unsure * s2**2 * h) @ np.square(frame.W).T
+    return (lam * h * z) @ frame.W.T, variance
+
+
+def fixed_part(ls: LeastSquares, frame: Basis, h: Array, beta_cov: Array) -> Array:
+    r"""Variance that the fixed effects' error adds to the whole effects, (q,).
+
+    An error :math:`e` of :math:`\beta` moves the effects on the random columns by :math:`e_R` and,
+    through what is left of the data, by minus the predictor applied to :math:`Z^+Xe`.
+    """
+    lam = np.maximum(frame.lam, 0.0)
+    A = (frame.W * (lam * h.mean(axis=0))) @ frame.inverse
+    M = np.eye(len(ls.mean))[ls.random] - A @ ls.onto
+    return np.diag(M @ beta_cov @ M.T)
+
+
 def predict(
-    ls: LeastSquares, shift: Array, beta_cov: Array, Psi: Array, sigma2: Array
+    ls: LeastSquares, beta: Array, beta_cov: Array, Psi: Array, sigma2: Array
 ) -> Prediction:
-    """EBLUPs.
+    """EBLUPs of all genes given the parameters.
 
     Parameters
     ----------
-    shift
-        Fixed effects minus their least-squares mean, on the random columns, (q,).
-    beta_cov
-        Covariance of the fixed effects on those columns, (q, q).
+    beta, beta_cov
+        Fixed effects (column,) and their covariance.
     Psi
         Covariance of the random effects, (q, q).
     sigma2
         Residual variances, (1,) or (gene,).
     """
-    W, inverse, lam = basis(Psi, ls.Vz)
-    lam = np.maximum(lam, 0.0)
-    s2 = sigma2[:, None]
-    h = 1.0 / (lam + s2)
-    z = (ls.c - shift) @ inverse.T
-    hz = h * z
-    gamma = (lam * hz) @ W.T
-    K = (inverse.T * h.mean(axis=0)) @ inverse  # T^-1
-    A = Psi @ K
-    left = np.eye(len(Psi)) - A
-    unsure = unsure_covariance(len(ls.c), len(Psi))
-    variance = (lam * s2 * h + unsure * s2**2 * h) @ np.square(W).T
-    variance += np.diag(left @ beta_cov @ left.T)
-    spread = A @ Psi - A @ beta_cov @ A.T
+    frame = basis(Psi, ls.Vz)
+    lam = np.maximum(frame.lam, 0.0)
+    h = 1.0 / (lam + sigma2[:, None])
+    z = (ls.c - ls.onto @ (beta - ls.mean)) @ frame.inverse.T
+    gamma, variance = conditional(frame, h, sigma2, z, len(ls.c))
+    A = (frame.W * (lam * h.mean(axis=0))) @ frame.inverse
+    spread = A @ Psi - A @ ls.onto @ beta_cov @ ls.onto.T @ A.T
     return Prediction(
-        gamma, variance, hz @ inverse, h @ np.square(inverse), (spread + spread.T) / 2
-    )
+        gamma, variance + fixed_part(ls, frame, h, beta_cov), (h * z) @ frame.inverse,
+        h @ np.square(frame.inverse), (spread + spread.T) / 2,
+    )  # fmt: skip
 
 
 def statistics(prediction: Prediction, Psi: Array, kind: str) -> Array:
-    """Standardised effects, (gene, q); standard normal where a gene has no shift of its own."""
+    """Standardised effects, (gene, q); standard normal where a gene has no shift of its own.
+
+    Zero for effects that do not vary at all.
+    """
+    gamma, variance = prediction.gamma, np.diag(prediction.spread)
+    if kind == "score":
+        return prediction.score / np.sqrt(prediction.information)
     if kind == "whitened":
-        return prediction.gamma @ inverse_root(prediction.spread)
-    if kind == "marginal":
-        scale = np.sqrt(np.maximum(np.diag(prediction.spread), 1e-300))
-        return prediction.gamma / scale
+        return gamma @ inverse_root(prediction.spread) if variance.max() > 0 else 0.0 * gamma
     if kind == "prior":
-        return prediction.gamma / np.sqrt(np.maximum(np.diag(Psi), 1e-300))
-    return prediction.score / np.sqrt(prediction.information)
+        variance = np.diag(Psi)
+    scale = np.sqrt(np.maximum(variance, 0.0))
+    return np.where(scale > 0, gamma / np.where(scale > 0, scale, 1.0), 0.0)
 
 
 def p_values(z: Array, *, sided: int = 2, df: Array | None = None) -> Array:

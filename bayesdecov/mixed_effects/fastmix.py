@@ -21,7 +21,10 @@ from bayesdecov.mixed_effects.result import MixedEffects
 METHODS = ("moments", "map", "mixture")
 _MOMENTS_ONLY = (
     "trim", "screen", "screen_level", "screen_correct", "screen_single", "covariance",
-    "correction", "bias", "trim_fixed", "df",
+    "drop_outliers", "correction", "bias", "trim_fixed", "df",
+)  # fmt: skip
+_TRIMMED_ONLY = (
+    "screen", "screen_level", "screen_correct", "screen_single", "correction", "bias", "trim_fixed",
 )  # fmt: skip
 
 
@@ -41,13 +44,14 @@ def fastmix(
     weights: Any = None,
     subject: Any = None,
     variance: str | None = None,
-    reml: bool = True,
+    reml: bool | None = None,
     trim: float | None = None,
     screen: str | Iterable[str] | None = None,
     screen_level: float | None = None,
     screen_correct: bool | None = None,
     screen_single: bool | None = None,
     covariance: str | None = None,
+    drop_outliers: bool | None = None,
     correction: str | None = None,
     diagonal: bool | None = None,
     bias: str | None = None,
@@ -84,22 +88,26 @@ def fastmix(
         "fastmix-0.2.5" for the R program's choices, "paper" for the paper's text, None for ours;
         options given by name go before it.
     formula
-        Which covariates, e.g. ``"~ group + age"``; default: all columns. Labels are coded against
-        their first value.
+        Which covariates, e.g. ``"~ group + age"`` or ``"~ group * `age at visit`"``; default: all
+        columns. Labels are coded against their first value.
     include_covariates
         Whether covariates have main effects besides the products. "auto": not where the
         proportions add up to the same number in all samples (within 2 %), because a main effect
-        then equals the sum of the products; otherwise yes.
+        then equals the sum of the products; otherwise yes. Proportions that add up to 1 within
+        2 % in every sample are taken as rounded and scaled to add up to 1.
     rest
-        A cell type to leave out of the design, or a new name for what the proportions leave to 1.
+        A measured cell type that is to be the baseline (an intercept takes its place, and main
+        effects are those in it), or a new name for what the proportions leave to 1.
     reference_cell_type
         Leave its products out: main effects are then the effects in this cell type.
     random
         Design columns with random effects (names); default: all.
     standardise
-        Centre and scale covariates (n - 1 standard deviation): effects are per standard deviation.
+        Centre and scale covariates (n - 1 standard deviation): effects are per standard deviation,
+        also those of labels. False keeps them: the effect of a label is that of having it.
     weights
-        Known covariance of the samples, samples x samples.
+        Known covariance of the samples, samples x samples: a DataFrame with their names, or an
+        array in the order of the samples that the tables share (the expression's).
     subject
         Column of ``covariates`` (or a Series) that names repeatedly measured subjects: samples of
         a subject are equally correlated, estimated by REML from the residuals.
@@ -107,9 +115,9 @@ def fastmix(
         "common" or "gene" (residual variances of their own, moderated as in limma;
         ``method="mixture"`` only, and its default).
     reml
-        ``method="map"``: restricted likelihood (True) or likelihood.
-    trim, screen, screen_level, screen_correct, screen_single, covariance, correction, bias, \
-trim_fixed, df
+        ``method="map"``: restricted likelihood (True, the default) or likelihood.
+    trim, screen, screen_level, screen_correct, screen_single, covariance, drop_outliers, \
+correction, bias, trim_fixed, df
         Choices of the moment estimator: see `bayesdecov.mixed_effects.options.Options`.
     diagonal
         Independent random effects (``method`` "moments" and "map").
@@ -156,8 +164,9 @@ trim_fixed, df
         "screen_correct": screen_correct, "screen_single": screen_single,
         "covariance": covariance, "correction": correction, "diagonal": diagonal, "bias": bias,
         "trim_fixed": trim_fixed, "statistic": statistic, "sided": sided, "df": df,
+        "drop_outliers": drop_outliers,
     }  # fmt: skip
-    _suited(method, preset, given, variance)
+    _suited(method, preset, given | {"reml": reml}, variance)
     options = resolve(preset, given)
     variance = variance or ("gene" if method == "mixture" else "common")
     rng = checks.generator(0 if seed is None else seed)
@@ -181,7 +190,7 @@ trim_fixed, df
         estimate = fit_moments(problem.ls, options, problem.random, notes, rng)
         settings |= asdict(options)
     elif method == "map":
-        estimate = fit_likelihood(problem.ls, options, reml, notes)
+        estimate = fit_likelihood(problem.ls, options, reml is not False, notes)
         settings |= {"diagonal": options.diagonal, "statistic": options.statistic,
                      "sided": options.sided}  # fmt: skip
     else:
@@ -209,11 +218,18 @@ def _suited(method: str, preset: str | None, given: dict[str, Any], variance: st
     """Options that the method would ignore are refused."""
     used = [name for name, value in given.items() if value is not None]
     if method == "moments":
-        foreign: list[str] = []
+        foreign = ["reml"] if "reml" in used else []
     elif method == "map":
         foreign = [name for name in used if name in _MOMENTS_ONLY]
     else:
         foreign = used
+    if given["covariance"] in ("sample", "mcd", "ogk"):
+        wasted = [name for name in used if name in _TRIMMED_ONLY]
+        if given["covariance"] != "mcd" and "trim" in used:
+            wasted.append("trim")
+        if wasted:
+            raise InputError(wasted[0], f"is not used with covariance={given['covariance']!r}",
+                             fix="leave one of them out")  # fmt: skip
     if preset is not None and method != "moments":
         foreign.append("preset")
     if foreign:

@@ -17,6 +17,7 @@ from bayesdecov.mixed_effects.parameters import Contamination, pack, units, unpa
 
 _CHUNK = 1024
 _PRIOR = 1.0  # precision of log shares and log variances, which data may leave undetermined
+_GENES_PER_PARAMETER = 3
 DRAWS = 40
 BOUND = 0.8  # of the false-discovery rate over the draws
 
@@ -67,14 +68,24 @@ def gene_scores(seen: Expectation, at: Contamination, scale: Array, rows: slice)
 def draws(
     seen: Expectation, at: Contamination, rng: np.random.Generator, count: int = DRAWS
 ) -> tuple[list[Contamination], Array]:
-    """Parameters drawn around the estimate, and the covariance of the fixed effects (q, q)."""
+    """Parameters drawn around the estimate, and the covariance of the fixed effects (q, q).
+
+    The inverse of cross-products of ``m`` scores in ``p`` parameters is too large by
+    ``m / (m - p - 1)`` on average, which is taken off. With fewer than ``3 p`` genes nothing is
+    drawn, and the covariance is that of a mean.
+    """
     scale, k, q = units(at), len(at.active), len(at.beta)
-    prior = np.zeros(q + 4 * k + q * (q + 1) // 2)
+    m, p = len(seen.z), q + 4 * k + q * (q + 1) // 2
+    if m < _GENES_PER_PARAMETER * p:
+        W = seen.frame.W
+        return [], (W / seen.h.mean(axis=0)) @ W.T / m
+    prior = np.zeros(p)
     prior[q + k : q + 4 * k] = _PRIOR
     A = information(seen, at) + np.diag(prior)
     size = 1.0 / np.sqrt(np.maximum(np.diag(A), 1e-300))
     values, vectors = np.linalg.eigh(A * np.outer(size, size))
     half = (size[:, None] * vectors) / np.sqrt(np.maximum(values, 1e-10 * values[-1]))
+    half *= np.sqrt((m - p - 1) / m)
     centre = pack(at, scale)
     found = [
         unpack(centre + half @ rng.normal(size=len(centre)), scale, at.active) for _ in range(count)
@@ -91,7 +102,8 @@ def averaged(
 
     The probability is the mean over the draws. The rate of a gene is the mean probability of no
     shift among the genes that are at least as probable at the estimate, and of its values over the
-    draws the upper ``BOUND`` quantile.
+    draws the upper ``BOUND`` quantile; a gene that is more likely not shifted than shifted is
+    never called: its rate is at least the probability of that.
     """
     m, q = c.shape
     probability, rate = np.zeros((m, q)), np.ones((m, q))
@@ -109,4 +121,4 @@ def averaged(
     placed = np.empty_like(bound)
     np.put_along_axis(placed, order, bound, axis=0)
     rate[:, at.active] = np.minimum(placed, 1.0)
-    return probability, rate
+    return probability, np.where(probability < 0.5, np.maximum(rate, 1 - probability), rate)

@@ -14,13 +14,17 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy.linalg import solve_triangular
 
-from bayesdecov.algebra.shared_design import LeastSquares, log_likelihood
+from bayesdecov.algebra.shared_design import (
+    LeastSquares,
+    basis,
+    embed,
+    log_likelihood,
+    without_noise,
+)
 from bayesdecov.algebra.terms import Array, Term
 from bayesdecov.errors import Notes
 from bayesdecov.mixed_effects.eblup import p_values, predict, statistics
-from bayesdecov.mixed_effects.embed import embed
 from bayesdecov.mixed_effects.estimate import Estimate
 from bayesdecov.mixed_effects.options import Options
 from bayesdecov.optimize import Tolerances, marquardt
@@ -68,33 +72,31 @@ def fit_likelihood(ls: LeastSquares, options: Options, reml: bool, notes: Notes)
     beta_cov = (full + sigma2 * ls.V) / m
     df = np.full(n_columns, known.df)
     df[ls.random] = float(m - 1)
-    prediction = predict(
-        ls, np.zeros(len(ls.random)), ls.onto @ beta_cov @ ls.onto.T, Psi, np.array([sigma2])
-    )
-    z = statistics(prediction, Psi, options.statistic)
+    prediction = predict(ls, ls.mean, beta_cov, Psi, np.array([sigma2]))
+    statistic = options.statistic
+    if rank < len(Psi) and statistic == "whitened":
+        statistic = "marginal"
+        notes.info("quasi-p-values are of marginal effects: a singular covariance has no root")
+    z = statistics(prediction, Psi, statistic)
     sd = np.broadcast_to(np.sqrt(prediction.variance), prediction.gamma.shape)
     value = log_likelihood(ls, ls.mean, full, sigma2, restricted=reml)
     return Estimate(
         ls.mean, beta_cov, df, np.ones(n_columns), Psi, np.array([sigma2]), prediction.gamma, sd,
         z, p_values(z, sided=options.sided),
         {"likelihood": "REML" if reml else "ML", "log_likelihood": value, "rank": rank,
-         "iterations": iterations, "converged": converged},
+         "iterations": iterations, "converged": converged, "statistic": statistic},
     )  # fmt: skip
 
 
 def _full(known: _Sufficient) -> tuple[Array, float]:
     """Closed form for an unstructured ``Psi``."""
-    C = np.linalg.cholesky(known.Vz)
-    half = solve_triangular(C, known.scatter, lower=True)
-    w, U = np.linalg.eigh(solve_triangular(C, half.T, lower=True) / known.groups)
+    T = known.scatter / known.groups
     rss, df = known.rss, known.df
-    for value in w:  # ascending: directions with no more than noise join the noise
+    for value in basis(T, known.Vz).lam:  # ascending: what is no more than noise joins the noise
         if value >= rss / df:
             break
         rss, df = rss + known.groups * value, df + known.groups
-    sigma2 = rss / df
-    CU = C @ U
-    return (CU * np.maximum(w - sigma2, 0.0)) @ CU.T, float(sigma2)
+    return without_noise(T, known.Vz, rss / df), float(rss / df)
 
 
 def _diagonal(known: _Sufficient) -> tuple[Array, float, int, bool]:

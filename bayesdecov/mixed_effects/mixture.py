@@ -1,9 +1,10 @@
 r"""The contaminated-normal model by EM: which genes are differentially expressed, and how sure.
 
 Every effect starts with a component of shifted genes. Components that the data do not need are
-given up one after the other: one is kept if the log-likelihood falls by more than half the upper
-``0.05 / q`` quantile of :math:`\chi^2_4` without it (four parameters each, Bonferroni over the
-``q`` effects). Without differentially expressed genes the estimate is then the plain normal's.
+given up, the cheapest (and those about as cheap) first, with EM in between: one is kept if the
+log-likelihood falls by more than half the upper ``0.05 / q`` quantile of :math:`\chi^2_4` without
+it (four parameters each, Bonferroni over the ``q`` effects; its second moment goes into ``Psi``).
+Without differentially expressed genes the estimate is then the plain normal's.
 """
 
 from __future__ import annotations
@@ -13,12 +14,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.stats import chi2
 
-from bayesdecov.algebra.moderation import moderated, variance_prior
-from bayesdecov.algebra.shared_design import LeastSquares
+from bayesdecov.algebra.moderation import SMALLEST, moderated, variance_prior
+from bayesdecov.algebra.shared_design import LeastSquares, embed, without_noise
 from bayesdecov.algebra.terms import Array
+from bayesdecov.algebra.truncation import central
 from bayesdecov.errors import Notes
 from bayesdecov.mixed_effects.contamination import Expectation, expectation, maximisation
-from bayesdecov.mixed_effects.embed import embed
 from bayesdecov.mixed_effects.estimate import Estimate
 from bayesdecov.mixed_effects.information import averaged, draws
 from bayesdecov.mixed_effects.parameters import Contamination, extrapolated, without
@@ -29,7 +30,6 @@ _NULL_GENES = 10.0  # pseudo-genes without a shift
 _LEVEL = 0.05
 _COARSE, _FINE = 0.25, 1e-3  # gain of the log-likelihood at which EM stops
 _LONGEST = 1000
-_CENTRAL = 3.0  # robust standard deviations: genes that start Psi
 
 
 class _Run(NamedTuple):
@@ -50,6 +50,10 @@ def fit_mixture(
         prior = variance_prior(s2, ls.df)
         prior_df = prior.df
         settings |= {"variance_prior_df": prior.df, "variance_prior": prior.location}
+        tiny = int((s2 < SMALLEST * np.median(s2)).sum())
+        if tiny:
+            notes.info(f"{tiny} genes are fitted (almost) exactly; their residual variance is "
+                       "drawn towards those of the others")  # fmt: skip
     if np.isinf(prior_df):
         sigma2 = np.array([s2.mean()])
         if variance == "gene":
@@ -77,23 +81,14 @@ def fit_mixture(
             for k in at.active
         },
     }  # fmt: skip
-    return _estimate(ls, sigma2, prior_df, run, settings, rng)
+    return _estimate(ls, sigma2, prior_df, run, settings, rng, notes)
 
 
 def _start(ls: LeastSquares, sigma2: float) -> Contamination:
     """Median and central covariance; a twentieth of the genes shifted by 2.5 sd."""
     q = len(ls.random)
-    beta = np.median(ls.c, axis=0)
-    spread = 1.4826 * np.median(np.abs(ls.c - beta), axis=0)
-    central = (np.abs(ls.c - beta) < _CENTRAL * spread).all(axis=1)
-    T = np.atleast_2d(np.cov(ls.c[central] if central.sum() > 2 * q else ls.c, rowvar=False))
-    scale = spread / np.sqrt(np.diag(T))
-    T = T * np.outer(scale, scale)
-    C = np.linalg.cholesky(ls.Vz)
-    half = np.linalg.solve(C, np.linalg.solve(C, T).T)
-    values, U = np.linalg.eigh((half + half.T) / 2)
-    CU = C @ U
-    Psi = (CU * np.maximum(values - sigma2, 0.01 * values)) @ CU.T
+    beta, T = central(ls.c)
+    Psi = without_noise(T, ls.Vz, sigma2, floor=0.01)
     tau2 = 1.0 / np.diag(np.linalg.inv(Psi + sigma2 * ls.Vz))
     share = np.full(q, 0.05 / q)
     return Contamination(
@@ -155,11 +150,15 @@ def _select(ls: LeastSquares, sigma2: Array, start: Contamination) -> _Run:
 
 def _estimate(
     ls: LeastSquares, sigma2: Array, prior_df: float, run: _Run, settings: dict[str, Any],
-    rng: np.random.Generator,
+    rng: np.random.Generator, notes: Notes,
 ) -> Estimate:  # fmt: skip
     at, seen = run.at, run.seen
     m, n_columns = ls.b.shape
     drawn, cov = draws(seen, at, rng)
+    if not drawn:
+        notes.warn(f"{m} genes are too few to say how well the parameters of the mixture are "
+                   "known: prob_deg, q_value and std_error are at the estimate")  # fmt: skip
+        drawn = [at]
     mean_s2 = float(np.mean(sigma2))
     beta_cov = mean_s2 * ls.V / m + embed(cov - mean_s2 * ls.Vz / m, ls)
     change = np.zeros(n_columns)
@@ -170,7 +169,7 @@ def _estimate(
     if np.isfinite(prior_df) and len(sigma2) > 1:
         noise = sigma2[:, None] * np.diag(ls.Vz)
         z_df = (prior_df + ls.df) * np.square((np.diag(at.Psi) + noise) / noise)
-    judged = posterior(seen, at, sigma2, ls.mean[ls.random] + at.beta, cov)
+    judged = posterior(ls, seen, at, sigma2, ls.mean + change, beta_cov)
     probability, rate = averaged(ls.c, ls.Vz, sigma2, seen, at, drawn)
     return Estimate(
         ls.mean + change, beta_cov, df, np.ones(n_columns), at.Psi, sigma2, judged.gamma,

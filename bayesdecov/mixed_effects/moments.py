@@ -17,11 +17,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesdecov.algebra.shared_design import LeastSquares
+from bayesdecov.algebra.shared_design import LeastSquares, embed, subset
 from bayesdecov.algebra.terms import Array
 from bayesdecov.algebra.truncation import (
     RobustMean,
     consistency,
+    far_out,
     inverse_root,
     robust_mean,
     root,
@@ -30,12 +31,12 @@ from bayesdecov.algebra.truncation import (
 from bayesdecov.checks import some
 from bayesdecov.errors import InputError, Notes
 from bayesdecov.mixed_effects.eblup import Prediction, p_values, predict, statistics
-from bayesdecov.mixed_effects.embed import embed
 from bayesdecov.mixed_effects.estimate import Estimate
 from bayesdecov.mixed_effects.options import Options
 from bayesdecov.mixed_effects.screens import screen
 
 _ROBUST_TRIM = 0.5  # of the robust mean, whatever the trimming of the covariance
+_FAR_FROM_SETTLED = 0.1  # last step of the robust mean, in standard deviations
 _FLOOR = 0.01  # of the residual variance: smallest eigenvalue of Psi that is used
 
 
@@ -46,45 +47,79 @@ def residual_variance(ls: LeastSquares) -> float:
 
 
 class _Fixed(NamedTuple):
-    """Fixed effects: change from their least-squares mean, and its covariance."""
+    """Fixed effects and their covariance."""
 
-    change: Array
+    beta: Array
     cov: Array
+
+
+class _Fit(NamedTuple):
+    """Everything but the predictions of the genes."""
+
+    fixed: _Fixed
+    Psi: Array
+    sigma2: float
+    inflation: Array
+    record: dict[str, Any]
+    trimmed: NDArray[np.bool_] | None = None
 
 
 def fit_moments(
     ls: LeastSquares, options: Options, names: list[str], notes: Notes, rng: np.random.Generator
 ) -> Estimate:
     """Estimate by moments; ``names`` are those of the random effects, for options and notes."""
-    sigma2 = residual_variance(ls)
+    used, left_out = ls, 0
+    if options.drop_outliers:
+        outliers = far_out(ls.c)
+        left_out = int(outliers.sum())
+        if left_out:
+            notes.info(
+                f"{left_out} genes are too far out to be used for estimates "
+                "(drop_outliers=False uses them); they get effects like all others"
+            )
+            used = subset(ls, ~outliers)
     if options.covariance in ("mcd", "ogk"):
-        return _classical(ls, options, sigma2, rng)
+        fit = _classical(used, options, rng)
+    else:
+        fit = _moments(used, options, names, notes)
+    if not all(np.isfinite(part).all() for part in (fit.fixed.beta, fit.fixed.cov, fit.Psi)):
+        raise InputError(
+            "expression", "gives no finite estimate with method='moments'",
+            fix="look for genes with extreme values, or use method='mixture'",
+        )  # fmt: skip
+    fit.record["outliers"] = left_out
+    return _finish(ls, used, fit, options)
+
+
+def _moments(ls: LeastSquares, options: Options, names: list[str], notes: Notes) -> _Fit:
+    sigma2 = residual_variance(ls)
     T0 = np.atleast_2d(np.cov(ls.c, rowvar=False))
     Psi0 = T0 - sigma2 * ls.Vz
     everything = np.ones(len(ls.c), dtype=bool)
-    zero = np.zeros(len(names))
+    zero, plain = np.zeros(len(names)), np.ones(len(ls.mean))
+    floored = _floored(Psi0, sigma2, options.diagonal)
+    if options.covariance == "sample":
+        fixed = _fixed(ls, everything, zero, floored, sigma2)
+        return _Fit(fixed, floored, sigma2, plain, {"flagged": []})
     start = robust_mean(ls.c, T0, trim=_ROBUST_TRIM)
     first_shift = zero if options.bias == "none" else start.centre
-    floored = _floored(Psi0, sigma2, options.diagonal)
     fixed = _fixed(ls, everything, first_shift, floored, sigma2)
-    first = _predict(ls, fixed, floored, sigma2)
-    flagged, record = _flag(first, floored, np.diag(Psi0) > 0, options, names)
+    first = predict(ls, fixed.beta, fixed.cov, floored, np.array([sigma2]))
+    flagged, record = _flag(first, floored, np.diag(Psi0) > 0, options, names, notes)
     if not options.screen_single and len(names) == 1:
-        return _finish(ls, fixed, first, floored, sigma2, options, np.ones(len(ls.mean)), record)
-
-    if options.covariance == "sample" or not flagged.any():
-        if options.covariance == "trimmed" and options.screen != "none":
+        notes.info("a single random effect is not screened, as in FastMix 0.2.5")
+        return _Fit(fixed, floored, sigma2, plain, record)
+    if not flagged.any():
+        if options.screen != "none":
             notes.info("no random effect was flagged as holding differentially expressed genes: "
                        "nothing was trimmed")  # fmt: skip
         fixed = _fixed(ls, everything, zero, floored, sigma2)
-        last = _predict(ls, fixed, floored, sigma2)
-        return _finish(ls, fixed, last, floored, sigma2, options, np.ones(len(ls.mean)), record)
+        return _Fit(fixed, floored, sigma2, plain, record)
 
     kept, T = _trimmed(ls.c, T0, flagged, options)
     Psi = _floored(T - sigma2 * ls.Vz, sigma2, options.diagonal)
     centre = robust_mean(ls.c, T, trim=_ROBUST_TRIM)
-    for found in (start, centre):
-        _converged(found, notes)
+    _converged(centre, notes)
     corrected = {
         "flagged": flagged, "all": np.ones_like(flagged), "none": np.zeros_like(flagged)
     }[options.bias]  # fmt: skip
@@ -92,11 +127,10 @@ def fit_moments(
         ls, kept if options.trim_fixed else everything, np.where(corrected, centre.centre, 0.0),
         Psi, sigma2,
     )  # fmt: skip
-    inflation = np.ones(len(ls.mean))
+    inflation = plain.copy()
     inflation[ls.random[corrected]] = np.sqrt(centre.inflation)
-    last = _predict(ls, fixed, Psi, sigma2)
     record |= {"kept_genes": int(kept.sum()), "robust_mean_inflation": centre.inflation}
-    return _finish(ls, fixed, last, Psi, sigma2, options, inflation, record, flagged)
+    return _Fit(fixed, Psi, sigma2, inflation, record, flagged)
 
 
 def _floored(Psi: Array, sigma2: float, diagonal: bool) -> Array:
@@ -111,39 +145,39 @@ def _fixed(
     ls: LeastSquares, kept: NDArray[np.bool_], shift: Array, Psi: Array, sigma2: float
 ) -> _Fixed:
     """The mean of the kept genes plus a shift of the random columns."""
-    change = np.zeros_like(ls.mean)
-    if not kept.all():
-        change += ls.b[kept].mean(axis=0) - ls.mean
-    change[ls.random] += shift
-    return _Fixed(change, (embed(Psi, ls) + sigma2 * ls.V) / kept.sum())
-
-
-def _predict(ls: LeastSquares, fixed: _Fixed, Psi: Array, sigma2: float) -> Prediction:
-    cov = ls.onto @ fixed.cov @ ls.onto.T
-    return predict(ls, ls.onto @ fixed.change, cov, Psi, np.array([sigma2]))
+    beta = ls.mean.copy() if kept.all() else ls.b[kept].mean(axis=0)
+    beta[ls.random] += shift
+    return _Fixed(beta, (embed(Psi, ls) + sigma2 * ls.V) / kept.sum())
 
 
 def _flag(
-    first: Prediction, Psi: Array, varies: NDArray[np.bool_], options: Options, names: list[str]
-) -> tuple[NDArray[np.bool_], dict[str, Any]]:
+    first: Prediction, Psi: Array, varies: NDArray[np.bool_], options: Options, names: list[str],
+    notes: Notes,
+) -> tuple[NDArray[np.bool_], dict[str, Any]]:  # fmt: skip
     """Which effects hold differentially expressed genes."""
-    if not isinstance(options.screen, str):
+    record: dict[str, Any] = {}
+    if options.screen == "none":
+        wanted = np.zeros(len(names), dtype=bool)
+    elif isinstance(options.screen, str):
+        x = statistics(first, Psi, "marginal")
+        found = screen(
+            x, options.screen, level=options.screen_level, correct=options.screen_correct
+        )
+        wanted = found.flagged
+        record["screen_evidence"] = dict(zip(names, found.evidence.tolist(), strict=True))
+        record["screen_rule"] = found.what
+    else:
         unknown = [name for name in options.screen if name not in names]
         if unknown:
             raise InputError("screen", f"must name random effects, among {some(names, 20)}",
                              found=some(unknown))  # fmt: skip
-        flagged = np.isin(names, options.screen)
-        return flagged & varies, {"flagged": [n for n, f in zip(names, flagged, strict=True) if f]}
-    if options.screen == "none" or options.covariance == "sample":
-        return np.zeros(len(names), dtype=bool), {"flagged": []}
-    x = statistics(first, Psi, "marginal")
-    found = screen(x, options.screen, level=options.screen_level, correct=options.screen_correct)
-    flagged = found.flagged & varies
-    return flagged, {
-        "flagged": [name for name, yes in zip(names, flagged, strict=True) if yes],
-        "screen_evidence": dict(zip(names, found.evidence.tolist(), strict=True)),
-        "screen_rule": found.what,
-    }
+        wanted = np.isin(names, options.screen)
+    still = [name for name, lost in zip(names, wanted & ~varies, strict=True) if lost]
+    if still:
+        notes.info(f"no variance between genes, so nothing to trim: {some(still)}")
+    flagged = wanted & varies
+    record["flagged"] = [name for name, yes in zip(names, flagged, strict=True) if yes]
+    return flagged, record
 
 
 def _trimmed(
@@ -152,8 +186,14 @@ def _trimmed(
     """Genes that are kept, and the covariance of ``c`` that they imply."""
     t = c @ inverse_root(T0)
     distance = np.square(t[:, flagged]).sum(axis=1)
+    count = int(np.floor(len(c) * (1 - options.trim)))
+    if count < 2 * len(T0) + 2:
+        raise InputError(
+            "trim", "must leave at least twice as many genes as random effects",
+            found=f"{options.trim:g}, which leaves {count} of {len(c)} genes",
+        )  # fmt: skip
     kept = np.zeros(len(c), dtype=bool)
-    kept[np.argsort(distance, kind="stable")[: int(np.floor(len(c) * (1 - options.trim)))]] = True
+    kept[np.argsort(distance, kind="stable")[:count]] = True
     factor = consistency(int(flagged.sum()), options.trim) if options.trim > 0 else 1.0
     block = factor * np.atleast_2d(np.cov(t[np.ix_(kept, flagged)], rowvar=False))
     if options.correction == "diagonal":
@@ -168,17 +208,17 @@ def _trimmed(
 
 
 def _converged(found: RobustMean, notes: Notes) -> None:
-    if not found.converged:
-        notes.info(
-            f"the robust mean moved by {found.step:.1g} standard deviations in its last step "
-            f"({found.iterations} steps)"
-        )
+    if found.converged:
+        return
+    (notes.warn if found.step > _FAR_FROM_SETTLED else notes.info)(
+        f"the robust mean moved by {found.step:.1g} standard deviations in its last step "
+        f"({found.iterations} steps)"
+    )
 
 
-def _classical(
-    ls: LeastSquares, options: Options, sigma2: float, rng: np.random.Generator
-) -> Estimate:
+def _classical(ls: LeastSquares, options: Options, rng: np.random.Generator) -> _Fit:
     """The covariance of ``c`` by a classical robust estimator, for comparison."""
+    sigma2 = residual_variance(ls)
     if options.covariance == "mcd":
         from sklearn.covariance import MinCovDet
 
@@ -193,27 +233,24 @@ def _classical(
         T, centre = np.asarray(robust.cov), np.asarray(robust.mean)
     Psi = _floored(T - sigma2 * ls.Vz, sigma2, options.diagonal)
     fixed = _fixed(ls, np.ones(len(ls.c), dtype=bool), centre, Psi, sigma2)
-    last = _predict(ls, fixed, Psi, sigma2)
-    ones = np.ones(len(ls.mean))
-    return _finish(ls, fixed, last, Psi, sigma2, options, ones, {"flagged": []})
+    return _Fit(fixed, Psi, sigma2, np.ones(len(ls.mean)), {"flagged": []})
 
 
-def _finish(
-    ls: LeastSquares, fixed: _Fixed, last: Prediction, Psi: Array, sigma2: float,
-    options: Options, inflation: Array, record: dict[str, Any],
-    trimmed: NDArray[np.bool_] | None = None,
-) -> Estimate:  # fmt: skip
-    m, n_columns = ls.b.shape
+def _finish(ls: LeastSquares, used: LeastSquares, fit: _Fit, options: Options) -> Estimate:
+    """Predictions of all genes from estimates that used some."""
+    m, n_columns = used.b.shape
     if options.df == "residual":
         df = np.full(n_columns, float(max(min(m, ls.df + n_columns) - n_columns - 1, 1)))
     else:
         df = np.full(n_columns, float(m * ls.df))  # no random effect: the residual variance's
         df[ls.random] = float(m - 1)
-        if trimmed is not None:
-            df[ls.random[trimmed]] = trimmed_variance_df(int(trimmed.sum()), options.trim, m)
-    z = statistics(last, Psi, options.statistic)
+        if fit.trimmed is not None:
+            count = int(fit.trimmed.sum())
+            df[ls.random[fit.trimmed]] = trimmed_variance_df(count, options.trim, m)
+    last = predict(ls, fit.fixed.beta, fit.fixed.cov, fit.Psi, np.array([fit.sigma2]))
+    z = statistics(last, fit.Psi, options.statistic)
     sd = np.broadcast_to(np.sqrt(last.variance), last.gamma.shape)
     return Estimate(
-        ls.mean + fixed.change, fixed.cov, df, inflation, Psi, np.array([sigma2]), last.gamma, sd,
-        z, p_values(z, sided=options.sided), record,
+        fit.fixed.beta, fit.fixed.cov, df, fit.inflation, fit.Psi, np.array([fit.sigma2]),
+        last.gamma, sd, z, p_values(z, sided=options.sided), fit.record,
     )  # fmt: skip

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bayesdecov import checks
@@ -32,6 +33,9 @@ class Options:
     correction
         "block": the trimmed block between matrix square roots (Eq. 13). "diagonal": its variances
         only, as the R program does; correlations are left and the result can be indefinite.
+    drop_outliers
+        Estimate without genes that are three times farther out than the farthest of as many normal
+        ones would be; they get effects like all others.
     diagonal
         Independent random effects: a diagonal Psi.
     bias
@@ -55,6 +59,7 @@ class Options:
     screen_single: bool = True
     covariance: str = "trimmed"
     correction: str = "block"
+    drop_outliers: bool = True
     diagonal: bool = False
     bias: str = "flagged"
     trim_fixed: bool = True
@@ -66,12 +71,17 @@ class Options:
 PRESETS = {
     # what the R program does, defects included where they change numbers
     "fastmix-0.2.5": Options(
-        screen_correct=False, screen_single=False, correction="diagonal", df="residual"
+        screen_correct=False,
+        screen_single=False,
+        correction="diagonal",
+        df="residual",
+        drop_outliers=False,
     ),
     # what the paper's text says
-    "paper": Options(screen="shapiro", screen_correct=False, statistic="prior", sided=1),
+    "paper": Options(
+        screen="shapiro", screen_correct=False, statistic="prior", sided=1, drop_outliers=False
+    ),
 }
-NAMES = tuple(field.name for field in fields(Options))
 
 
 def resolve(preset: str | None, given: dict[str, Any]) -> Options:
@@ -92,6 +102,9 @@ def resolve(preset: str | None, given: dict[str, Any]) -> Options:
         raise InputError("sided", "must be 1 or 2", found=repr(chosen.sided))
     if isinstance(chosen.screen, str):
         checks.choice(chosen.screen, (*SCREENS, "none"), "screen")
+    elif not isinstance(chosen.screen, Iterable):
+        raise InputError("screen", "must be a test or the names of random effects",
+                         found=repr(chosen.screen))  # fmt: skip
     else:
         chosen = replace(chosen, screen=tuple(str(name) for name in chosen.screen))
     return chosen

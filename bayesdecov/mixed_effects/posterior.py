@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.special import ndtr, ndtri
 
+from bayesdecov.algebra.shared_design import LeastSquares
 from bayesdecov.algebra.terms import Array
 from bayesdecov.mixed_effects.contamination import Expectation
-from bayesdecov.mixed_effects.eblup import unsure_covariance
+from bayesdecov.mixed_effects.eblup import conditional, fixed_part
 from bayesdecov.mixed_effects.parameters import Contamination
 
 _CHUNK = 4096
@@ -42,22 +43,20 @@ class _States(NamedTuple):
 
 
 def posterior(
-    seen: Expectation, at: Contamination, sigma2: Array, centre: Array, beta_cov: Array,
-    prob: float = 0.95,
+    ls: LeastSquares, seen: Expectation, at: Contamination, sigma2: Array, beta: Array,
+    beta_cov: Array, prob: float = 0.95,
 ) -> Posterior:  # fmt: skip
     """Means, standard deviations, false-sign rates and intervals.
 
     Parameters
     ----------
-    centre
-        Fixed effects of the random columns, (q,): the whole effect is ``centre + gamma``.
-    beta_cov
-        Their covariance, (q, q).
+    beta, beta_cov
+        Fixed effects (column,) and their covariance.
     """
-    m, q = seen.z.shape
-    unsure = unsure_covariance(m, q)
+    m, centre = len(seen.z), beta[ls.random]
+    extra = fixed_part(ls, seen.frame, seen.h, beta_cov)
     parts = [
-        _judge(_states(_rows(seen, slice(i, i + _CHUNK)), at, _some(sigma2, i), beta_cov, unsure),
+        _judge(_states(_rows(seen, slice(i, i + _CHUNK)), at, _some(sigma2, i), extra, m),
                centre, prob)
         for i in range(0, m, _CHUNK)
     ]  # fmt: skip
@@ -80,17 +79,11 @@ def _rows(seen: Expectation, rows: slice) -> Expectation:
     return seen._replace(**parts)
 
 
-def _states(
-    seen: Expectation, at: Contamination, sigma2: Array, beta_cov: Array, unsure: float
-) -> _States:
-    W, inverse, lam = seen.frame
-    lam = np.maximum(lam, 0.0)
+def _states(seen: Expectation, at: Contamination, sigma2: Array, extra: Array, m: int) -> _States:
+    W, inverse, _ = seen.frame
     s2h = sigma2[:, None] * seen.h
-    base = (lam * seen.h * seen.z) @ W.T
-    left = (W * s2h.mean(axis=0)) @ inverse  # I - Psi T^-1
-    variance = (lam * s2h + unsure * sigma2[:, None] * s2h) @ np.square(W).T
-    variance += np.diag(left @ beta_cov @ left.T)
-    variance = np.broadcast_to(variance, base.shape)
+    base, variance = conditional(seen.frame, seen.h, sigma2, seen.z, m)
+    variance = np.broadcast_to(variance + extra, base.shape)
     null = 1.0 - seen.up.sum(axis=1) - seen.down.sum(axis=1)
     weights, means, variances = [np.maximum(null, 0.0)], [base], [variance]
     for j, k in enumerate(at.active):
@@ -112,10 +105,11 @@ def _judge(
     weight, mean, sd = states
     gamma = (weight * mean).sum(axis=0)
     spread = np.sqrt((weight * (np.square(mean - gamma) + np.square(sd))).sum(axis=0))
-    positive = (weight * ndtr((centre + mean) / sd)).sum(axis=0)
+    u = (centre + mean) / sd
+    positive, negative = ((weight * ndtr(side * u)).sum(axis=0) for side in (1, -1))
     tail = (1 - prob) / 2
     low, high = (_quantile(states, p, gamma, spread) for p in (tail, 1 - tail))
-    return gamma, spread, np.minimum(positive, 1 - positive), centre + low, centre + high
+    return gamma, spread, np.minimum(positive, negative), centre + low, centre + high
 
 
 def _quantile(states: _States, p: float, centre: Array, spread: Array) -> Array:

@@ -18,6 +18,8 @@ from bayesdecov.mixed_effects.covariates import encode
 from bayesdecov.mixed_effects.dependence import split_subjects, whitening
 from bayesdecov.mixed_effects.design import Design, make_design
 
+_ROUNDING = 0.02  # proportions this near to 1 in total are 1
+_EXACT = 1e-9
 _LOOKED_AT = 2000  # genes that are looked at to guess the scale
 
 
@@ -54,13 +56,13 @@ def prepare(
     frame = checks.numeric(expression, "expression")
     checks.unique(frame.index, "expression", "gene")
     checks.unique(frame.columns, "expression", "sample")
-    cells = check_proportions(proportions, "proportions", notes)
+    cells = check_proportions(proportions, "proportions")
     table = sample_table(covariates, "covariates")
     groups: pd.Series | None = None
     if subject is not None:
-        groups, table = split_subjects(subject, table)
+        groups, table = split_subjects(subject, table, formula)
     samples = _shared(frame, cells, table, notes)
-    cells, table = cells.loc[samples], table.loc[samples]
+    cells, table = whole(cells.loc[samples], notes), table.loc[samples]
     if not frame.columns.equals(samples):
         frame = frame[list(samples)]
     coded, coding = encode(table, formula, standardise=standardise)
@@ -85,8 +87,8 @@ def prepare(
     return Problem(ls, design, frame.index, [columns[j] for j in rows], correlation)
 
 
-def check_proportions(proportions: Any, argument: str, notes: Notes | None = None) -> pd.DataFrame:
-    """Samples x cell types, between 0 and 1, no cell type that is zero everywhere."""
+def check_proportions(proportions: Any, argument: str) -> pd.DataFrame:
+    """Samples x cell types, between 0 and 1."""
     cells = checks.numeric(sample_table(proportions, argument), argument)
     checks.unique(cells.index, argument, "sample")
     checks.unique(cells.columns, argument, "cell type")
@@ -99,23 +101,39 @@ def check_proportions(proportions: Any, argument: str, notes: Notes | None = Non
             f"{cells.columns[column]!r}",
         )  # fmt: skip
     if values.max() > 1 + 1e-6:
-        fix = "divide percentages by 100" if values.max() <= 101 else "divide counts by their total"
-        raise InputError(argument, "must be fractions between 0 and 1",
-                         found=f"values up to {values.max():g}", fix=fix)  # fmt: skip
-    empty = cells.columns[(values == 0).all(axis=0)]
+        totals = values.sum(axis=1)
+        percent = totals.max() < 103 and np.median(totals) > 20
+        raise InputError(
+            argument, "must be fractions between 0 and 1", found=f"values up to {values.max():g}",
+            fix="divide percentages by 100" if percent
+            else "divide counts by their total (or is this another table?)",
+        )  # fmt: skip
+    return cells
+
+
+def whole(cells: pd.DataFrame, notes: Notes) -> pd.DataFrame:
+    """Proportions of the samples that are used: every type present, sums of 1 exactly 1."""
+    empty = cells.columns[(cells == 0).all(axis=0)]
     if len(empty):
-        raise InputError(argument, "every cell type must be present in some sample",
+        raise InputError("proportions", "every cell type must be present in some sample",
                          found=f"only zeros in {checks.some(empty)}",
                          fix="remove these cell types")  # fmt: skip
-    totals = values.sum(axis=1)
-    if notes is not None and totals.max() > 1.02:
-        over = cells.index[totals > 1.02]
+    totals = cells.sum(axis=1)
+    off = float((totals - 1).abs().max())
+    if off <= _ROUNDING:
+        if off > _EXACT:
+            notes.info(f"proportions add up to 1 within {off:.1g} and were scaled to 1")
+        return cells.div(totals, axis=0)
+    if totals.max() > 1 + _ROUNDING:
         notes.warn(
-            f"{argument} add up to more than 1 in {checks.some(over, 3)}: do some cell types "
-            "contain others?"
+            f"proportions add up to more than 1 in {checks.some(totals.index[totals > 1.02], 3)}: "
+            "do some cell types contain others?"
         )
-    if notes is not None:
-        notes.info(f"{argument} add up to {totals.min():.3g} to {totals.max():.3g}")
+    else:
+        notes.info(
+            f"proportions add up to {totals.min():.3g} to {totals.max():.3g}: what is left is "
+            "taken to express nothing (rest='other' gives it a column of its own)"
+        )
     return cells
 
 
@@ -142,13 +160,16 @@ def _shared(
     """Samples that all tables have, in the order of the expression."""
     samples = frame.columns[frame.columns.isin(cells.index) & frame.columns.isin(table.index)]
     if not len(samples):
-        turned = frame.index.isin(cells.index).any()
+        fix = "name the samples alike"
+        if frame.index.isin(cells.index).any():
+            fix = "expression seems to be samples x genes: transpose it"
+        elif frame.columns.isin(cells.columns).any():
+            fix = "proportions seem to be cell types x samples: transpose them"
         raise InputError(
             "expression, proportions, covariates", "must share sample names",
             found=f"samples like {checks.some(frame.columns, 3)} / {checks.some(cells.index, 3)} / "
             f"{checks.some(table.index, 3)}",
-            fix="expression seems to be samples x genes: transpose it" if turned
-            else "name the samples alike",
+            fix=fix,
         )  # fmt: skip
     for name, index in (
         ("expression", frame.columns), ("proportions", cells.index), ("covariates", table.index),
@@ -195,6 +216,8 @@ def _varying(frame: pd.DataFrame, notes: Notes) -> pd.DataFrame:
 def _random_columns(random: Iterable[str] | str | None, columns: list[str]) -> NDArray[np.intp]:
     if random is None:
         return np.arange(len(columns))
+    if not isinstance(random, Iterable):
+        raise InputError("random", "must be the names of design columns", found=repr(random))
     names = [random] if isinstance(random, str) else [str(name) for name in random]
     unknown = [name for name in names if name not in columns]
     if unknown or not names:

@@ -10,16 +10,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from scipy.special import ndtri
+from scipy.stats import false_discovery_control
 from scipy.stats import t as student
 
 from bayesdecov import checks
 from bayesdecov.algebra.terms import Array
 from bayesdecov.mixed_effects.design import Design
 from bayesdecov.mixed_effects.estimate import Estimate
-from bayesdecov.mixed_effects.multiple import benjamini_hochberg
 from bayesdecov.mixed_effects.scores import Scores, discriminant_scores
 
 _FDR = 0.05  # of the summary
+_NOTES = 8
 _REACH = float(ndtri(0.975))
 
 
@@ -62,7 +63,7 @@ class MixedEffects:
         p = 2 * student.sf(np.abs(t), e.beta_df)
         return pd.DataFrame(
             {"estimate": e.beta, "std_error": error, "t": t, "df": e.beta_df, "p_value": p,
-             "q_value": benjamini_hochberg(p[:, None])[:, 0]},
+             "q_value": false_discovery_control(p)},
             index=pd.Index(self.design.table.columns, name="covariate"),
         )  # fmt: skip
 
@@ -101,11 +102,12 @@ class MixedEffects:
         """False-discovery rates within each random effect, genes x random effects.
 
         ``method="mixture"``: Bayesian, the mean posterior probability of no shift among the genes
-        at least as probable, at the 80 % upper bound over the parameters' uncertainty. Otherwise
+        at least as probable, at the 80 % upper bound over the parameters' uncertainty; genes that
+        are more likely not shifted have at least the probability of that. Otherwise
         Benjamini-Hochberg.
         """
         e = self.estimate
-        return self._wide(benjamini_hochberg(e.p) if e.fdr is None else e.fdr)
+        return self._wide(false_discovery_control(e.p, axis=0) if e.fdr is None else e.fdr)
 
     @property
     def fitted(self) -> pd.DataFrame:
@@ -146,16 +148,17 @@ class MixedEffects:
         return pd.DataFrame(columns)
 
     def top(self, covariate: str, count: int = 20) -> pd.DataFrame:
-        """The genes with the smallest q-values (then p-values) for one design column."""
+        """The genes with the smallest quasi-p-values for one design column."""
         checks.choice(covariate, self.random, "covariate")
         table = self.genes[self.genes["covariate"] == covariate].set_index("gene")
-        return table.sort_values(["q_value", "p_value"]).head(count)
+        table = table.drop(columns="covariate").sort_values("p_value")
+        return table.head(checks.whole(count, "count"))
 
     def scores(
         self,
         new_expression: pd.DataFrame,
         new_proportions: pd.DataFrame,
-        new_covariates: pd.DataFrame,
+        new_covariates: pd.DataFrame | None,
         response: str,
         *,
         level: float = 0.05,
@@ -163,7 +166,9 @@ class MixedEffects:
     ) -> Scores:
         """Discriminant scores of new samples whose binary ``response`` is unknown.
 
-        See `bayesdecov.mixed_effects.scores.discriminant_scores`.
+        The result's ``single`` (a score above its ``midpoint`` speaks for the second value),
+        ``multi`` and ``multi_sparse`` and the options are described in
+        `bayesdecov.mixed_effects.scores.discriminant_scores`.
         """
         return discriminant_scores(
             self, new_expression, new_proportions, new_covariates, response, level=level,
@@ -219,9 +224,9 @@ class MixedEffects:
         moved = self.fixed.index[self.fixed["q_value"] < _FDR]
         lines.append(f"  effects on the whole transcriptome, q < {_FDR:g}: "
                      f"{checks.some(moved, 8) if len(moved) else 'none'}")  # fmt: skip
-        notes = [f"  note: {note}" for note in self.notes[:3]]
-        if len(self.notes) > 3:
-            notes.append(f"  ... and {len(self.notes) - 3} more notes (.notes)")
+        notes = [f"  note: {note}" for note in self.notes[:_NOTES]]
+        if len(self.notes) > _NOTES:
+            notes.append(f"  ... and {len(self.notes) - _NOTES} more notes (.notes)")
         return "\n".join([*lines, *notes])
 
     __repr__ = __str__

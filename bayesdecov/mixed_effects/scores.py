@@ -21,6 +21,7 @@ import pandas as pd
 
 from bayesdecov import checks
 from bayesdecov.errors import InputError
+from bayesdecov.io.tables import expression_frame
 from bayesdecov.mixed_effects.prepare import check_proportions, sample_table
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def discriminant_scores(
     fit: MixedEffects,
     new_expression: pd.DataFrame,
     new_proportions: pd.DataFrame,
-    new_covariates: pd.DataFrame,
+    new_covariates: pd.DataFrame | None,
     response: str,
     *,
     level: float = 0.05,
@@ -65,7 +66,8 @@ def discriminant_scores(
     Parameters
     ----------
     new_expression, new_proportions, new_covariates
-        As for `fastmix`, new samples. The response's column may be missing.
+        As for `fastmix`, new samples. The response's column may be missing; None where it is the
+        only covariate.
     response
         A covariate with two values in the training data.
     level
@@ -80,15 +82,19 @@ def discriminant_scores(
     """
     checks.probability(level, "level")
     checks.choice(sparse, ("interactions", "all"), "sparse")
-    frame = checks.numeric(new_expression, "new_expression")
+    frame = checks.numeric(expression_frame(new_expression, "new_expression"), "new_expression")
     checks.unique(frame.index, "new_expression", "gene")
     missing = fit.gene_names.difference(frame.index)
     if len(missing):
         raise InputError("new_expression", "needs every gene of the fit",
                          found=f"{len(missing)} missing: {checks.some(missing)}")  # fmt: skip
-    cells = check_proportions(new_proportions, "new_proportions")
-    table = sample_table(new_covariates, "new_covariates")
     samples = frame.columns
+    cells = check_proportions(
+        expression_frame(new_proportions, "new_proportions"), "new_proportions"
+    )
+    if new_covariates is None:
+        new_covariates = pd.DataFrame({response: 0}, index=samples)  # overwritten below
+    table = sample_table(expression_frame(new_covariates, "new_covariates"), "new_covariates")
     for name, index in (("new_proportions", cells.index), ("new_covariates", table.index)):
         lacking = samples.difference(index)
         if len(lacking):

@@ -2,18 +2,19 @@ r"""A test of a shift in one effect that allows for shifts in the others.
 
 Given the state of the other effects (none shifted, or a shift :math:`x` in effect ``j``) and the
 other coefficients, the standardised score of effect ``k`` is standard normal where ``k`` has no
-shift. The p-value is the mean of :math:`2\Phi(-|z_k|)` over the posterior of that state given the
-*other* coefficients, so it is uniform under the hypothesis; the plain score test counts every
-shifted neighbour as evidence.
+shift. Averaged over the posterior of that state given the *other* coefficients,
+:math:`F = \sum_s w_s\Phi(z_{k,s})` is its distribution function, and :math:`2\min(F, 1-F)` is
+uniform under the hypothesis; the plain score test counts every shifted neighbour as evidence.
 """
 
 from __future__ import annotations
 
 import numpy as np
+from scipy.special import ndtr
+from scipy.stats import t as student
 
 from bayesdecov.algebra.terms import Array
 from bayesdecov.mixed_effects.contamination import Expectation
-from bayesdecov.mixed_effects.eblup import p_values
 from bayesdecov.mixed_effects.parameters import Contamination
 
 _TINY = 1e-300
@@ -29,7 +30,7 @@ def shift_p_values(seen: Expectation, at: Contamination, df: Array | None) -> Ar
     z = seen.score / np.sqrt(seen.information)
     peak = np.log(null) + gain + 0.5 * np.square(z) - 0.5 * np.log(seen.information)
     mass = np.ones_like(peak)
-    total = p_values(z, df=df)
+    below, above = _tails(z, df)
     for j, k in enumerate(at.active):
         K = (seen.h * inverse[:, k]) @ inverse  # column k of T^-1, (gene or 1, q)
         left = seen.information - seen.variance[:, [j]] * np.square(K)  # precision given the state
@@ -40,7 +41,15 @@ def shift_p_values(seen: Expectation, at: Contamination, df: Array | None) -> Ar
             value = np.where(own, -np.inf, value - 0.5 * np.log(left))
             top = np.maximum(peak, value)
             before, now = np.exp(peak - top), np.exp(value - top)
+            low, high = _tails(z, df)
             mass = mass * before + now
-            total = total * before + now * p_values(z, df=df)
+            below, above = below * before + now * low, above * before + now * high
             peak = top
-    return np.asarray(total / mass)
+    return np.asarray(np.minimum(2 * np.minimum(below, above) / mass, 1.0))
+
+
+def _tails(z: Array, df: Array | None) -> tuple[Array, Array]:
+    """Probabilities below and above ``z``."""
+    if df is None:
+        return ndtr(z), ndtr(-z)
+    return student.cdf(z, df), student.sf(z, df)

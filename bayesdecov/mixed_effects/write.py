@@ -33,7 +33,7 @@ def fill_mixed_effects(
     write_table(fit.fixed, folder / "fixed.csv", index_label="covariate")
     write_table(fit.genes, folder / "genes.csv")
     write_table(fit.covariance, folder / "covariance.csv", index_label="covariate")
-    write_table(fit.design.columns, folder / "design.csv", index_label="covariate")
+    write_table(fit.design.columns, folder / "design.csv", index_label="column")
     save(fit.to_inference_data(), folder / "posterior.nc")
     settings = dict(fit.settings)
     settings["standardisation"] = fit.design.coding.scaling.to_dict("index")
@@ -51,6 +51,10 @@ def draw(fit: MixedEffects, folder: Path, *, most: int = 24) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     plots.effects(fit).savefig(folder / "effects.png", dpi=150)
     products = [name for name in fit.random if fit.design.columns.at[name, "kind"] == "product"]
-    for name in products[:most]:
-        safe = re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("_")
+    drawn: set[str] = set()
+    for number, name in enumerate(products[:most], 1):
+        safe = re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("_.")
+        if safe.lower() in drawn or not safe:
+            safe = f"{safe}-{number}"
+        drawn.add(safe.lower())
         plots.volcano(fit, name).savefig(folder / f"volcano-{safe}.png", dpi=150)

@@ -47,8 +47,7 @@ def volcano(fit: MixedEffects, covariate: str, *, fdr: float = 0.05, labels: int
                   label=name, alpha=0.5 if colour == _GREY else 0.9, mew=0)  # fmt: skip
     centre = float(fit.fixed.loc[covariate, "estimate"])
     axes.axvline(centre, color="0.4", linewidth=0.8, linestyle="--", zorder=0)
-    order = np.lexsort((-height, table["q_value"].to_numpy()))
-    for i in [i for i in order if called[i]][:labels]:
+    for i in [i for i in np.argsort(-height) if called[i]][:labels]:
         axes.annotate(plain(table["gene"].iloc[i]), (x[i], height[i]), fontsize=6.5,
                       xytext=(3, 2), textcoords="offset points")  # fmt: skip
     axes.set(
@@ -80,19 +79,26 @@ def effects(fit: MixedEffects, *, prob: float = 0.95) -> Figure:
     fixed = fit.fixed
     tail = (1 - prob) / 2
     low, high = fit.effects.quantile([tail, 1 - tail]).to_numpy()
-    reach = fixed["std_error"] * student.isf(tail, fixed["df"])
-    rows = np.arange(len(fixed))[::-1]
-    figure = Figure(figsize=(5.6, 0.3 * len(fixed) + 1.3), layout="constrained")
-    axes = figure.subplots()
-    axes.barh(rows, high - low, left=low, height=0.55, color="0.88",
-              label=f"{prob:.0%} of the genes")  # fmt: skip
-    axes.errorbar(fixed["estimate"], rows, xerr=reach, fmt="o", ms=4, color="#1b4f72", lw=1.4,
-                  capsize=2, label=f"whole transcriptome, {prob:.0%} interval")  # fmt: skip
-    axes.axvline(0, color="0.5", linewidth=0.8)
-    axes.set_yticks(rows, [plain(name) for name in fixed.index], fontsize=8)
-    axes.set_xlabel("effect")
-    axes.spines[["top", "right"]].set_visible(False)
-    figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=7.5)
-    axes.margins(x=0.04)
-    axes.set_title(f"Cell-type-specific effects ({fit.method})", fontsize=10, loc="left")
+    reach = (fixed["std_error"] * student.isf(tail, fixed["df"])).to_numpy()
+    levels = fit.design.columns["kind"].isin(["cell", "intercept"]).to_numpy()
+    parts = [(levels, "expression"), (~levels, "effect of covariates")]
+    heights = [max(int(rows.sum()), 1) for rows, _ in parts]
+    figure = Figure(figsize=(5.8, 0.28 * len(fixed) + 2.2), layout="constrained")
+    panels = figure.subplots(2, 1, height_ratios=heights, squeeze=False)[:, 0]
+    for axes, (rows, label) in zip(panels, parts, strict=True):
+        y = np.arange(int(rows.sum()))[::-1]
+        axes.barh(y, (high - low)[rows], left=low[rows], height=0.55, color="0.88",
+                  label=f"{prob:.0%} of the genes")  # fmt: skip
+        axes.errorbar(fixed["estimate"].to_numpy()[rows], y, xerr=reach[rows], fmt="o", ms=4,
+                      color="#1b4f72", lw=1.4, capsize=2,
+                      label=f"whole transcriptome, {prob:.0%} interval")  # fmt: skip
+        axes.axvline(0, color="0.5", linewidth=0.8)
+        axes.set_yticks(y, [plain(name) for name in fixed.index[rows]], fontsize=8)
+        axes.set_xlabel(label, fontsize=8)
+        axes.tick_params(axis="x", labelsize=8)
+        axes.margins(x=0.04)
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2,
+                  frameon=False, fontsize=7.5)  # fmt: skip
+    panels[0].set_title(f"Cell-type-specific effects ({fit.method})", fontsize=10, loc="left")
     return figure

@@ -79,13 +79,49 @@ def test_bad_expression(tables):
         ({"weights": -np.eye(40)}, "must be positive definite"),
         ({"weights": np.eye(40), "subject": pd.Series("a", SAMPLES)},
          "cannot be combined with subject"),
-        ({"rest": "Cell1", "reference_cell_type": "Cell1"}, "reference_cell_type: must be one of"),
+        ({"rest": "Cell1", "reference_cell_type": "Cell2"}, "cannot be combined with rest"),
+        ({"random": 3}, "random: must be the names"),
+        ({"screen": 3}, "screen: must be a test or the names"),
+        ({"weights": [["a"]]}, "weights: must be a covariance matrix"),
+        ({"weights": np.diag(np.logspace(-6, 6, 40))}, "weights: must be well conditioned"),
+        ({"trim": 0.99, "screen": ["Cell1.Group"]}, "trim: must leave at least twice"),
+        ({"reml": False}, "reml: is not an option of method='moments'"),
+        ({"covariance": "mcd", "bias": "all"}, "bias: is not used with covariance='mcd'"),
+        ({"covariance": "sample", "trim": 0.3}, "trim: is not used with covariance='sample'"),
+        ({"formula": "~ 0 + Group"}, "must not remove the intercept"),
+        ({"formula": "~ 1"}, "must name a covariate"),
         ({"reference_cell_type": "Cell1", "include_covariates": False}, "needs covariate main"),
     ],
 )  # fmt: skip
 def test_bad_options(options, message, tables):
     with pytest.raises(InputError, match=message):
         bd.fastmix(*tables, **options)
+
+
+def test_columns_of_zeros_and_rare_labels(tables):
+    Y, P, D = tables
+    P0 = P.assign(Cell1=P["Cell1"].where(D["Group"] == 0, 0.0))
+    with pytest.raises(InputError, match=r"only zeros in Cell1\.Group"):
+        bd.fastmix(Y, P0, D, standardise=False)
+    gone = P.assign(NK=[0.1, *[0.0] * 39])
+    with pytest.raises(InputError, match="only zeros in NK"):
+        bd.fastmix(Y.iloc[:, 1:], gone, D)
+    rare = D.assign(arm=["Control", *["control", "treated"] * 19, "control"])
+    with pytest.raises(InputError, match=r"arm\[T.control\] tells|arm\[T.*\] tells 1 samples"):
+        bd.fastmix(Y, P, rare[["arm"]].replace({"treated": "control"}))
+
+
+def test_the_subject_is_no_covariate(tables):
+    Y, P, D = tables
+    D = D.assign(who=list("ab") * 20)
+    with pytest.raises(InputError, match="must not hold the subject"):
+        bd.fastmix(Y, P, D, subject="who", formula="~ Group + who")
+
+
+def test_transposed_proportions_are_recognised(tables):
+    Y, P, D = tables
+    with pytest.raises(InputError, match="cell types x samples: transpose them"):
+        bd.fastmix(Y, P.T, D)
 
 
 def test_samples_in_one_table_only_are_left_out_and_named(tables):

@@ -55,14 +55,56 @@ def test_reference_cell_type(parts):
 
 
 def test_rest(parts):
+    """A measured rest is the baseline: the same space, other coordinates."""
     Y, P, D = parts
-    left_out = bd.fastmix(Y, P, D, formula="~ age", rest="Mono")
-    assert left_out.design.table.columns.tolist() == ["T", "B", "age", "T.age", "B.age"]
+    baseline = bd.fastmix(Y, P, D, "map", formula="~ age", rest="Mono")
+    columns = ["T", "B", "Intercept", "age", "T.age", "B.age"]
+    assert baseline.design.table.columns.tolist() == columns
+    plain = bd.fastmix(Y, P, D, "map", formula="~ age").fixed["estimate"]
+    fixed = baseline.fixed["estimate"]
+    np.testing.assert_allclose(fixed["Intercept"], plain["Mono"], rtol=1e-7)
+    np.testing.assert_allclose(fixed["B"] + fixed["Intercept"], plain["B"], rtol=1e-7)
+    np.testing.assert_allclose(fixed["age"] + fixed["T.age"], plain["T.age"], rtol=1e-7)
     added = bd.fastmix(Y, P[["T", "B"]], D, formula="~ age", rest="other")
     np.testing.assert_allclose(added.design.table["other"], P["Mono"], atol=1e-12)
     assert "age" not in added.design.table
-    with pytest.raises(InputError, match="leave no rest"):
+    with pytest.raises(InputError, match="'other' is no cell type"):
         bd.fastmix(Y, P, D, formula="~ age", rest="other")
+    again = baseline.design.encode(P.iloc[:3], D.iloc[:3])
+    pd.testing.assert_frame_equal(again, baseline.design.table.iloc[:3])
+
+
+def test_rounded_proportions_are_scaled_to_one(parts):
+    """Sums within 2 % of 1 are rounding, whatever hides behind it."""
+    Y, P, D = parts
+    exact = bd.fastmix(Y, P, D, "map", formula="~ age")
+    rounded = bd.fastmix(Y, P.round(2), D, "map", formula="~ age")
+    assert any("scaled to 1" in note for note in rounded.notes)
+    np.testing.assert_allclose(rounded.design.table[["T", "B", "Mono"]].sum(axis=1), 1)
+    np.testing.assert_allclose(rounded.fixed["estimate"], exact.fixed["estimate"], atol=0.2)
+    with pytest.raises(InputError, match="is determined by"):
+        bd.fastmix(Y, P.round(5), D, formula="~ age", include_covariates=True)
+    with pytest.raises(InputError, match="leave no rest"):
+        bd.fastmix(Y, P * 0.9999, D, formula="~ age", rest="other")
+
+
+def test_products_of_covariates_are_of_centred_ones(parts):
+    """The effect of a label beside its product with age is that at the mean age."""
+    Y, P, D = parts
+    shifted = D.assign(age=D["age"] + 1000.0)
+    one = bd.fastmix(Y, P, D, "map", formula="~ sex * age")
+    two = bd.fastmix(Y, P, shifted, "map", formula="~ sex * age")
+    assert "T.sex:age" in one.fixed.index
+    np.testing.assert_allclose(one.fixed["estimate"], two.fixed["estimate"], rtol=1e-6)
+    again = one.design.encode(P.iloc[:3], D.iloc[:3])
+    pd.testing.assert_frame_equal(again, one.design.table.iloc[:3])
+
+
+def test_levels_that_no_sample_has_are_no_columns(parts):
+    Y, P, D = parts
+    arm = pd.Categorical(D["arm"], categories=["b", "a", "c", "never"])
+    de = bd.fastmix(Y, P, D.assign(arm=arm), formula="~ arm")
+    assert de.design.coding.columns == ["arm[T.a]", "arm[T.c]"]
 
 
 def test_labels_are_coded_against_the_first(parts):
@@ -88,6 +130,8 @@ def test_new_samples_use_the_training_scale(parts):
     pd.testing.assert_frame_equal(again, de.design.table.iloc[:4])
     with pytest.raises(InputError, match="labels the fit has not seen"):
         de.design.encode(P.iloc[:4], D.iloc[:4].assign(arm="z"))
+    as_objects = D.iloc[:4].astype({"age": object})
+    pd.testing.assert_frame_equal(de.design.encode(P.iloc[:4], as_objects), again)
     with pytest.raises(InputError, match="no column age"):
         de.design.encode(P, D.drop(columns="age"))
     with pytest.raises(InputError, match="no column B"):
@@ -98,7 +142,7 @@ def test_nearly_aliased_columns_are_pointed_out(parts):
     Y, P, D = parts
     D = D[["age"]].assign(almost=D["age"] + np.random.default_rng(1).normal(0, 0.05, 30))
     with pytest.warns(BayesdecovWarning, match=r"nearly aliased design columns.*T\.age"):
-        de = bd.fastmix(Y, P, D)
+        de = bd.fastmix(Y, P, D, "map")
     assert de.design.columns["vif"].max() > 1000
 
 

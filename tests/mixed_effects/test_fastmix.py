@@ -163,7 +163,9 @@ def test_files_and_arviz(tables, tmp_path):
     pd.testing.assert_frame_equal(genes, de.genes, check_dtype=False)
     fixed = pd.read_csv(tmp_path / "out" / "fixed.csv", index_col="covariate")
     np.testing.assert_allclose(fixed["estimate"], de.fixed["estimate"], rtol=1e-12)
-    record = json.loads((tmp_path / "out" / "run.json").read_text())
+    text = (tmp_path / "out" / "run.json").read_text()
+    assert "Infinity" not in text  # equal variances: infinite prior degrees of freedom
+    record = json.loads(text)
     assert record["settings"]["components"].keys() == de.settings["components"].keys()
     assert record["settings"]["standardisation"]["Group"]["mean"] == 0.5
     idata = load(tmp_path / "out" / "posterior.nc")
@@ -196,3 +198,28 @@ def test_genes_without_variation_are_left_out(tables):
         de = bd.fastmix(Y, P, D)
     assert len(de.gene_names) == 598
     assert np.isfinite(de.genes.select_dtypes("number").to_numpy()).all()
+
+
+@pytest.mark.parametrize("factor", [10.0, 1e3, 1e5])
+def test_one_gene_far_out_does_not_decide(factor):
+    cohort = bd.simulate.fastmix("III", "code", 1000, 50, seed=3)
+    tables = cohort.proportions, cohort.covariates
+    Y = cohort.expression.copy()
+    Y.iloc[5] *= factor
+    clean, dirty = bd.fastmix(cohort.expression, *tables), bd.fastmix(Y, *tables)
+    np.testing.assert_allclose(dirty.fixed["std_error"], clean.fixed["std_error"], rtol=0.5)
+    assert np.isfinite(dirty.genes.select_dtypes("number").to_numpy()).all()
+    if factor > 10:
+        assert dirty.settings["outliers"] == 1
+        assert any("too far out" in note for note in dirty.notes)
+
+
+def test_named_effects_without_variance_are_not_said_to_be_trimmed(tables):
+    Y, P, D = tables
+    rng = np.random.default_rng(0)
+    noise = pd.DataFrame(rng.normal(size=Y.shape), Y.index, Y.columns)
+    names = ["Cell1.Group", "Cell2.Group", "Cell3.Group"]
+    de = bd.fastmix(noise, P, D, screen=names)
+    flat = [name for name in names if name not in de.settings["flagged"]]
+    assert flat
+    assert any("nothing to trim" in note and flat[0] in note for note in de.notes)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.optimize import minimize
 
 import bayesdecov as bd
-from bayesdecov.algebra.shared_design import least_squares, log_likelihood
+from bayesdecov.algebra.shared_design import embed, least_squares, log_likelihood
 from bayesdecov.errors import Notes
-from bayesdecov.mixed_effects.embed import embed
 from bayesdecov.mixed_effects.likelihood import fit_likelihood
 from bayesdecov.mixed_effects.options import resolve
 
@@ -106,3 +106,51 @@ def test_fewer_random_effects_than_columns():
     V = X @ Psi @ X.T + found.sigma2[0] * np.eye(12)
     slow_gamma = Psi @ X.T @ np.linalg.solve(V, (Y - X @ found.beta).T)
     np.testing.assert_allclose(found.gamma, slow_gamma[[0, 2]].T, atol=1e-9)
+
+
+@pytest.mark.parametrize("method", ["map", "mixture", "moments"])
+def test_intervals_with_one_random_effect(method):
+    """Few genes and correlated columns: the fixed effects' error reaches the random one."""
+    inside, p = [], []
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        cohort = bd.simulate.fastmix("III", n_genes=60, n_samples=30, seed=seed)
+        X = bd.fastmix(cohort.expression, cohort.proportions, cohort.covariates).design.table
+        truth = 0.3 + rng.normal(0, 1, 60)
+        Y = np.outer(truth, X["Cell1.Group"]) + 0.25 * rng.normal(size=(60, 30))
+        de = bd.fastmix(pd.DataFrame(Y, cohort.expression.index, X.index), cohort.proportions,
+                        cohort.covariates, method, random="Cell1.Group",
+                        screen="none" if method == "moments" else None)  # fmt: skip
+        inside.append((de.genes["low"] < truth) & (truth < de.genes["high"]))
+        p.append(de.fixed.loc["Cell1.Group"])
+    assert abs(np.mean(inside) - 0.95) < 0.035
+    estimates = pd.DataFrame(p)
+    ratio = estimates["std_error"].mean() / estimates["estimate"].std()
+    assert abs(ratio - 1) < 4 / np.sqrt(2 * 30)
+
+
+def test_no_variance_between_genes():
+    rng = np.random.default_rng(1)
+    cohort = bd.simulate.fastmix("III", n_genes=60, n_samples=30, seed=1)
+    noise = pd.DataFrame(
+        rng.normal(size=(60, 30)), cohort.expression.index, cohort.expression.columns
+    )
+    for seed in range(40):  # a scatter below what noise explains
+        noise[:] = np.random.default_rng(seed).normal(size=(60, 30))
+        de = bd.fastmix(noise, cohort.proportions, cohort.covariates, "map", random="Cell1.Group")
+        if de.covariance.iloc[0, 0] == 0:
+            break
+    assert de.covariance.iloc[0, 0] == 0
+    assert (de.genes["p_value"] == 1).all()
+    assert any("singular" in note for note in de.notes)
+
+
+def test_a_singular_covariance_keeps_its_power():
+    """Quasi-p-values of marginal effects, and uniform."""
+    rng, (X, _) = np.random.default_rng(2), simulate(10, 14)
+    Y = rng.normal(size=(4000, 1)) * X[:, 0] + 0.7 * rng.normal(size=(4000, 14))
+    notes = Notes()
+    found = fit_likelihood(least_squares(X, Y), resolve(None, {}), True, notes)
+    if found.settings["rank"] < 3:
+        assert found.settings["statistic"] == "marginal"
+        assert abs((found.p[:, 0] < 0.05).mean() - 0.05) < 0.015

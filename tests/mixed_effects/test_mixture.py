@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
 
 import bayesdecov as bd
+from bayesdecov.mixed_effects.contamination import expectation
+from bayesdecov.mixed_effects.parameters import Contamination
 from bayesdecov.mixed_effects.posterior import _quantile, _States
+from bayesdecov.mixed_effects.shift_test import shift_p_values
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +104,43 @@ def test_own_variances_where_genes_differ():
     assert far[0] < 2e-3 < far[1]
     error = [np.square(de.effects - cohort.effects).to_numpy().mean() for de in (own, one)]
     assert error[0] < error[1]
+
+
+def test_a_gene_that_is_rather_not_shifted_is_not_called(fit):
+    unlikely = fit.estimate.prob_deg < 0.5
+    assert (fit.q_values.to_numpy()[unlikely] >= 0.5).all()
+
+
+def test_the_test_of_a_shift_is_uniform_at_the_true_parameters():
+    """Strongly correlated effects and shifted neighbours: 200,000 genes."""
+    rng = np.random.default_rng(9)
+    at = Contamination(
+        np.zeros(2), np.array([[1.0, 0.9], [0.9, 1.0]]), 0.8, np.array([0.0, 0.12]),
+        np.array([0.0, 0.08]), np.array([0.0, 2.0]), np.array([0.0, 0.3]), np.array([1]),
+    )  # fmt: skip
+    Vz = 0.1 * np.eye(2)
+    state = rng.choice(3, 200_000, p=[0.8, 0.12, 0.08])
+    c = rng.multivariate_normal(np.zeros(2), at.Psi + Vz, 200_000)
+    shift = np.array([0.0, 2.0, -2.0])[state]
+    c[:, 1] += shift + np.where(state > 0, np.sqrt(0.3), 0) * rng.normal(size=200_000)
+    p = shift_p_values(expectation(c, Vz, np.ones(1), at), at, None)[:, 0]
+    for level in (0.01, 0.05, 0.2, 0.5, 0.8):
+        assert abs((p < level).mean() - level) < binomial(level, 200_000)
+
+
+@pytest.mark.parametrize(("genes", "low", "high"), [(40, 0.4, 2.0), (250, 0.7, 1.45)])
+def test_standard_errors_with_few_genes(genes, low, high):
+    fits = []
+    for seed in range(25):
+        cohort = bd.simulate.fastmix("III", n_genes=genes, n_samples=40, seed=seed)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            fits.append(bd.fastmix(cohort.expression, cohort.proportions, cohort.covariates,
+                                   "mixture").fixed)  # fmt: skip
+        assert any("too few" in str(w.message) for w in caught) == (genes == 40)
+    error = np.std([fit["estimate"] for fit in fits], axis=0)
+    ratio = np.mean([fit["std_error"] for fit in fits], axis=0) / error
+    assert low < np.median(ratio) < high
 
 
 def test_a_subset_of_random_effects(cohort):

@@ -30,8 +30,9 @@ def test_volcano_shows_every_gene_once(fitted, tmp_path):
 
 
 def test_effects_shows_fixed_effects_and_the_spread_of_genes(fitted):
-    (axes,) = bd.plots.effects(fitted, prob=0.9).axes
-    assert [label.get_text() for label in axes.get_yticklabels()] == list(fitted.fixed.index)
-    widths = [bar.get_width() for bar in axes.patches]
+    panels = bd.plots.effects(fitted, prob=0.9).axes
+    labels = [text.get_text() for axes in panels for text in axes.get_yticklabels()]
+    assert labels == list(fitted.fixed.index)
+    widths = [bar.get_width() for axes in panels for bar in axes.patches]
     spread = np.ptp(fitted.effects.quantile([0.05, 0.95]).to_numpy(), axis=0)
     np.testing.assert_allclose(widths, spread)
