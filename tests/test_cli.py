@@ -145,8 +145,8 @@ BAD_EFFECTS = {
                "method: must be one of"),
     "yes or no": (["--proportions", "{proportions}", "--covariates", "{covariates}",
                    "--include-covariates", "perhaps"], "include-covariates: must be one of"),
-    "too many": (["--proportions", "{proportions}", "--covariates", "{covariates}"],
-                 "more samples than design columns"),
+    "patients": (["--proportions", "{proportions}", "--covariates", "{covariates}"],
+                 "patient[T.p1] tells 2 samples from 38, with 3 cell types"),
 }  # fmt: skip
 
 

@@ -147,7 +147,7 @@ correction, bias, trim_fixed, df
     >>> de.fixed.index.tolist()[:5]
     ['Cell1', 'Cell2', 'Cell3', 'Group', 'Cell1.Group']
     >>> de.top("Cell1.Group", 3).columns.tolist()[:4]
-    ['covariate', 'effect', 'random_effect', 'sd']
+    ['effect', 'random_effect', 'sd', 'p_value']
     """
     started = time.perf_counter()
     if method == "nuts":

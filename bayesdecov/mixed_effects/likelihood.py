@@ -6,7 +6,7 @@ least-squares coefficients and on the residual sum of squares only. In coordinat
 eigenvectors with the scatter and has the eigenvalues :math:`\max(w_i, \sigma^2)`; those that reach
 the bound are pooled into :math:`\sigma^2`. So a full ``Psi`` has a closed form, boundary included,
 and in the interior it is the untrimmed moment estimator (Eq. 12). A diagonal ``Psi`` takes a few
-Levenberg-Marquardt steps.
+bounded steps.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from scipy.optimize import minimize
 
 from bayesdecov.algebra.shared_design import (
     LeastSquares,
@@ -22,12 +23,15 @@ from bayesdecov.algebra.shared_design import (
     log_likelihood,
     without_noise,
 )
-from bayesdecov.algebra.terms import Array, Term
+from bayesdecov.algebra.terms import Array
 from bayesdecov.errors import Notes
 from bayesdecov.mixed_effects.eblup import p_values, predict, statistics
 from bayesdecov.mixed_effects.estimate import Estimate
 from bayesdecov.mixed_effects.options import Options
-from bayesdecov.optimize import Tolerances, marquardt
+
+_POLISH = 50  # scoring steps
+_SETTLED = 1e-6  # gain of the log-likelihood that is left
+_AT_ZERO = 1e-9  # variance in units of the residual variance
 
 
 class _Sufficient(NamedTuple):
@@ -100,35 +104,44 @@ def _full(known: _Sufficient) -> tuple[Array, float]:
 
 
 def _diagonal(known: _Sufficient) -> tuple[Array, float, int, bool]:
-    """Independent random effects: Fisher scoring on logarithms, damped."""
+    """Independent random effects: bounded quasi-Newton steps, then Fisher scoring to polish.
+
+    Variances are in units of the residual variance's first guess; those at zero stay there.
+    """
     q = len(known.Vz)
     scale = known.rss / known.df
     start = np.diag(known.scatter) / known.groups
-    psi0 = np.maximum(start - scale * np.diag(known.Vz), 0.05 * start)
+    psi0 = np.maximum(start - scale * np.diag(known.Vz), 0.05 * start) / scale
 
-    def objective(x: Array, rows: object) -> Term:
-        psi, sigma2 = np.exp(x[0, :q]), float(np.exp(x[0, q]))
-        K = np.linalg.inv(np.diag(psi) + sigma2 * known.Vz)
+    def criterion(x: Array) -> tuple[float, Array, Array]:
+        """Minus twice the log-likelihood, its gradient and twice the expected information."""
+        sigma2 = scale * x[q]
+        K = np.linalg.inv(scale * np.diag(x[:q]) + sigma2 * known.Vz)
         KS = K @ known.scatter
-        value = known.groups * np.linalg.slogdet(K)[1] - np.trace(KS)
-        value -= known.df * np.log(sigma2) + known.rss / sigma2
-        G = KS @ K - known.groups * K  # minus twice the derivative in T
-        gradient = np.empty(q + 1)
-        gradient[:q] = psi * np.diag(G)
-        gradient[q] = sigma2 * np.sum(G * known.Vz) - known.df + known.rss / sigma2
+        value = np.trace(KS) - known.groups * np.linalg.slogdet(K)[1]
+        value += known.df * np.log(sigma2) + known.rss / sigma2
+        G = known.groups * K - KS @ K
+        noise = known.df / sigma2 - known.rss / sigma2**2 + np.sum(G * known.Vz)
         KVK = K @ known.Vz @ K
-        information = np.empty((q + 1, q + 1))
-        information[:q, :q] = known.groups * np.outer(psi, psi) * K**2
-        information[:q, q] = information[q, :q] = known.groups * psi * sigma2 * np.diag(KVK)
-        information[q, q] = known.groups * sigma2**2 * np.sum(KVK * known.Vz) + known.df
-        return Term(
-            np.array([0.5 * value]), 0.5 * gradient[None], -0.5 * information[None]
-        )  # fmt: skip
+        A = np.empty((q + 1, q + 1))
+        A[:q, :q] = known.groups * K**2
+        A[:q, q] = A[q, :q] = known.groups * np.diag(KVK)
+        A[q, q] = known.groups * np.sum(KVK * known.Vz) + known.df / sigma2**2
+        return float(value), scale * np.append(np.diag(G), noise), scale**2 * A
 
-    x0 = np.log(np.append(psi0, scale))[None]
-    found = marquardt(
-        objective, x0, natural=lambda x: np.exp(x - x0),
-        tolerances=Tolerances(1e-7, 1e-7, 1e-10), max_iterations=500,
+    found = minimize(
+        lambda x: criterion(x)[:2], np.append(psi0, 1.0), jac=True, method="L-BFGS-B",
+        bounds=[(0.0, None)] * q + [(1e-8, None)], options={"maxiter": 1000, "ftol": 1e-13},
     )  # fmt: skip
-    psi = np.exp(found.x[0])
-    return np.diag(psi[:q]), float(psi[q]), int(found.iterations[0]), bool(found.converged[0])
+    x, steps, left = found.x, int(found.nit), np.inf
+    for _ in range(_POLISH):
+        _, gradient, A = criterion(x)
+        free = (x > _AT_ZERO) | (gradient < 0)
+        step = np.zeros(q + 1)
+        step[free] = -np.linalg.solve(A[np.ix_(free, free)], gradient[free])
+        left = float(-gradient @ step / 2)  # gain of the log-likelihood that is left
+        if left < _SETTLED:
+            break
+        x, steps = np.maximum(x + step, [0.0] * q + [1e-8]), steps + 1
+    x = np.where(x > _AT_ZERO, x, 0.0)
+    return np.diag(scale * x[:q]), float(scale * x[q]), steps, left < _SETTLED

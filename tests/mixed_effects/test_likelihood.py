@@ -88,6 +88,22 @@ def test_diagonal_against_a_general_optimiser():
     np.testing.assert_allclose(np.diag(found.Psi), slow.x[:3], atol=2e-3)
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_diagonal_with_effects_that_do_not_vary(seed):
+    """Several variances at zero: converged, and no neighbour does better."""
+    X, Y = simulate(60, 14, (0.0, 0.0, 0.7, 0.0), seed=seed)
+    ls = least_squares(X, Y)
+    found = fit_likelihood(ls, resolve(None, {"diagonal": True}), True, Notes())
+    assert found.settings["converged"]
+    psi, sigma2 = np.diag(found.Psi), found.sigma2[0]
+    best = log_likelihood(ls, ls.mean, found.Psi, sigma2, restricted=True)
+    for k in range(4):
+        for factor in (0.98, 1.02):
+            other = psi.copy()
+            other[k] = other[k] * factor + (factor > 1) * 1e-4
+            assert log_likelihood(ls, ls.mean, np.diag(other), sigma2, restricted=True) <= best
+
+
 def test_fewer_random_effects_than_columns():
     """The closed form for some columns is the maximum of the full likelihood."""
     X, Y = simulate(80, 12, (1.5, 0.0, 0.6), seed=6)
