@@ -32,6 +32,11 @@ def as_tree(data: Any) -> xr.DataTree:
     return data if isinstance(data, xr.DataTree) else data.to_datatree()
 
 
+def dataset(group: Any) -> xr.Dataset:
+    """The Dataset of a group of either container."""
+    return group.to_dataset() if isinstance(group, xr.DataTree) else group
+
+
 def save(data: Any, path: Path) -> None:
     """Write all groups to one netCDF file."""
     as_tree(data).to_netcdf(path, engine="h5netcdf")

@@ -92,18 +92,21 @@ def mixed_effects(
     with pm.Model(coords=coords) as model:
         beta = pm.Normal("beta", known.mean, _WIDE * spread, dims="covariate")
         if q == 1:
-            psi_sd = pm.HalfNormal("psi", _HALF_NORMAL * psi_guess, shape=1)
-            chol = pt.diag(psi_sd)
+            sd = pm.HalfNormal("psi", 1.0, shape=1)
+            chol = pt.diag(sd)
         else:
-            chol, corr, psi_sd = pm.LKJCholeskyCov(
-                "psi", n=q, eta=eta, sd_dist=pm.HalfNormal.dist(_HALF_NORMAL * psi_guess, shape=q),
-                compute_corr=True, store_in_trace=False,
+            chol, corr, sd = pm.LKJCholeskyCov(
+                "psi", n=q, eta=eta, sd_dist=pm.HalfNormal.dist(1.0, shape=q), compute_corr=True,
+                store_in_trace=False,
             )  # fmt: skip
             pm.Deterministic("psi_corr", corr, dims=("random_effect", "random_effect_bis"))
-        pm.Deterministic("psi_sd", psi_sd, dims="random_effect")
+        scale = _HALF_NORMAL * psi_guess
+        pm.Deterministic("psi_sd", scale * sd, dims="random_effect")
         sigma = pm.HalfNormal("sigma", _HALF_NORMAL * sigma_guess)
         Psi = pm.Deterministic(
-            "Psi", pt.dot(chol, chol.T), dims=("random_effect", "random_effect_bis")
+            "Psi",
+            pt.dot(chol, chol.T) * np.outer(scale, scale),
+            dims=("random_effect", "random_effect_bis"),
         )
 
         T = pt.dot(pt.dot(E, Psi), E.T) + sigma**2 * known.V

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from bayesdecov.cli.app import Force, app, guarded
+from bayesdecov.cli.app import Force, Progress, app, guarded
 from bayesdecov.cli.app import out as console
 from bayesdecov.errors import InputError
 
@@ -21,7 +21,7 @@ def fastmix(
     covariates: Annotated[Path, typer.Option(help="Table: sample, covariates.")],
     out: Annotated[Path, typer.Option(help="Folder for the results.")],
     method: Annotated[
-        str, typer.Option(help="moments (the paper), map (REML) or mixture (usually the best).")
+        str, typer.Option(help="moments (the paper), map (REML), mixture (usually best), nuts.")
     ] = "moments",
     preset: Annotated[
         str | None, typer.Option(help="fastmix-0.2.5 (the R program) or paper (its text).")
@@ -63,7 +63,13 @@ def fastmix(
     diagonal: Annotated[
         bool, typer.Option("--diagonal", help="Independent random effects (moments, map).")
     ] = False,
-    seed: Annotated[int | None, typer.Option(help="Seed of random starts.")] = None,
+    draws: Annotated[int | None, typer.Option(help="Draws per chain (nuts), 1000.")] = None,
+    tune: Annotated[int | None, typer.Option(help="Warm-up per chain (nuts), 1000.")] = None,
+    chains: Annotated[int | None, typer.Option(help="Chains (nuts), 4.")] = None,
+    target_accept: Annotated[float | None, typer.Option(help="Acceptance (nuts), .9.")] = None,
+    nuts_sampler: Annotated[str | None, typer.Option(help="auto, nutpie or pymc.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of everything random.")] = None,
+    progress: Progress = True,
     plots: Annotated[bool, typer.Option(help="Also draw plots/*.png.")] = True,
     force: Force = False,
 ) -> None:
@@ -99,7 +105,13 @@ def fastmix(
         screen=screen,
         trim=trim,
         diagonal=diagonal or None,
+        draws=draws,
+        tune=tune,
+        chains=chains,
+        target_accept=target_accept,
+        nuts_sampler=nuts_sampler,
         seed=seed,
+        progress=progress,
     )
     with whole_folder(out, force=force) as folder:
         fill_mixed_effects(fit, folder, inputs=inputs, arguments=sys.argv[1:])

@@ -17,8 +17,9 @@ from bayesdecov.mixed_effects.moments import fit_moments
 from bayesdecov.mixed_effects.options import resolve
 from bayesdecov.mixed_effects.prepare import prepare
 from bayesdecov.mixed_effects.result import MixedEffects
+from bayesdecov.mixed_effects.sampling import Sampling, fit_nuts
 
-METHODS = ("moments", "map", "mixture")
+METHODS = ("moments", "map", "mixture", "nuts")
 _MOMENTS_ONLY = (
     "trim", "screen", "screen_level", "screen_correct", "screen_single", "covariance",
     "drop_outliers", "correction", "bias", "trim_fixed", "df",
@@ -59,7 +60,14 @@ def fastmix(
     statistic: str | None = None,
     sided: int | None = None,
     df: str | None = None,
+    draws: int | None = None,
+    tune: int | None = None,
+    chains: int | None = None,
+    cores: int | None = None,
+    target_accept: float | None = None,
+    nuts_sampler: str | None = None,
     seed: Any = None,
+    progress: bool = False,
 ) -> MixedEffects:
     r"""Find cell-type-specific effects of covariates, in the whole transcriptome and gene by gene.
 
@@ -83,7 +91,8 @@ def fastmix(
     method
         "moments": the paper's robust moment estimator. "map": maximum likelihood or REML of the
         normal model, exact. "mixture": a normal contaminated by shifted genes, fitted by EM, with
-        the posterior probability of being differentially expressed; usually the best.
+        the posterior probability of being differentially expressed; usually the best. "nuts": the
+        posterior of the normal model (PyMC), at a cost that does not depend on the number of genes.
     preset
         "fastmix-0.2.5" for the R program's choices, "paper" for the paper's text, None for ours;
         options given by name go before it.
@@ -124,9 +133,15 @@ correction, bias, trim_fixed, df
     statistic, sided
         Test statistic of the quasi-p-values ("whitened", "marginal", "prior", "score") and number
         of sides. ``method="mixture"`` tests a shift in one effect given the others instead.
+    draws, tune, chains, cores, target_accept, nuts_sampler
+        ``method="nuts"``: posterior draws and warm-up steps per chain (1000), chains (4),
+        processes, the sampler's acceptance (.9), and "nutpie", "pymc" or "auto" (nutpie where
+        installed).
     seed
-        For the draws of parameters behind ``prob_deg`` and ``q_value`` (``method="mixture"``) and
-        the random starts of ``covariance="mcd"``. None is 0: calls repeat.
+        For NUTS, the draws of parameters behind ``prob_deg`` and ``q_value`` (``method="mixture"``)
+        and the random starts of ``covariance="mcd"``. None is 0: calls repeat.
+    progress
+        Show the sampler's progress bar.
 
     Returns
     -------
@@ -150,11 +165,6 @@ correction, bias, trim_fixed, df
     ['effect', 'random_effect', 'sd', 'p_value']
     """
     started = time.perf_counter()
-    if method == "nuts":
-        raise InputError(
-            "method", "'nuts' is not available in this version",
-            fix="use 'mixture' for posterior probabilities",
-        )  # fmt: skip
     checks.choice(method, METHODS, "method")
     if not isinstance(include_covariates, bool) and include_covariates != "auto":
         raise InputError("include_covariates", "must be True, False or 'auto'",
@@ -166,8 +176,12 @@ correction, bias, trim_fixed, df
         "trim_fixed": trim_fixed, "statistic": statistic, "sided": sided, "df": df,
         "drop_outliers": drop_outliers,
     }  # fmt: skip
-    _suited(method, preset, given | {"reml": reml}, variance)
-    options = resolve(preset, given)
+    sampling: dict[str, Any] = {
+        "draws": draws, "tune": tune, "chains": chains, "cores": cores,
+        "target_accept": target_accept, "nuts_sampler": nuts_sampler,
+    }  # fmt: skip
+    _suited(method, preset, given | {"reml": reml} | sampling, variance)
+    options, how = resolve(preset, given), Sampling.of(sampling | {"progress": progress})
     variance = variance or ("gene" if method == "mixture" else "common")
     rng = checks.generator(0 if seed is None else seed)
     notes = Notes()
@@ -186,6 +200,7 @@ correction, bias, trim_fixed, df
         else "none",
         "correlation_within_subjects": problem.correlation,
     }  # fmt: skip
+    posterior: Any = None
     if method == "moments":
         estimate = fit_moments(problem.ls, options, problem.random, notes, rng)
         settings |= asdict(options)
@@ -193,6 +208,10 @@ correction, bias, trim_fixed, df
         estimate = fit_likelihood(problem.ls, options, reml is not False, notes)
         settings |= {"diagonal": options.diagonal, "statistic": options.statistic,
                      "sided": options.sided}  # fmt: skip
+    elif method == "nuts":
+        columns = list(problem.design.table.columns)
+        estimate, posterior = fit_nuts(problem.ls, columns, options, how, notes, rng)
+        settings |= {"statistic": options.statistic, "sided": options.sided}
     else:
         estimate = fit_mixture(problem.ls, variance, problem.random, notes, rng)
     settings |= estimate.settings
@@ -203,7 +222,7 @@ correction, bias, trim_fixed, df
     }
     return MixedEffects(
         method, problem.design, problem.genes, problem.random, estimate, settings,
-        tuple(notes.lines),
+        tuple(notes.lines), problem.ls, posterior,
     )  # fmt: skip
 
 
@@ -217,10 +236,13 @@ def _table(value: Any, argument: str) -> Any:
 def _suited(method: str, preset: str | None, given: dict[str, Any], variance: str | None) -> None:
     """Options that the method would ignore are refused."""
     used = [name for name, value in given.items() if value is not None]
+    sampled = [name for name in used if name in Sampling._fields]
     if method == "moments":
-        foreign = ["reml"] if "reml" in used else []
+        foreign = ["reml"] if "reml" in used else sampled
     elif method == "map":
-        foreign = [name for name in used if name in _MOMENTS_ONLY]
+        foreign = [name for name in used if name in _MOMENTS_ONLY] + sampled
+    elif method == "nuts":
+        foreign = [name for name in used if name in (*_MOMENTS_ONLY, "diagonal", "reml")]
     else:
         foreign = used
     if given["covariance"] in ("sample", "mcd", "ogk"):

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from bayesdecov.checks import generator
+from bayesdecov.checks import some as some_of
+from bayesdecov.errors import InputError
 
 if TYPE_CHECKING:
     from bayesdecov.mixed_effects.result import MixedEffects
 
 
-def to_inference_data(fit: MixedEffects) -> Any:
-    """Groups ``posterior`` (one draw of a point estimate), ``constant_data`` and ``fit``."""
+def to_inference_data(fit: MixedEffects, some: Iterable[str] | None, seed: Any) -> Any:
+    """Groups ``posterior``, ``sample_stats`` (NUTS), ``constant_data`` and ``fit``."""
     import xarray as xr
 
-    from bayesdecov._arviz import from_groups
+    from bayesdecov._arviz import dataset, from_groups
 
     e = fit.estimate
     covariates = np.asarray(fit.design.table.columns, dtype=str)
@@ -49,8 +54,21 @@ def to_inference_data(fit: MixedEffects) -> Any:
         else str(value)
         for key, value in fit.settings.items()
     }  # fmt: skip
+    posterior = xr.Dataset(parameters, coords=coords | {"chain": [0], "draw": [0]})
+    stats = xr.Dataset()
+    if fit.posterior is not None:
+        posterior, stats = dataset(fit.posterior["posterior"]), dataset(
+            fit.posterior["sample_stats"])  # fmt: skip
+        posterior = posterior[["beta", "Psi", "psi_sd", "sigma"]]
+        summary["effect_mean"] = (
+            ("gene", "random_effect"),
+            e.beta[fit.least_squares.random] + e.gamma,
+        )
+    if some is not None:
+        posterior = posterior.assign(effect=_effects(fit, list(some), seed))
     groups = {
-        "posterior": xr.Dataset(parameters, coords=coords | {"chain": [0], "draw": [0]}),
+        "posterior": posterior,
+        "sample_stats": stats,
         "constant_data": xr.Dataset(
             {"design": (("sample", "covariate"), fit.design.table.to_numpy())},
             coords={"sample": samples, "covariate": covariates},
@@ -61,3 +79,26 @@ def to_inference_data(fit: MixedEffects) -> Any:
         ),
     }  # fmt: skip
     return from_groups(groups, attrs | {"method": fit.method})
+
+
+def _effects(fit: MixedEffects, names: list[str], seed: Any) -> Any:
+    """Draws of the whole effects of some genes."""
+    import xarray as xr
+
+    from bayesdecov.mixed_effects.sampling import gene_draws
+
+    if fit.posterior is None:
+        raise InputError("genes", "need draws: method='nuts'", found=f"method={fit.method!r}")
+    rows = fit.gene_names.get_indexer(names)
+    if (rows < 0).any():
+        lost = [name for name, row in zip(names, rows, strict=True) if row < 0]
+        raise InputError("genes", "must be genes of the fit", found=some_of(lost))
+    from bayesdecov._arviz import dataset
+
+    posterior = dataset(fit.posterior["posterior"])
+    values = gene_draws(fit.least_squares, posterior, rows, generator(seed))
+    return xr.DataArray(
+        values, dims=("chain", "draw", "gene", "random_effect"),
+        coords={"chain": posterior["chain"], "draw": posterior["draw"], "gene": names,
+                "random_effect": list(fit.random)},
+    )  # fmt: skip

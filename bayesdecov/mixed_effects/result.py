@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from scipy.stats import false_discovery_control
 from scipy.stats import t as student
 
 from bayesdecov import checks
+from bayesdecov.algebra.shared_design import LeastSquares
 from bayesdecov.algebra.terms import Array
 from bayesdecov.mixed_effects.design import Design
 from bayesdecov.mixed_effects.estimate import Estimate
@@ -31,7 +33,7 @@ class MixedEffects:
     Attributes
     ----------
     method
-        "moments", "map" or "mixture".
+        "moments", "map", "mixture" or "nuts".
     design
         The design that all genes share: columns, variance inflation, standardisation.
     random
@@ -40,6 +42,10 @@ class MixedEffects:
         Every option after defaults were resolved, and what was estimated on the way.
     notes
         What was found and decided: scale, samples left out, aliased columns, non-convergence.
+    least_squares
+        Gene-wise least squares, all that the estimators see of the expression.
+    posterior
+        The sampler's ArviZ container (``method="nuts"``), or None.
     """
 
     method: str
@@ -49,6 +55,8 @@ class MixedEffects:
     estimate: Estimate
     settings: dict[str, Any]
     notes: tuple[str, ...]
+    least_squares: LeastSquares = field(repr=False)
+    posterior: Any = field(default=None, repr=False)
 
     @cached_property
     def fixed(self) -> pd.DataFrame:
@@ -175,14 +183,22 @@ class MixedEffects:
             sparse=sparse,
         )  # fmt: skip
 
-    def to_inference_data(self) -> Any:
-        """ArviZ container: ``posterior`` (the estimate as one draw), ``constant_data``, ``fit``.
+    def to_inference_data(self, genes: Iterable[str] | None = None, seed: Any = 0) -> Any:
+        """ArviZ container: ``posterior``, ``sample_stats``, ``constant_data``, ``fit``.
 
-        Dims: chain, draw, covariate, random_effect, gene.
+        The posterior holds NUTS draws or, for the other methods, the estimate as one draw. With
+        ``genes`` (names; ``method="nuts"``) it also holds draws of their ``effect``, exactly from
+        their normal conditional. Dims: chain, draw, covariate, random_effect, gene.
         """
         from bayesdecov.mixed_effects.inference_data import to_inference_data
 
-        return to_inference_data(self)
+        return to_inference_data(self, genes, seed)
+
+    def to_pymc(self) -> Any:
+        """The normal model of the same data as a ``pymc.Model``, to sample or to extend."""
+        from bayesdecov.mixed_effects.sampling import to_pymc
+
+        return to_pymc(self.least_squares, list(self.design.table.columns))
 
     def write(self, folder: str | Path, *, force: bool = False) -> None:
         """Write tables, posterior and ``run.json`` into a new folder, whole or not at all."""

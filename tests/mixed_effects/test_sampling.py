@@ -1,0 +1,116 @@
+"""The sampled mixed model: wiring on made-up draws, and a real run marked slow."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import bayesdecov as bd
+from bayesdecov._arviz import dataset, from_groups, load, save
+from bayesdecov.errors import BayesdecovWarning, InputError
+
+CHAINS, DRAWS = 2, 1500
+
+
+@pytest.fixture
+def drawn(tables, monkeypatch):
+    """`pymc.sample` replaced by draws around the REML estimate, so that nothing is compiled."""
+    pm = pytest.importorskip("pymc")
+    reml = bd.fastmix(*tables, "map")
+    rng = np.random.default_rng(0)
+    m, q = len(reml.gene_names), len(reml.random)
+    asked = {}
+
+    def sample(**options):
+        asked.update(options)
+        shape = (CHAINS, DRAWS)
+        beta = rng.multivariate_normal(reml.fixed["estimate"], reml.estimate.beta_cov, shape)
+        noise = rng.normal(0, 0.02, (*shape, q, q))
+        Psi = reml.covariance.to_numpy() * (1 + (noise + noise.swapaxes(2, 3)) / 2)
+        Psi += 0.05 * np.eye(q)
+        sigma = np.sqrt(reml.noise * rng.chisquare(20 * m, shape) / (20 * m))
+        coords = {"chain": np.arange(CHAINS), "draw": np.arange(DRAWS)}
+        names = {"covariate": list(reml.fixed.index), "random_effect": reml.random,
+                 "random_effect_bis": reml.random}  # fmt: skip
+        posterior = xr.Dataset(
+            {"beta": (("chain", "draw", "covariate"), beta),
+             "Psi": (("chain", "draw", "random_effect", "random_effect_bis"), Psi),
+             "psi_sd": (("chain", "draw", "random_effect"), np.sqrt(np.einsum("cdkk->cdk", Psi))),
+             "sigma": (("chain", "draw"), sigma)}, coords | names,
+        )  # fmt: skip
+        diverging = np.zeros(shape, dtype=bool)
+        diverging[0, : asked.get("fail", 0)] = True
+        stats = xr.Dataset({"diverging": (("chain", "draw"), diverging)}, coords)
+        return from_groups({"posterior": posterior, "sample_stats": stats}, {})
+
+    monkeypatch.setattr(pm, "sample", sample)
+    return reml, asked
+
+
+def test_genes_are_averaged_over_the_draws(drawn, tables):
+    """Rao-Blackwell moments are those of draws of the genes' effects."""
+    reml, asked = drawn
+    de = bd.fastmix(*tables, "nuts", nuts_sampler="pymc", draws=50, chains=3, target_accept=0.8)
+    assert (asked["draws"], asked["chains"], asked["target_accept"]) == (50, 3, 0.8)
+    assert asked["nuts_sampler"] == "pymc"
+    np.testing.assert_allclose(de.fixed["estimate"], reml.fixed["estimate"], atol=0.02)
+    np.testing.assert_allclose(de.fixed["std_error"], reml.fixed["std_error"], rtol=0.1)
+    genes = list(de.gene_names[:4])
+    idata = de.to_inference_data(genes=genes, seed=1)
+    effect = dataset(idata["posterior"])["effect"]
+    assert effect.dims == ("chain", "draw", "gene", "random_effect")
+    values = effect.to_numpy().reshape(CHAINS * DRAWS, 4, -1)
+    sd = de.estimate.sd[:4]
+    error = values.mean(axis=0) - de.effects.loc[genes].to_numpy()
+    assert (np.abs(error) < 5 * sd / np.sqrt(CHAINS * DRAWS)).all()
+    np.testing.assert_allclose(values.std(axis=0), sd, rtol=0.15)
+    with pytest.raises(InputError, match="genes: must be genes of the fit"):
+        de.to_inference_data(genes=["nonesuch"])
+    with pytest.raises(InputError, match="need draws"):
+        reml.to_inference_data(genes=genes)
+
+
+def test_arviz_reads_it(drawn, tables, tmp_path):
+    import arviz as az
+
+    de = bd.fastmix(*tables, "nuts", nuts_sampler="pymc")
+    idata = de.to_inference_data()
+    table = az.summary(idata, var_names=["beta", "sigma"])
+    assert len(table) == 8
+    assert {"r_hat", "ess_bulk"} <= set(table.columns)
+    save(idata, tmp_path / "posterior.nc")
+    again = load(tmp_path / "posterior.nc")
+    np.testing.assert_array_equal(again["posterior"]["Psi"], idata["posterior"]["Psi"])
+    assert "NUTS: no divergences" in str(de)
+    assert de.settings["ess_bulk"] > 400
+
+
+def test_divergences_are_said(drawn, tables):
+    _, asked = drawn
+    asked["fail"] = 3
+    with pytest.warns(BayesdecovWarning, match="3 divergent transitions"):
+        de = bd.fastmix(*tables, "nuts", nuts_sampler="pymc")
+    assert de.settings["divergences"] == 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sampler", ["pymc", "nutpie"])
+def test_nuts_agrees_with_reml(sampler):
+    """Many genes and wide priors: the posterior sits on the REML estimate."""
+    if sampler == "nutpie":
+        pytest.importorskip("nutpie")
+    cohort = bd.simulate.fastmix("I", n_genes=2000, n_samples=40, correlation=0.3, seed=2)
+    tables = cohort.expression, cohort.proportions, cohort.covariates
+    de = bd.fastmix(*tables, "nuts", nuts_sampler=sampler, seed=1, cores=2)
+    reml = bd.fastmix(*tables, "map")
+    assert de.settings["divergences"] == 0
+    assert de.settings["r_hat"] < 1.01
+    assert de.settings["ess_bulk"] > 400
+    off = (de.fixed["estimate"] - reml.fixed["estimate"]) / reml.fixed["std_error"]
+    assert off.abs().max() < 5 / np.sqrt(de.settings["ess_bulk"]) + 0.02
+    np.testing.assert_allclose(de.fixed["std_error"], reml.fixed["std_error"], rtol=0.1)
+    np.testing.assert_allclose(de.noise, reml.noise, rtol=0.01)
+    truth = cohort.effects.to_numpy().ravel()
+    inside = (de.genes["low"] < truth) & (truth < de.genes["high"])
+    assert abs(inside.mean() - 0.95) < 0.015
