@@ -63,6 +63,7 @@ def encode(
 
     _complete(table, "covariates")
     table = _tidy(table)
+    _one_kind(table)
     if formula is None:
         formula = "1 + " + " + ".join(f"`{name}`" for name in table.columns)
     try:
@@ -142,6 +143,21 @@ def _tidy(table: pd.DataFrame) -> pd.DataFrame:
         if isinstance(table[name].dtype, pd.CategoricalDtype):
             table = table.assign(**{name: table[name].cat.remove_unused_categories()})
     return table
+
+
+def _one_kind(table: pd.DataFrame) -> None:
+    """A column of numbers with a word among them is a mistake, not a label."""
+    for name in table.columns:
+        if pd.api.types.is_numeric_dtype(table[name]):
+            continue
+        numbers = pd.to_numeric(table[name].astype(str), errors="coerce").notna()
+        if 0.5 < numbers.mean() < 1:
+            row = numbers.idxmin()
+            raise InputError(
+                "covariates", "must not mix numbers and text in a column",
+                found=f"{str(table.loc[row, name])!r} for sample {row!r} in column {name!r}",
+                fix="correct the value, or remove the sample",
+            )  # fmt: skip
 
 
 def _binary(table: pd.DataFrame) -> dict[str, pd.Series]:

@@ -192,7 +192,7 @@ def _enough_of_each(coded: pd.DataFrame, cells: int) -> None:
                 "covariates", "every value of a label needs at least as many samples as cell types",
                 found=f"{name} tells {counts.min()} samples from {counts.max()}, with {cells} "
                 "cell types",
-                fix="drop it, or merge its values",
+                fix="drop it, merge its values, or name it as subject if it tells people apart",
             )  # fmt: skip
 
 

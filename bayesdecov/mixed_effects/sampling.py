@@ -22,7 +22,7 @@ from bayesdecov.mixed_effects.estimate import Estimate
 from bayesdecov.mixed_effects.options import Options
 
 SAMPLERS = ("auto", "pymc", "nutpie")
-_ENOUGH = 400  # draws that gene effects are averaged over
+_ENOUGH = 200  # draws that gene effects are averaged over
 _R_HAT, _ESS = 1.01, 400.0
 
 

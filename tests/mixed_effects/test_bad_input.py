@@ -30,6 +30,10 @@ COVARIATES = {
     "missing": (lambda D: D.assign(age=AGES), "'sample001' in column"),
     "no label": (lambda D: D.assign(arm=["", *["a", "b"] * 19, "a"]), "1, the first for sample"),
     "other names": (lambda D: D.set_axis([f"p{i}" for i in range(40)]), "must share sample names"),
+    "a stray word": (
+        lambda D: D.assign(age=[*[str(i) for i in range(39)], "unknown"]),
+        "'unknown' for sample 'sample040' in column 'age'",
+    ),
     "too many": (
         lambda D: pd.DataFrame(MANY, D.index).add_prefix("x"),
         "40 samples and 43 columns",
