@@ -96,7 +96,9 @@ def effects(fit: MixedEffects, *, prob: float = 0.95) -> Figure:
         axes.set_yticks(y, [plain(name) for name in fixed.index[rows]], fontsize=8)
         axes.set_xlabel(label, fontsize=8)
         axes.tick_params(axis="x", labelsize=8)
+        axes.use_sticky_edges = False
         axes.margins(x=0.04)
+        axes.autoscale_view()
         axes.spines[["top", "right"]].set_visible(False)
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2,
                   frameon=False, fontsize=7.5)  # fmt: skip
