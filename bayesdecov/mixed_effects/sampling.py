@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from bayesdecov import checks
 from bayesdecov.algebra.shared_design import LeastSquares, basis
@@ -63,7 +64,8 @@ def fit_nuts(
         raise InputError("nuts_sampler", "'nutpie' is not installed",
                          fix="pip install 'bayesdecov[fast]', or use 'pymc'")  # fmt: skip
     options_of = {"quiet": True} if sampler == "pymc" else {}
-    with model:
+    # matrices are small: threads of a linear-algebra library only wait for each other
+    with model, threadpool_limits(limits=1, user_api="blas"):
         idata = pm.sample(
             draws=how.draws, tune=how.tune, chains=how.chains, cores=how.cores,
             target_accept=how.target_accept, nuts_sampler=sampler, progressbar=how.progress,
