@@ -17,13 +17,21 @@ IS_TREE = int(az.__version__.split(".")[0]) >= 1
 
 
 def from_groups(groups: Mapping[str, xr.Dataset], attrs: Mapping[str, Any]) -> Any:
-    """The native container from datasets by group name; empty groups are left out."""
+    """The native container from datasets by group name; empty groups are left out.
+
+    Attributes of files hold numbers and strings only, so anything else becomes its text.
+    """
+    attrs = {
+        key: value if isinstance(value, (int, float, str)) and not isinstance(value, bool)
+        else str(value)
+        for key, value in attrs.items()
+    }  # fmt: skip
     kept = {name: data for name, data in groups.items() if data.data_vars}
     if IS_TREE:
         tree = xr.DataTree.from_dict({f"/{name}": data for name, data in kept.items()})
         tree.attrs.update(attrs)
         return tree
-    arguments: dict[str, Any] = {"attrs": dict(attrs), **kept}
+    arguments: dict[str, Any] = {"attrs": attrs, **kept}
     return az.InferenceData(**arguments)
 
 

@@ -14,7 +14,7 @@ from scipy.special import digamma, polygamma
 
 from bayesdecov.algebra.terms import Array
 
-SMALLEST = 1e-5
+SMALLEST = 1e-5  # of the median: below it a gene is fitted exactly
 SMALLEST_EXCESS = 1e-3  # spread of log variances beyond sampling below which they count as equal
 
 

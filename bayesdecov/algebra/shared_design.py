@@ -39,7 +39,7 @@ class LeastSquares(NamedTuple):
     c
         Coefficients of :math:`y_g - X\bar b` on the random columns alone, (gene, q).
     Vz
-        :math:`(Z^\\top Z)^{-1}` of the random columns, (q, q).
+        :math:`(Z^\top Z)^{-1}` of the random columns, (q, q).
     onto
         :math:`Vz Z^\top X`, (q, column): coefficients on Z of a change of the fixed effects.
     """

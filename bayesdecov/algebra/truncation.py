@@ -20,7 +20,7 @@ _LARGEST_STEPS = 10
 _MAD = 1.4826  # a normal's standard deviation over its median absolute deviation
 _NEAR, _FAR = 3.0, 3.0
 _FARTHEST = 1e-3  # probability that any of m normal rows is beyond the limit
-_INVERSE_ROOT_FLOOR = 1e-6  # of the largest eigenvalue
+_ROOT_FLOOR = 1e-6  # of the largest eigenvalue
 
 
 def consistency(d: int, trim: float) -> float:
@@ -47,18 +47,26 @@ def trimmed_variance_df(d: int, trim: float, m: int) -> float:
     return float(m * 2.0 / variance)
 
 
-def inverse_root(A: Array, *, floor: float = _INVERSE_ROOT_FLOOR) -> Array:
+def inverse_root(A: Array, *, floor: float = _ROOT_FLOOR) -> Array:
     """Symmetric inverse square root; eigenvalues are floored relative to the largest."""
-    values, vectors = np.linalg.eigh((A + A.T) / 2)
-    values = np.maximum(values, floor * values[-1])
-    return np.asarray((vectors / np.sqrt(values)) @ vectors.T)
+    return _power(A, -0.5, floor)
 
 
-def root(A: Array, *, floor: float = _INVERSE_ROOT_FLOOR) -> Array:
+def root(A: Array, *, floor: float = _ROOT_FLOOR) -> Array:
     """Symmetric square root with the same floor as `inverse_root`."""
+    return _power(A, 0.5, floor)
+
+
+def _power(A: Array, exponent: float, floor: float) -> Array:
     values, vectors = np.linalg.eigh((A + A.T) / 2)
     values = np.maximum(values, floor * values[-1])
-    return np.asarray((vectors * np.sqrt(values)) @ vectors.T)
+    return np.asarray((vectors * values**exponent) @ vectors.T)
+
+
+def at_least(A: Array, smallest: float) -> Array:
+    """The symmetric matrix with no eigenvalue below ``smallest``."""
+    values, vectors = np.linalg.eigh((A + A.T) / 2)
+    return np.asarray((vectors * np.maximum(values, smallest)) @ vectors.T)
 
 
 def central(x: Array) -> tuple[Array, Array]:

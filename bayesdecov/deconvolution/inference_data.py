@@ -50,12 +50,6 @@ def to_inference_data(fit: Deconvolution) -> Any:
         if fit.extra["free_size"]:
             parameters.append("log_size_factor")
         fit_coords |= {"parameter": parameters, "parameter_bis": parameters}
-    # attributes of files hold numbers and strings only
-    attrs = {
-        key: value if isinstance(value, (int, float, str)) and not isinstance(value, bool)
-        else str(value)
-        for key, value in fit.settings.items()
-    }  # fmt: skip
     groups = {
         "posterior": posterior,
         "sample_stats": xr.Dataset(
@@ -74,7 +68,7 @@ def to_inference_data(fit: Deconvolution) -> Any:
         ),
         "fit": xr.Dataset(summary, coords=fit_coords),
     }  # fmt: skip
-    return from_groups(groups, attrs | {"method": fit.method})
+    return from_groups(groups, fit.settings | {"method": fit.method})
 
 
 def to_pymc(fit: Deconvolution, **options: Any) -> Any:

@@ -47,7 +47,7 @@ class Coding:
             except FormulaicError as error:
                 raise InputError("new_covariates", "must have the types of the fit's covariates",
                                  found=str(error).split("\n")[0]) from None  # fmt: skip
-        return _scaled(pd.DataFrame(values), self.scaling)
+        return _scaled(_named(pd.DataFrame(values)), self.scaling)
 
 
 def encode(
@@ -103,7 +103,7 @@ def encode(
         scaling = scaling.assign(mean=0.0, sd=1.0)
     else:
         for name, parts in _products(raw).items():
-            product = np.prod([_standard(raw[part], scaling.loc[part]) for part in parts], axis=0)
+            product = _product(raw, parts, scaling)
             scaling.loc[name] = [product.mean(), product.std(ddof=1)]
     return _scaled(raw, scaling), Coding(spec, scaling, tuple(used), _binary(table[used]))
 
@@ -123,17 +123,15 @@ def _standard(column: pd.Series, scale: pd.Series) -> np.ndarray:
     return ((column - scale["mean"]) / scale["sd"]).to_numpy()
 
 
+def _product(raw: pd.DataFrame, parts: list[str], scaling: pd.DataFrame) -> np.ndarray:
+    return np.prod([_standard(raw[part], scaling.loc[part]) for part in parts], axis=0)
+
+
 def _scaled(raw: pd.DataFrame, scaling: pd.DataFrame) -> pd.DataFrame:
-    """Standardised columns; products of the standardised factors."""
-    raw = _named(raw)
-    columns = {}
-    for name, parts in ({name: [name] for name in raw.columns} | _products(raw)).items():
-        if len(parts) > 1 and not (scaling["sd"] == 1).all():
-            product = np.prod([_standard(raw[part], scaling.loc[part]) for part in parts], axis=0)
-            columns[name] = (product - scaling.loc[name, "mean"]) / scaling.loc[name, "sd"]
-        else:
-            columns[name] = _standard(raw[name], scaling.loc[name])
-    return pd.DataFrame(columns, index=raw.index)
+    """Standardised columns; products are of the standardised factors, standardised again."""
+    products = {name: _product(raw, parts, scaling) for name, parts in _products(raw).items()}
+    raw = raw.assign(**products)
+    return (raw - scaling["mean"]) / scaling["sd"]
 
 
 def _tidy(table: pd.DataFrame) -> pd.DataFrame:

@@ -41,8 +41,7 @@ def estimate_correlation(X: Array, Y: Array, groups: NDArray[np.intp]) -> float:
     """
     Y = Y[:: max(1, len(Y) // _ENOUGH_GENES)]
     Q = np.linalg.qr(X, mode="complete")[0][:, X.shape[1] :]
-    same = (groups[:, None] == groups[None, :]).astype(float)
-    a, U = np.linalg.eigh(Q.T @ same @ Q)
+    a, U = np.linalg.eigh(Q.T @ exchangeable(1.0, groups) @ Q)
     square = np.square(Y @ (Q @ U))
     square = square[square.sum(axis=1) > 0]
     largest = int(np.bincount(np.unique(groups, return_inverse=True)[1]).max())
@@ -97,17 +96,14 @@ def whitening(
         if weights is not None:
             raise InputError("weights", "cannot be combined with subject",
                              fix="put the correlation within subjects into weights")  # fmt: skip
-        codes = pd.factorize(groups.loc[samples])[0]
-        if len(np.unique(codes)) == 1:
-            notes.warn("subject: all samples are of one subject, so there is no correlation "
-                       "within subjects to account for")  # fmt: skip
-            return None, None
-        if len(np.unique(codes)) == len(samples):
-            notes.warn("subject: every subject has a single sample, so there is no correlation "
-                       "within subjects to account for")  # fmt: skip
+        codes, subjects = pd.factorize(groups.loc[samples])
+        if len(subjects) in (1, len(samples)):
+            why = "all samples are of one subject" if len(subjects) == 1 else (
+                "every subject has a single sample")  # fmt: skip
+            notes.warn(f"subject: {why}, so there is no correlation within subjects to account for")
             return None, None
         rho = estimate_correlation(X, Y, codes)
-        notes.info(f"correlation within {len(np.unique(codes))} subjects: {rho:.3f}")
+        notes.info(f"correlation within {len(subjects)} subjects: {rho:.3f}")
         return inverse_root(exchangeable(rho, codes), floor=0.0), rho
     if weights is None:
         return None, None

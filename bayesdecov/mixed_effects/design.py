@@ -34,24 +34,21 @@ class Design:
     table
         Samples x columns.
     columns
-        One row per column: ``kind`` ("cell", "covariate", "product"), ``cell_type``, ``covariate``
-        and ``vif``, the variance of its coefficient against a design with orthogonal columns.
+        One row per column: ``kind`` ("cell", "intercept", "covariate", "product"), ``cell_type``,
+        ``covariate`` and ``vif``, the variance of its coefficient against a design with orthogonal
+        columns.
     coding
         How covariates were coded and standardised.
-    cell_types
-        Proportions in the design, in order.
     rest
-        Name of the population that was left out or added, or None.
-    reference
-        Cell type whose products were left out, or None.
+        Name of the population that was made the baseline or added, or None.
+    proportions_given
+        Cell types of the fit, before ``rest``.
     """
 
     table: pd.DataFrame
     columns: pd.DataFrame
     coding: Coding
-    cell_types: list[str]
     rest: str | None
-    reference: str | None
     proportions_given: list[str]
 
     def encode(self, proportions: pd.DataFrame, covariates: pd.DataFrame) -> pd.DataFrame:
@@ -108,7 +105,6 @@ def make_design(
     notes: Notes,
 ) -> Design:
     """Build the design, choose whether covariates keep main effects, and check its rank."""
-    given = list(proportions.columns)
     cells = with_rest(proportions, rest)
     names = [name for name in cells.columns if name != INTERCEPT]
     baseline = INTERCEPT in cells
@@ -166,7 +162,7 @@ def make_design(
             f"nearly aliased design columns (variance inflation above {_INFLATED:g}): "
             f"{checks.some(high)}; their effects are hardly told apart"
         )
-    return Design(table, columns, coding, names, rest, reference, given)
+    return Design(table, columns, coding, rest, list(proportions.columns))
 
 
 def _enough_samples(table: pd.DataFrame, columns: pd.DataFrame) -> None:

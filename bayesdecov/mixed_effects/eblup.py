@@ -32,26 +32,34 @@ class Prediction(NamedTuple):
     spread: Array  # covariance of the predictions, (q, q), at the mean residual variance
 
 
-def unsure_covariance(m: int, q: int) -> float:
-    r"""What estimating ``Psi`` from ``m`` genes adds to the variance of an EBLUP.
+def coordinates(
+    ls: LeastSquares, beta: Array, Psi: Array, sigma2: Array
+) -> tuple[Basis, Array, Array]:
+    """The frame of the parameters, ``h = 1/(lam + sigma2)``, and the genes' deviations in it."""
+    frame = basis(Psi, ls.Vz)
+    h = 1.0 / (np.maximum(frame.lam, 0.0) + sigma2[:, None])
+    return frame, h, (ls.c - ls.onto @ (beta - ls.mean)) @ frame.inverse.T
 
-    The factor of :math:`\sigma^4 V T^{-1} V`, to second order: with :math:`m\hat T` Wishart around
-    ``T``, the error of :math:`\hat T` moves predictions by :math:`(q+1)/m` of it and makes the
-    plug-in variance too small by as much again (as in Prasad and Rao 1990).
-    """
-    return 2.0 * (q + 1) / m
 
+def conditional(
+    frame: Basis, h: Array, sigma2: Array, z: Array, m: int | None = None
+) -> tuple[Array, Array]:
+    r"""Mean and variance of random effects given their coordinates ``z`` and the parameters.
 
-def conditional(frame: Basis, h: Array, sigma2: Array, z: Array, m: int) -> tuple[Array, Array]:
-    """Mean and variance of random effects given their coordinates ``z``; ``h`` is 1/(lam + s2).
-
-    The variance counts the error of ``Psi``, estimated from ``m`` genes, but not that of the
-    fixed effects: see `fixed_part`.
+    With ``m`` the variance counts, to second order, that ``Psi`` is estimated from ``m`` genes:
+    with :math:`m\hat T` Wishart around ``T``, its error moves predictions by :math:`(q+1)/m` of
+    :math:`\sigma^4 V T^{-1} V` and makes the plug-in variance too small by as much again (as in
+    Prasad and Rao 1990). The fixed effects' error is `fixed_part`.
     """
     lam, s2 = np.maximum(frame.lam, 0.0), sigma2[:, None]
-    unsure = unsure_covariance(m, len(lam))
+    unsure = 0.0 if m is None else 2.0 * (len(lam) + 1) / m
     variance = (lam * s2 * h + unsure * s2**2 * h) @ np.square(frame.W).T
     return (lam * h * z) @ frame.W.T, variance
+
+
+def _predictor(frame: Basis, h: Array) -> Array:
+    """The matrix that turns a deviation into its EBLUP, at the mean residual variance."""
+    return (frame.W * (np.maximum(frame.lam, 0.0) * h.mean(axis=0))) @ frame.inverse
 
 
 def fixed_part(ls: LeastSquares, frame: Basis, h: Array, beta_cov: Array) -> Array:
@@ -60,9 +68,7 @@ def fixed_part(ls: LeastSquares, frame: Basis, h: Array, beta_cov: Array) -> Arr
     An error :math:`e` of :math:`\beta` moves the effects on the random columns by :math:`e_R` and,
     through what is left of the data, by minus the predictor applied to :math:`Z^+Xe`.
     """
-    lam = np.maximum(frame.lam, 0.0)
-    A = (frame.W * (lam * h.mean(axis=0))) @ frame.inverse
-    M = np.eye(len(ls.mean))[ls.random] - A @ ls.onto
+    M = np.eye(len(ls.mean))[ls.random] - _predictor(frame, h) @ ls.onto
     return np.diag(M @ beta_cov @ M.T)
 
 
@@ -80,12 +86,9 @@ def predict(
     sigma2
         Residual variances, (1,) or (gene,).
     """
-    frame = basis(Psi, ls.Vz)
-    lam = np.maximum(frame.lam, 0.0)
-    h = 1.0 / (lam + sigma2[:, None])
-    z = (ls.c - ls.onto @ (beta - ls.mean)) @ frame.inverse.T
+    frame, h, z = coordinates(ls, beta, Psi, sigma2)
     gamma, variance = conditional(frame, h, sigma2, z, len(ls.c))
-    A = (frame.W * (lam * h.mean(axis=0))) @ frame.inverse
+    A = _predictor(frame, h)
     spread = A @ Psi - A @ ls.onto @ beta_cov @ ls.onto.T @ A.T
     return Prediction(
         gamma, variance + fixed_part(ls, frame, h, beta_cov), (h * z) @ frame.inverse,

@@ -49,11 +49,6 @@ def to_inference_data(fit: MixedEffects, some: Iterable[str] | None, seed: Any) 
         value = getattr(e, name)
         if value is not None:
             summary[name] = (("gene", "random_effect"), value)
-    attrs = {
-        key: value if isinstance(value, (int, float, str)) and not isinstance(value, bool)
-        else str(value)
-        for key, value in fit.settings.items()
-    }  # fmt: skip
     posterior = xr.Dataset(parameters, coords=coords | {"chain": [0], "draw": [0]})
     stats = xr.Dataset()
     if fit.posterior is not None:
@@ -78,13 +73,14 @@ def to_inference_data(fit: MixedEffects, some: Iterable[str] | None, seed: Any) 
             | {"covariate_bis": covariates},
         ),
     }  # fmt: skip
-    return from_groups(groups, attrs | {"method": fit.method})
+    return from_groups(groups, fit.settings | {"method": fit.method})
 
 
 def _effects(fit: MixedEffects, names: list[str], seed: Any) -> Any:
     """Draws of the whole effects of some genes."""
     import xarray as xr
 
+    from bayesdecov._arviz import dataset
     from bayesdecov.mixed_effects.sampling import gene_draws
 
     if fit.posterior is None:
@@ -93,8 +89,6 @@ def _effects(fit: MixedEffects, names: list[str], seed: Any) -> Any:
     if (rows < 0).any():
         lost = [name for name, row in zip(names, rows, strict=True) if row < 0]
         raise InputError("genes", "must be genes of the fit", found=some_of(lost))
-    from bayesdecov._arviz import dataset
-
     posterior = dataset(fit.posterior["posterior"])
     values = gene_draws(fit.least_squares, posterior, rows, generator(seed))
     return xr.DataArray(

@@ -161,18 +161,18 @@ def _estimate(
         drawn = [at]
     mean_s2 = float(np.mean(sigma2))
     beta_cov = mean_s2 * ls.V / m + embed(cov - mean_s2 * ls.Vz / m, ls)
-    change = np.zeros(n_columns)
-    change[ls.random] = at.beta
+    beta = ls.mean.copy()
+    beta[ls.random] += at.beta
     df = np.full(n_columns, float(m * ls.df))
     df[ls.random] = float(m - 1)
     z_df = None
     if np.isfinite(prior_df) and len(sigma2) > 1:
         noise = sigma2[:, None] * np.diag(ls.Vz)
         z_df = (prior_df + ls.df) * np.square((np.diag(at.Psi) + noise) / noise)
-    judged = posterior(ls, seen, at, sigma2, ls.mean + change, beta_cov)
+    judged = posterior(ls, seen, at, sigma2, beta, beta_cov)
     probability, rate = averaged(ls.c, ls.Vz, sigma2, seen, at, drawn)
     return Estimate(
-        ls.mean + change, beta_cov, df, np.ones(n_columns), at.Psi, sigma2, judged.gamma,
+        beta, beta_cov, df, np.ones(n_columns), at.Psi, sigma2, judged.gamma,
         judged.sd, seen.score / np.sqrt(seen.information), shift_p_values(seen, at, z_df),
         settings, probability, rate, judged.lfsr, judged.low, judged.high,
     )  # fmt: skip

@@ -21,6 +21,7 @@ from bayesdecov.algebra.shared_design import LeastSquares, embed, subset
 from bayesdecov.algebra.terms import Array
 from bayesdecov.algebra.truncation import (
     RobustMean,
+    at_least,
     consistency,
     far_out,
     inverse_root,
@@ -137,8 +138,7 @@ def _floored(Psi: Array, sigma2: float, diagonal: bool) -> Array:
     """Psi as it is used: eigenvalues not below a hundredth of the residual variance."""
     if diagonal:
         return np.diag(np.maximum(np.diag(Psi), _FLOOR * sigma2))
-    values, vectors = np.linalg.eigh((Psi + Psi.T) / 2)
-    return (vectors * np.maximum(values, _FLOOR * sigma2)) @ vectors.T
+    return at_least(Psi, _FLOOR * sigma2)
 
 
 def _fixed(

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesdecov.algebra.terms import Array
+from bayesdecov.algebra.truncation import at_least
 
 _TINY = 1e-12  # a share or variance of nothing, on the log scale
 _LARGEST_LOG = 50.0
@@ -61,11 +62,9 @@ def unpack(x: Array, scale: Array, active: NDArray[np.intp]) -> Contamination:
     """The inverse of `pack`; what lies outside of the parameter space is moved to its edge."""
     q, k = len(scale), active
     beta, delta, tau2, up, down, rest = np.split(x, np.cumsum([q, *[len(k)] * 4]))
-    Psi = np.zeros((q, q))
-    Psi[np.tril_indices(q)] = rest
-    Psi = (Psi + np.tril(Psi, -1).T) * np.outer(scale, scale)
-    values, vectors = np.linalg.eigh(Psi)
-    Psi = (vectors * np.maximum(values, 0.0)) @ vectors.T
+    lower = np.zeros((q, q))
+    lower[np.tril_indices(q)] = rest
+    Psi = at_least((lower + np.tril(lower, -1).T) * np.outer(scale, scale), 0.0)
     shares = np.exp(np.minimum(np.append(up, down), _LARGEST_LOG))
     null = 1.0 / (1.0 + float(shares.sum()))
     fields = {name: np.zeros(q) for name in ("up", "down", "delta", "tau2")}

@@ -90,8 +90,6 @@ def prepare(
 def check_proportions(proportions: Any, argument: str) -> pd.DataFrame:
     """Samples x cell types, between 0 and 1."""
     cells = checks.numeric(sample_table(proportions, argument), argument)
-    checks.unique(cells.index, argument, "sample")
-    checks.unique(cells.columns, argument, "cell type")
     values = cells.to_numpy()
     if (values < 0).any():
         row, column = np.argwhere(values < 0)[0]
@@ -124,10 +122,11 @@ def whole(cells: pd.DataFrame, notes: Notes) -> pd.DataFrame:
         if off > _EXACT:
             notes.info(f"proportions add up to 1 within {off:.1g} and were scaled to 1")
         return cells.div(totals, axis=0)
-    if totals.max() > 1 + _ROUNDING:
+    over = totals.index[totals > 1 + _ROUNDING]
+    if len(over):
         notes.warn(
-            f"proportions add up to more than 1 in {checks.some(totals.index[totals > 1.02], 3)}: "
-            "do some cell types contain others?"
+            f"proportions add up to more than 1 in {checks.some(over, 3)}: do some cell types "
+            "contain others?"
         )
     else:
         notes.info(

@@ -92,7 +92,7 @@ class MixedEffects:
     def effects(self) -> pd.DataFrame:
         """Fixed plus random effect of every design column, genes x columns."""
         values = np.tile(self.estimate.beta, (len(self.gene_names), 1))
-        values[:, self._columns] += self.estimate.gamma
+        values[:, self.least_squares.random] += self.estimate.gamma
         return pd.DataFrame(values, self.gene_names, list(self.design.table.columns))
 
     @property
@@ -135,7 +135,7 @@ class MixedEffects:
         """
         e = self.estimate
         m, q = e.gamma.shape
-        effect = e.beta[self._columns] + e.gamma
+        effect = e.beta[self.least_squares.random] + e.gamma
         low, high = e.low, e.high
         if low is None or high is None:
             reach = _REACH * e.sd
@@ -205,11 +205,6 @@ class MixedEffects:
         from bayesdecov.mixed_effects.write import write_mixed_effects
 
         write_mixed_effects(self, Path(folder), force=force)
-
-    @property
-    def _columns(self) -> list[int]:
-        columns = list(self.design.table.columns)
-        return [columns.index(name) for name in self.random]
 
     def _wide(self, values: Array) -> pd.DataFrame:
         return pd.DataFrame(values, self.gene_names, self.random)

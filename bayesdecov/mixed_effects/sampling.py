@@ -15,10 +15,16 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from bayesdecov import checks
-from bayesdecov.algebra.shared_design import LeastSquares, basis
+from bayesdecov.algebra.shared_design import LeastSquares
 from bayesdecov.algebra.terms import Array
 from bayesdecov.errors import InputError, Notes
-from bayesdecov.mixed_effects.eblup import p_values, predict, statistics
+from bayesdecov.mixed_effects.eblup import (
+    conditional,
+    coordinates,
+    p_values,
+    predict,
+    statistics,
+)
 from bayesdecov.mixed_effects.estimate import Estimate
 from bayesdecov.mixed_effects.options import Options
 
@@ -122,7 +128,9 @@ def _summarise(ls: LeastSquares, idata: Any, options: Options) -> Estimate:
     centre = beta.mean(axis=0)
     total, square, within = (np.zeros((len(ls.c), len(ls.random))) for _ in range(3))
     for d in kept:
-        mean, variance = _conditional(ls, beta[d], Psi[d], float(sigma[d]) ** 2)
+        s2 = sigma[[d]] ** 2
+        frame, h, deviation = coordinates(ls, beta[d], Psi[d], s2)
+        mean, variance = conditional(frame, h, s2, deviation)
         whole = mean + beta[d][ls.random] - centre[ls.random]
         total, square, within = total + whole, square + whole**2, within + variance
     gamma = total / len(kept)
@@ -137,25 +145,16 @@ def _summarise(ls: LeastSquares, idata: Any, options: Options) -> Estimate:
     )  # fmt: skip
 
 
-def _conditional(ls: LeastSquares, beta: Array, Psi: Array, sigma2: float) -> tuple[Array, Array]:
-    """Moments of the random effects of all genes given the parameters: exactly normal."""
-    frame = basis(Psi, ls.Vz)
-    lam = np.maximum(frame.lam, 0.0)
-    h = 1.0 / (lam + sigma2)
-    z = (ls.c - ls.onto @ (beta - ls.mean)) @ frame.inverse.T
-    return (lam * h * z) @ frame.W.T, (lam * sigma2 * h) @ np.square(frame.W).T
-
-
 def gene_draws(ls: LeastSquares, posterior: Any, rows: Array, rng: np.random.Generator) -> Array:
     """Draws of the whole effects of some genes, (chain, draw, gene, q), one for each draw."""
     beta, Psi, sigma = (np.asarray(posterior[name]) for name in ("beta", "Psi", "sigma"))
     out = np.empty((*sigma.shape, len(rows), len(ls.random)))
     some = ls._replace(c=ls.c[rows])
     for index in np.ndindex(sigma.shape):
-        s2 = float(sigma[index]) ** 2
-        frame = basis(Psi[index], ls.Vz)
-        mean, _ = _conditional(some, beta[index], Psi[index], s2)
-        lam = np.maximum(frame.lam, 0.0)
-        noise = rng.normal(size=mean.shape) * np.sqrt(lam * s2 / (lam + s2))
+        s2 = np.array([sigma[index] ** 2])
+        frame, h, deviation = coordinates(some, beta[index], Psi[index], s2)
+        mean, _ = conditional(frame, h, s2, deviation)
+        spread = np.sqrt(np.maximum(frame.lam, 0.0) * s2 * h)
+        noise = rng.normal(size=mean.shape) * spread
         out[index] = beta[index][ls.random] + mean + noise @ frame.W.T
     return out

@@ -110,12 +110,10 @@ def discriminant_scores(
     delta = effects @ step
 
     chosen = (step != 0).any(axis=1)  # the columns that know the response
-    columns = list(fit.design.table.columns)
     kinds = fit.design.columns["kind"]
     fixed = fit.estimate.beta[chosen] @ step[chosen]
     gamma, picked = np.zeros_like(effects), []
-    for j, name in enumerate(fit.random):
-        k = columns.index(name)
+    for j, (k, name) in enumerate(zip(fit.least_squares.random, fit.random, strict=True)):
         if not chosen[k]:
             continue
         significant = fit.estimate.p[:, j] < level

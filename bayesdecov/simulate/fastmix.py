@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from bayesdecov import checks
+from bayesdecov.mixed_effects.design import build
 
 
 class _Law(NamedTuple):
@@ -132,10 +133,10 @@ def fastmix(
         drawn["Severity"] = np.round(rng.uniform(0, 10, n_samples), 1)
     D = pd.DataFrame({name: drawn[name] for name in law.covariates}, index=samples)
     scaled = (D - D.mean()) / D.std(ddof=1)
-    products = {f"{c}.{d}": P[c] * scaled[d] for d in law.covariates for c in cells}
-    X = pd.concat([P, scaled, pd.DataFrame(products)], axis=1)
+    X = build(P, scaled)
 
-    sd = np.repeat([1.0, covariate_sd, 1.2], [3, len(law.covariates), len(products)])
+    per_kind = [len(cells), len(law.covariates), len(cells) * len(law.covariates)]
+    sd = np.repeat([1.0, covariate_sd, 1.2], per_kind)
     R = np.full((len(sd), len(sd)), float(correlation))
     np.fill_diagonal(R, 1.0)
     Psi = R * np.outer(sd, sd)
