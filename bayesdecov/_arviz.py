@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import arviz as az
+import numpy as np
 import xarray as xr
 
 IS_TREE = int(az.__version__.split(".")[0]) >= 1
@@ -43,6 +44,20 @@ def as_tree(data: Any) -> xr.DataTree:
 def dataset(group: Any) -> xr.Dataset:
     """The Dataset of a group of either container."""
     return group.to_dataset() if isinstance(group, xr.DataTree) else group
+
+
+def psis(log_weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Pareto-smoothed log-weights along the last axis, and the Pareto shape of each row.
+
+    Mind the sign: ArviZ 0.23 takes log-weights, 1.x takes minus them.
+    """
+    if IS_TREE:
+        from arviz_stats.base import array_stats
+
+        smoothed, shape = array_stats.psislw(-log_weights)
+    else:
+        smoothed, shape = az.psislw(log_weights)
+    return np.asarray(smoothed), np.asarray(shape)
 
 
 def save(data: Any, path: Path) -> None:

@@ -2,16 +2,54 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from scipy.special import ndtri
 
 from bayesdecov import checks
+from bayesdecov.algebra.priors import Prior
+from bayesdecov.algebra.terms import Array
 from bayesdecov.reference.reference import Reference
+
+
+class Draws(NamedTuple):
+    """Posterior draws of every sample, and what the sampler says of each of them.
+
+    ``proportions`` (sample, chain, draw, cell_type), ``size_factor`` (sample, chain, draw), and
+    ``stats`` by the names of ArviZ's schema, each (sample, chain, draw).
+    """
+
+    proportions: Array
+    size_factor: Array
+    stats: dict[str, Array]
+
+    @property
+    def pooled(self) -> Array:
+        """Proportions of all chains, (sample, draw, cell_type)."""
+        n, chains, draws, n_types = self.proportions.shape
+        return self.proportions.reshape(n, chains * draws, n_types)
+
+
+class Law(NamedTuple):
+    """The likelihood and prior that a fit used, as far as later questions need them."""
+
+    prior: Prior
+    paper: bool  # times |V|^-1/2, Eq. 8
+    df: float | None
+    free_size: bool
+    unit: Array  # the size factor's scale, (sample,)
+    per_cell: Array | None  # mRNA per cell, (cell_type,), where cell fractions are reported
+
+
+class Normal(NamedTuple):
+    """The normal approximation at the mode of the free coordinates."""
+
+    mean: Array  # (sample, parameter)
+    covariance: Array  # (sample, parameter, parameter)
 
 
 @dataclass(frozen=True)
@@ -22,7 +60,8 @@ class Deconvolution:
     ----------
     proportions
         Samples x cell types, rows sum to 1: the maximum of the likelihood or posterior
-        (``method="map"``), the posterior mean (``"laplace"``), or a baseline's estimate.
+        (``method="map"``), the posterior mean (``"laplace"``, ``"nuts"``), or a baseline's
+        estimate.
     diagnostics
         One row per sample, see the columns' meaning in `deconvolve`.
     method, prior, noise
@@ -35,8 +74,10 @@ class Deconvolution:
         What was found and decided: scale, missing genes, fallbacks, guesses.
     reference
         The reference on the genes that were used.
-    draws, size_draws
-        Posterior draws (sample, draw, cell_type) and (sample, draw); None without a posterior.
+    draws
+        Posterior draws (`Draws`); None without a posterior.
+    law, normal
+        Prior and likelihood; the normal approximation behind the draws. None where there is none.
     """
 
     proportions: pd.DataFrame
@@ -50,15 +91,16 @@ class Deconvolution:
     reference: Reference
     bulk: pd.DataFrame
     covariance: np.ndarray | None = None
-    draws: np.ndarray | None = None
-    size_draws: np.ndarray | None = None
-    extra: dict[str, Any] = field(default_factory=dict)
+    draws: Draws | None = None
+    law: Law | None = None
+    normal: Normal | None = None
 
     def intervals(self, prob: float = 0.95) -> pd.DataFrame:
         """Intervals that hold the proportions with probability ``prob``.
 
-        Laplace: equal-tailed quantiles of the draws. MAP: Wald intervals from the expected
-        information, cut to [0, 1]. Baselines: NaN, because they say nothing about uncertainty.
+        Laplace and NUTS: equal-tailed quantiles of the draws; NaN where the Laplace approximation
+        was refused. MAP: Wald intervals from the expected information, cut to [0, 1]. Baselines:
+        NaN, because they say nothing about uncertainty.
 
         Returns
         -------
@@ -70,8 +112,9 @@ class Deconvolution:
         low = high = sd = np.full_like(values, np.nan)
         if self.draws is not None:
             tail = (1 - prob) / 2
-            sd = self.draws.std(axis=1, ddof=1)
-            low, high = np.quantile(self.draws, [tail, 1 - tail], axis=1)
+            pooled = self.draws.pooled
+            sd = pooled.std(axis=1, ddof=1)
+            low, high = np.quantile(pooled, [tail, 1 - tail], axis=1)
         elif self.covariance is not None:
             sd = np.sqrt(np.maximum(np.einsum("njj->nj", self.covariance), 0.0))
             reach = ndtri(0.5 + prob / 2) * sd
@@ -88,16 +131,41 @@ class Deconvolution:
             }
         )
 
-    def to_inference_data(self) -> Any:
-        """ArviZ container with dims ``(chain, draw, sample, cell_type)``.
+    def to_inference_data(self, *, log_likelihood: bool = False, seed: Any = 0) -> Any:
+        """ArviZ container with dims ``(chain, draw, sample, cell_type)``, for every method alike.
 
-        Groups: ``posterior`` (a point estimate is one draw), ``sample_stats``, ``observed_data``,
-        ``constant_data`` and ``fit``. Native to the ArviZ that is installed: ``InferenceData``
-        (0.23) or ``xarray.DataTree`` (1.x).
+        Groups: ``posterior`` (a point estimate is one draw), ``sample_stats``, ``prior``,
+        ``prior_predictive`` and ``posterior_predictive`` (about a hundred draws of the bulks, fewer
+        where these are large), ``observed_data``, ``constant_data``, and ``fit`` (estimates,
+        diagnostics, and the normal approximation as ``mean_vector`` and ``covariance_matrix``).
+        Baselines have no prior and predict nothing. Native to the ArviZ that is installed:
+        ``InferenceData`` (0.23) or ``xarray.DataTree`` (1.x).
+
+        Parameters
+        ----------
+        log_likelihood
+            Add ``log_likelihood``: every gene's log-density given all other genes of its sample,
+            (chain, draw, sample, gene), for ``arviz.loo``. Leaving out a whole sample would leave
+            nothing that says anything about its proportions.
+        seed
+            For prior and predictive draws.
         """
         from bayesdecov.deconvolution.inference_data import to_inference_data
 
-        return to_inference_data(self)
+        return to_inference_data(self, log_likelihood=log_likelihood, seed=seed)
+
+    def loo(self) -> pd.DataFrame:
+        """Leave-one-gene-out predictive density of every sample, from closed-form conditionals.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Per sample: elpd (expected log predictive density, sum over genes), se, p_loo (effective
+            number of parameters), pareto_k (largest over genes; above .7 do not trust it).
+        """
+        from bayesdecov.deconvolution.predictive import leave_one_gene_out
+
+        return leave_one_gene_out(self)
 
     def to_pymc(self, **options: Any) -> Any:
         """The same model as a ``pymc.Model``, to sample or to extend.

@@ -1,6 +1,7 @@
 """The generative models as plain PyMC, one file each, readable beside their equations."""
 
+from bayesdecov.models.contamination import Genes, contamination
 from bayesdecov.models.convolution import convolution
 from bayesdecov.models.mixed_effects import Sufficient, mixed_effects
 
-__all__ = ["Sufficient", "convolution", "mixed_effects"]
+__all__ = ["Genes", "Sufficient", "contamination", "convolution", "mixed_effects"]

@@ -16,7 +16,7 @@ not sampled; given the parameters they are exactly normal.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pymc as pm
@@ -81,34 +81,12 @@ def mixed_effects(
     names = list(columns)
     effects = list(random) if random is not None else names
     where = np.array([names.index(name) for name in effects])
-    m, n_columns, q = known.n_genes, len(names), len(effects)
-    spread = np.sqrt(np.diag(known.scatter) / m)
-    sigma_guess = float(np.sqrt(known.rss / (m * known.df)))
-    noise = sigma_guess**2 * np.diag(known.V)[where]
-    psi_guess = np.sqrt(np.maximum(spread[where] ** 2 - noise, 0.05 * spread[where] ** 2))
+    m, n_columns = known.n_genes, len(names)
     E = np.eye(n_columns)[:, where]
     root = np.linalg.cholesky(known.scatter + 1e-12 * np.trace(known.scatter) * np.eye(n_columns))
     coords = {"covariate": names, "random_effect": effects, "random_effect_bis": effects}
     with pm.Model(coords=coords) as model:
-        beta = pm.Normal("beta", known.mean, _WIDE * spread, dims="covariate")
-        if q == 1:
-            sd = pm.HalfNormal("psi", 1.0, shape=1)
-            chol = pt.diag(sd)
-        else:
-            chol, corr, sd = pm.LKJCholeskyCov(
-                "psi", n=q, eta=eta, sd_dist=pm.HalfNormal.dist(1.0, shape=q), compute_corr=True,
-                store_in_trace=False,
-            )  # fmt: skip
-            pm.Deterministic("psi_corr", corr, dims=("random_effect", "random_effect_bis"))
-        scale = _HALF_NORMAL * psi_guess
-        pm.Deterministic("psi_sd", scale * sd, dims="random_effect")
-        sigma = pm.HalfNormal("sigma", _HALF_NORMAL * sigma_guess)
-        Psi = pm.Deterministic(
-            "Psi",
-            pt.dot(chol, chol.T) * np.outer(scale, scale),
-            dims=("random_effect", "random_effect_bis"),
-        )
-
+        beta, Psi, sigma = covariance(known, names, where, eta)
         T = pt.dot(pt.dot(E, Psi), E.T) + sigma**2 * known.V
         L = pt.linalg.cholesky(T)
         off = np.sqrt(m) * (known.mean - beta)
@@ -121,3 +99,32 @@ def mixed_effects(
         constant = m * n * np.log(2 * np.pi) - m * np.linalg.slogdet(known.V)[1]
         pm.Potential("genes", value - 0.5 * constant)
     return model
+
+
+def covariance(
+    known: Sufficient, names: Sequence[str], where: np.ndarray, eta: float
+) -> tuple[Any, Any, Any]:
+    """Priors of ``beta``, ``Psi`` and ``sigma`` in the model that is open."""
+    m, q = known.n_genes, len(where)
+    spread = np.sqrt(np.diag(known.scatter) / m)
+    sigma_guess = float(np.sqrt(known.rss / (m * known.df)))
+    noise = sigma_guess**2 * np.diag(known.V)[where]
+    psi_guess = np.sqrt(np.maximum(spread[where] ** 2 - noise, 0.05 * spread[where] ** 2))
+    beta = pm.Normal("beta", known.mean, _WIDE * spread, dims="covariate")
+    if q == 1:
+        sd = pm.HalfNormal("psi", 1.0, shape=1)
+        chol = pt.diag(sd)
+    else:
+        chol, corr, sd = pm.LKJCholeskyCov(
+            "psi", n=q, eta=eta, sd_dist=pm.HalfNormal.dist(1.0, shape=q), compute_corr=True,
+            store_in_trace=False,
+        )  # fmt: skip
+        pm.Deterministic("psi_corr", corr, dims=("random_effect", "random_effect_bis"))
+    scale = _HALF_NORMAL * psi_guess
+    pm.Deterministic("psi_sd", scale * sd, dims="random_effect")
+    sigma = pm.HalfNormal("sigma", _HALF_NORMAL * sigma_guess)
+    Psi = pm.Deterministic(
+        "Psi", pt.dot(chol, chol.T) * np.outer(scale, scale),
+        dims=("random_effect", "random_effect_bis"),
+    )  # fmt: skip
+    return beta, Psi, sigma

@@ -54,19 +54,26 @@ class Compressed:
         logdet = inside.logdet.value + (self.n_genes - self.core.n_genes) * np.log(s)
         return values_only(logdet + self.logdet_diagonal, inside.quad.value + y[:, -1:] / s)
 
-    def pieces(self, q: Array, y: Array, phi: Array, *, derivatives: bool = True) -> Pieces:
+    def pieces(self, q: Array, y: Array, phi: Array, *, order: int = 2) -> Pieces:
         """``log|V|`` and ``Q`` from projected data ``y`` = `project` (bulk); ``phi`` must be 0."""
-        inside = self.core.pieces(q, y[:, :-1], phi, derivatives=derivatives)
+        inside = self.core.pieces(q, y[:, :-1], phi, order=order)
         outside = self.n_genes - self.core.n_genes
         s = (q * q) @ self.multiplier
         e2 = y[:, -1]
         logdet = inside.logdet.value + outside * np.log(s) + self.logdet_diagonal
         quad = inside.quad.value + e2 / s
-        if not derivatives:
+        if order == 0:
             return inside._replace(
                 logdet=inside.logdet._replace(value=logdet), quad=inside.quad._replace(value=quad)
             )
         slope = 2 * q * self.multiplier  # ds/dq
+        log_gradient = inside.logdet.gradient + outside * slope / s[:, None]
+        quad_gradient = inside.quad.gradient - slope * (e2 / s**2)[:, None]
+        if order == 1:
+            none = inside.information_mean
+            return Pieces(
+                Term(logdet, log_gradient, none), Term(quad, quad_gradient, none), none, none
+            )
         outer = slope[:, :, None] * slope[:, None, :]
         s_, s__, e_ = s[:, None], s[:, None, None], e2[:, None]
         log_hessian = add_diagonal(-outer / s__**2, 2 * self.multiplier / s_)
@@ -75,12 +82,12 @@ class Compressed:
         return Pieces(
             logdet=Term(
                 logdet,
-                inside.logdet.gradient + outside * slope / s_,
+                log_gradient,
                 inside.logdet.hessian + outside * log_hessian,
             ),
             quad=Term(
                 quad,
-                inside.quad.gradient - slope * e_ / s_**2,
+                quad_gradient,
                 inside.quad.hessian + quad_hessian,
             ),
             information_mean=inside.information_mean,

@@ -12,8 +12,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from bayesdecov.algebra.counting import counting_variance
-from bayesdecov.algebra.linalg import cholesky, invert_lower, log_determinant
-from bayesdecov.algebra.terms import Array, Contractions, Pieces, assemble, values_only
+from bayesdecov.algebra.linalg import cholesky, inverse, invert_lower, log_determinant
+from bayesdecov.algebra.terms import (
+    Array,
+    Contractions,
+    Pieces,
+    assemble,
+    values_only,
+    with_gradients,
+)
 
 _CHUNK_FLOATS = 4_000_000  # the largest work array: 32 MB
 
@@ -59,14 +66,16 @@ class Dense:
         quad = np.einsum("kng,kng->nk", white, white)
         return values_only(np.broadcast_to(log_determinant(L), quad.shape), quad)
 
-    def pieces(self, q: Array, y: Array, phi: Array, *, derivatives: bool = True) -> Pieces:
-        """``log|V|`` and ``Q`` for every sample (`terms.Pieces`)."""
+    def pieces(self, q: Array, y: Array, phi: Array, *, order: int = 2) -> Pieces:
+        """``log|V|`` and ``Q`` for every sample (`terms.Pieces`), derivatives up to ``order``."""
         L = cholesky(self.covariance(q, phi))
-        L_inverse = invert_lower(L)
         logdet = log_determinant(L)
+        if order == 1:
+            return self._gradients(q, y - q @ self.mu.T, phi, inverse(L), logdet)
+        L_inverse = invert_lower(L)
         white = _matvec(L_inverse, y - q @ self.mu.T)
         quad = np.einsum("ng,ng->n", white, white)
-        if not derivatives:
+        if order == 0:
             return values_only(logdet, quad)
 
         Theta = L_inverse.transpose(0, 2, 1) @ L_inverse
@@ -96,6 +105,22 @@ class Dense:
                 cross=white_c.transpose(0, 2, 1) @ white_c,
                 mean_information=white_mu.transpose(0, 2, 1) @ white_mu,
             )
+        )
+
+    def _gradients(self, q: Array, r: Array, phi: Array, Theta: Array, logdet: Array) -> Pieces:
+        n_types, n_genes = self.Sigma.shape[:2]
+        u = _matvec(Theta, r)
+        s_u = (self.Sigma.reshape(-1, n_genes) @ u.T).reshape(n_types, n_genes, -1)
+        u_s_u = np.einsum("jgn,ng->nj", s_u, u)
+        trace_s = Theta.reshape(len(q), -1) @ self.Sigma.reshape(n_types, -1).T
+        counting = phi[:, None]
+        diagonal = np.diagonal(Theta, axis1=1, axis2=2)
+        return with_gradients(
+            logdet,
+            np.einsum("ng,ng->n", r, u),
+            trace_b=2 * q * trace_s + counting * (diagonal @ self.mu),
+            mu_u=u @ self.mu,
+            u_b_u=2 * q * u_s_u + counting * ((u * u) @ self.mu),
         )
 
 

@@ -23,25 +23,22 @@ class Density(Protocol):
     def project(self, y: Array) -> Array:
         """What the density needs of bulks ``y`` (sample, gene)."""
 
-    def pieces(self, q: Array, y: Array, phi: Array, *, derivatives: bool = True) -> Pieces:
-        """``log|V|`` and ``Q`` for every sample."""
+    def pieces(self, q: Array, y: Array, phi: Array, *, order: int = 2) -> Pieces:
+        """``log|V|`` and ``Q`` for every sample, derivatives up to ``order``."""
 
     def scan(self, q: Array, y: Array, phi: float) -> Pieces:
         """``log|V|`` and ``Q`` at shared points, (sample, point)."""
 
 
-def evaluate(
-    density: Density, q: Array, y: Array, phi: Array, *, derivatives: bool = True
-) -> Pieces:
+def evaluate(density: Density, q: Array, y: Array, phi: Array, *, order: int = 2) -> Pieces:
     """`Density.pieces` for any number of samples."""
     n, chunk = len(q), density.chunk
     if n <= chunk:
-        return density.pieces(q, y, phi, derivatives=derivatives)
+        return density.pieces(q, y, phi, order=order)
     parts = [
-        density.pieces(q[i : i + chunk], y[i : i + chunk], phi[i : i + chunk],
-                       derivatives=derivatives)
+        density.pieces(q[i : i + chunk], y[i : i + chunk], phi[i : i + chunk], order=order)
         for i in range(0, n, chunk)
-    ]  # fmt: skip
+    ]
 
     def joined(terms: list[Term]) -> Term:
         return Term(*(np.concatenate(field) for field in zip(*terms, strict=True)))

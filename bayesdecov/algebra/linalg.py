@@ -28,6 +28,20 @@ def log_determinant(factors: Array) -> Array:
     return 2 * np.log(np.diagonal(factors, axis1=-2, axis2=-1)).sum(-1)
 
 
+def inverse(factors: Array) -> Array:
+    """``(LL')^{-1}`` of a batch of Cholesky factors; NaN factors stay NaN."""
+    if factors.shape[-1] < _LAPACK_FROM:
+        root = invert_lower(factors)
+        product: Array = root.transpose(0, 2, 1) @ root
+        return product
+    inverses = np.empty_like(factors)
+    for i, factor in enumerate(factors):
+        half = lapack.dpotri(factor, lower=1)[0]  # the lower triangle, above it zeros
+        np.add(half, half.T, out=inverses[i])
+        np.fill_diagonal(inverses[i], half.diagonal())
+    return inverses
+
+
 def invert_lower(factors: Array) -> Array:
     """Inverses of lower triangular factors, ``(n, k, k)``; NaN factors stay NaN."""
     if factors.shape[-1] < _LAPACK_FROM:

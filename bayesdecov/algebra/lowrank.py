@@ -16,7 +16,14 @@ import numpy as np
 
 from bayesdecov.algebra.counting import counting_variance
 from bayesdecov.algebra.linalg import cholesky, invert_lower, log_determinant
-from bayesdecov.algebra.terms import Array, Contractions, Pieces, assemble, values_only
+from bayesdecov.algebra.terms import (
+    Array,
+    Contractions,
+    Pieces,
+    assemble,
+    values_only,
+    with_gradients,
+)
 
 _CHUNK_FLOATS = 2_000_000
 
@@ -52,14 +59,14 @@ class LowRank:
         """Values at the shared points ``q`` (point, cell_type) for all bulks: (sample, point)."""
         logdet, quad = np.empty(len(q)), np.empty((len(y), len(q)))
         for k, point in enumerate(q):
-            mean, d, P, logdet[k] = (part[0] for part in self._factorise(
+            mean, d, P, logdet[k] = (part[0] for part in self.factorise(
                 point[None], np.array([phi])))  # fmt: skip
             residuals = y - mean
             projected = residuals @ P
             quad[:, k] = (residuals**2) @ (1 / d) - np.einsum("nk,nk->n", projected, projected)
         return values_only(np.broadcast_to(logdet, quad.shape), quad)
 
-    def _factorise(self, q: Array, phi: Array) -> tuple[Array, Array, Array, Array]:
+    def factorise(self, q: Array, phi: Array) -> tuple[Array, Array, Array, Array]:
         """``mu q``, ``d(q)``, ``P`` with ``Theta = diag(1/d) - P P'``, and ``log|V|``."""
         mean = q @ self.mu.T
         d = (q * q) @ self.D.T + counting_variance(phi, mean)
@@ -72,14 +79,14 @@ class LowRank:
         P = over_d @ invert_lower(L).transpose(0, 2, 1)
         return mean, d, P, np.log(d).sum(-1) + log_determinant(L)
 
-    def pieces(self, q: Array, y: Array, phi: Array, *, derivatives: bool = True) -> Pieces:
-        """``log|V|`` and ``Q`` for every sample (`terms.Pieces`)."""
-        mean, d, P, logdet = self._factorise(q, phi)
+    def pieces(self, q: Array, y: Array, phi: Array, *, order: int = 2) -> Pieces:
+        """``log|V|`` and ``Q`` for every sample (`terms.Pieces`), derivatives up to ``order``."""
+        mean, d, P, logdet = self.factorise(q, phi)
         r = y - mean
         r_over_d = r / d
         projected = (P.transpose(0, 2, 1) @ r[:, :, None])[:, :, 0]
         quad = np.einsum("ng,ng->n", r, r_over_d) - np.einsum("nk,nk->n", projected, projected)
-        if not derivatives:
+        if order == 0:
             return values_only(logdet, quad)
 
         u = r_over_d - (P @ projected[:, :, None])[:, :, 0]
@@ -88,8 +95,16 @@ class LowRank:
         b = 2 * q[:, None, :] * self.D + phi[:, None, None] * self.mu  # (n, G, J)
         groups = np.equal.outer(self.owner, np.arange(self.mu.shape[1])).astype(float)  # (R, J)
         Z = self._solve(P, d, self.U)  # Theta U, (n, G, R)
+        loading_u = u @ self.U  # U' u, (n, R)
+        square_u = (loading_u * loading_u) @ groups
+        u_s_u = (u * u) @ self.D + square_u
+        mu_u = u @ self.mu
+        u_b_u = 2 * q * u_s_u + phi[:, None] * ((u * u) @ self.mu)
+        factor_trace = np.einsum("gk,ngk->nk", self.U, Z) @ groups  # tr(U_j' Theta U_j)
+        trace_b = (theta_diagonal[:, None] @ b)[:, 0] + 2 * q * factor_trace
+        if order == 1:
+            return with_gradients(logdet, quad, trace_b=trace_b, mu_u=mu_u, u_b_u=u_b_u)
         U_Z = self.U.T @ Z  # U' Theta U, (n, R, R)
-        factor_trace = np.diagonal(U_Z, axis1=1, axis2=2) @ groups  # tr(U_j' Theta U_j)
 
         # tr(Theta B_i Theta B_j), from diagonal x diagonal, diagonal x factor, factor x factor
         n, n_types = q.shape
@@ -103,9 +118,6 @@ class LowRank:
         blocks = groups.T @ (U_Z * U_Z) @ groups
         factor_part = 4 * q[:, :, None] * q[:, None, :] * blocks
 
-        loading_u = u @ self.U  # U' u, (n, R)
-        square_u = (loading_u * loading_u) @ groups
-        u_s_u = (u * u) @ self.D + square_u
         s_u = self.D * u[:, :, None] + self.U @ (loading_u[:, :, None] * groups)
         b_u = 2 * q[:, None, :] * s_u + phi[:, None, None] * self.mu * u[:, :, None]
         theta_mu = self._solve(P, d, self.mu)
@@ -114,11 +126,11 @@ class LowRank:
             Contractions(
                 logdet=logdet,
                 quad=quad,
-                trace_b=(theta_diagonal[:, None] @ b)[:, 0] + 2 * q * factor_trace,
+                trace_b=trace_b,
                 trace_bb=diagonal_part + mixed + mixed.transpose(0, 2, 1) + factor_part,
                 trace_s=theta_diagonal @ self.D + factor_trace,
-                mu_u=u @ self.mu,
-                u_b_u=np.einsum("ngj,ng->nj", b_u, u),
+                mu_u=mu_u,
+                u_b_u=u_b_u,
                 u_s_u=u_s_u,
                 cross=c.transpose(0, 2, 1) @ self._solve(P, d, c),
                 mean_information=self.mu.T @ theta_mu,

@@ -29,7 +29,7 @@ class Dirichlet:
 
     alpha: float | tuple[float, ...] | Mapping[str, float] = 1.0
 
-    def log_prior(self, theta: Array, *, jacobian: bool) -> Term:
+    def log_prior(self, theta: Array, *, jacobian: bool, order: int = 2) -> Term:
         """Value and derivatives in theta; ``jacobian=True`` for the density of theta itself."""
         free = theta.shape[1]
         exponents = np.broadcast_to(np.asarray(self.alpha, float), (free + 1,)) - 1.0 + jacobian
@@ -37,10 +37,12 @@ class Dirichlet:
         p = np.exp(log_p)
         total = exponents.sum()
         gradient = exponents[:-1] - total * p[:, :-1]
+        value = np.where(exponents == 0.0, 0.0, exponents * log_p).sum(1)
+        if order == 1:
+            return Term(value, gradient, np.empty(0))
         hessian = total * p[:, :-1, None] * p[:, None, :-1]
         index = np.arange(free)
         hessian[:, index, index] -= total * p[:, :-1]
-        value = np.where(exponents == 0.0, 0.0, exponents * log_p).sum(1)
         return Term(value, gradient, hessian)
 
 
@@ -50,12 +52,14 @@ class SoftmaxNormal:
 
     scale: float = 1.5
 
-    def log_prior(self, theta: Array, *, jacobian: bool) -> Term:
+    def log_prior(self, theta: Array, *, jacobian: bool, order: int = 2) -> Term:
         """Value and derivatives in theta (linear coordinates, so ``jacobian`` changes nothing)."""
         n, free = theta.shape
         precision = (np.eye(free) - 1.0 / (free + 1)) / self.scale**2
         gradient = -theta @ precision
         value = 0.5 * np.einsum("nj,nj->n", theta, gradient)
+        if order == 1:
+            return Term(value, gradient, np.empty(0))
         return Term(value, gradient, np.broadcast_to(-precision, (n, free, free)).copy())
 
 

@@ -8,7 +8,6 @@ size factor the coordinates are ``x = (theta, log s)`` and ``q = s psi(theta)``;
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import log_softmax, softmax
 
 from bayesdecov.algebra.terms import Array, Term
 
@@ -16,15 +15,14 @@ from bayesdecov.algebra.terms import Array, Term
 def log_proportions(theta: Array) -> Array:
     """``log p`` (sample, cell_type) from ``theta`` (sample, cell_type - 1), without overflow."""
     full = np.concatenate([theta, np.zeros((len(theta), 1))], axis=1)
-    result: Array = log_softmax(full, axis=1)
+    full -= full.max(axis=1, keepdims=True)
+    result: Array = full - np.log(np.exp(full).sum(axis=1, keepdims=True))
     return result
 
 
 def proportions(theta: Array) -> Array:
     """``p = psi(theta)`` (Eq. 13)."""
-    full = np.concatenate([theta, np.zeros((len(theta), 1))], axis=1)
-    result: Array = softmax(full, axis=1)
-    return result
+    return np.exp(log_proportions(theta))
 
 
 def theta_of(p: Array) -> Array:
@@ -58,12 +56,17 @@ def pull_back(term: Term, p: Array, scale: Array | None = None) -> Term:
     n, n_types = p.shape
     s = np.ones(n) if scale is None else scale
     g, H = term.gradient, term.hessian
-    J = s[:, None, None] * jacobian(p)
     weighted = s[:, None] * p * (g - np.einsum("nj,nj->n", p, g)[:, None])  # J'g over all types
     free = weighted[:, :-1]
+    if H.size == 0:
+        if scale is not None:
+            slope = s * np.einsum("nj,nj->n", p, g)
+            free = np.concatenate([free, slope[:, None]], axis=1)
+        return Term(term.value, free, H)
     curvature = -free[:, :, None] * p[:, None, :-1] - p[:, :-1, None] * free[:, None, :]
     index = np.arange(n_types - 1)
     curvature[:, index, index] += free
+    J = s[:, None, None] * jacobian(p)
     H_J = H @ J
     hessian = J.transpose(0, 2, 1) @ H_J + curvature
     if scale is None:

@@ -24,7 +24,7 @@ class Term(NamedTuple):
     """A scalar function of ``q`` for every sample, with its derivatives.
 
     ``value`` is ``(sample,)``, ``gradient`` ``(sample, k)`` and ``hessian`` ``(sample, k, k)``;
-    the derivatives are empty arrays where only the value was asked for.
+    derivatives that were not asked for are empty arrays.
     """
 
     value: Array
@@ -77,10 +77,20 @@ def assemble(parts: Contractions) -> Pieces:
     return Pieces(logdet, quad, parts.mean_information, 0.5 * parts.trace_bb)
 
 
+_NONE = np.empty(0)
+
+
 def values_only(logdet: Array, quad: Array) -> Pieces:
     """Pieces without derivatives, for line searches and scans over starting points."""
-    none = np.empty(0)
-    return Pieces(Term(logdet, none, none), Term(quad, none, none), none, none)
+    return Pieces(Term(logdet, _NONE, _NONE), Term(quad, _NONE, _NONE), _NONE, _NONE)
+
+
+def with_gradients(
+    logdet: Array, quad: Array, *, trace_b: Array, mu_u: Array, u_b_u: Array
+) -> Pieces:
+    """Pieces with first derivatives only (`Contractions` has the names), for samplers."""
+    slope = -2 * mu_u - u_b_u
+    return Pieces(Term(logdet, trace_b, _NONE), Term(quad, slope, _NONE), _NONE, _NONE)
 
 
 def log_density(
@@ -119,6 +129,8 @@ def log_density(
     if quad.gradient.size == 0:
         return Term(value, quad.gradient, quad.hessian)
     gradient = -logdet_weight * logdet.gradient + slope[:, None] * quad.gradient
+    if quad.hessian.size == 0:
+        return Term(value, gradient, quad.hessian)
     hessian = -logdet_weight * logdet.hessian + slope[:, None, None] * quad.hessian
     outer = quad.gradient[:, :, None] * quad.gradient[:, None, :]
     return Term(value, gradient, hessian + curvature[:, None, None] * outer)

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import joblib
 import numpy as np
 import pandas as pd
 
@@ -16,12 +17,16 @@ from bayesdecov.baselines import BASELINES
 from bayesdecov.deconvolution.outcome import outcome
 from bayesdecov.deconvolution.problem import NOISES, prepare
 from bayesdecov.deconvolution.shards import collect, run_shards
+from bayesdecov.diagnostics import PARETO_K
 from bayesdecov.errors import InputError, Notes
 from bayesdecov.io.tables import expression_frame
 from bayesdecov.reference.reference import Reference
 from bayesdecov.results import Deconvolution
+from bayesdecov.sampling import Sampling
 
-METHODS = ("map", "laplace", *BASELINES)
+METHODS = ("map", "laplace", "nuts", *BASELINES)
+# enough in coordinates that are standard normal to begin with
+_NUTS: dict[str, Any] = {"tune": 300, "target_accept": 0.85}
 
 
 def deconvolve(
@@ -36,6 +41,12 @@ def deconvolve(
     size_factor: str = "auto",
     df: float | str | None = "auto",
     draws: int = 1000,
+    tune: int | None = None,
+    chains: int | None = None,
+    cores: int | None = None,
+    target_accept: float | None = None,
+    nuts_sampler: str | None = None,
+    max_pareto_k: float = PARETO_K,
     mrna_per_cell: Any = None,
     assume_linear: bool = False,
     progress: bool | None = None,
@@ -57,8 +68,9 @@ def deconvolve(
         A `Reference`, the path of a saved one, or a signature table (genes x cell types).
     method
         "map": the maximum of likelihood times prior by Levenberg-Marquardt; with ``prior="flat"``
-        the MLE. "laplace": a normal approximation of the posterior, with draws. Baselines: "nnls",
-        "simplex".
+        the MLE. "laplace": a normal approximation of the posterior at its mode, refined by
+        importance sampling, with draws. "nuts": the exact posterior by Hamiltonian Monte Carlo,
+        chains for every sample. Baselines: "nnls", "simplex".
     prior
         "flat": Dirichlet(1). "decovart": the paper's Eq. 8, the likelihood times
         :math:`|V|^{-1/2}`, needed to reproduce the paper; it pulls proportions together.
@@ -82,7 +94,15 @@ def deconvolve(
         Degrees of freedom of the per-sample scale that turns the normal into a multivariate t;
         None for the normal. "auto": None for exact moments, 4 for estimated references.
     draws
-        Posterior draws per sample (``method="laplace"``).
+        Posterior draws per sample ("laplace"), or per sample and chain ("nuts").
+    tune, chains, cores, target_accept, nuts_sampler
+        ``method="nuts"``: warm-up steps of a chain (300), chains per sample (4), worker processes
+        (default: ``n_jobs``, or if that is 1 all cores, at most 4), the acceptance that the step
+        size is adapted to (.85), and "nutpie", "pymc" or "auto" (nutpie where it is installed).
+        Both run on the same NumPy density: nothing is compiled for a sample.
+    max_pareto_k
+        ``method="laplace"``: the largest Pareto-k of the importance weights that is accepted.
+        Samples above it have no intervals. ``float("inf")`` accepts all.
     mrna_per_cell
         Amount of mRNA per cell of each type (Series or dict, any unit): turns fractions of mRNA
         into fractions of cells.
@@ -97,9 +117,13 @@ def deconvolve(
         ``.proportions``, ``.intervals(prob)``, ``.diagnostics``, ``.to_inference_data()``. The
         diagnostics hold, per sample: ``converged``, ``iterations``, ``rdm`` (relative distance to
         maximum), ``log_likelihood``, ``rmse`` and ``correlation`` between the bulk and its fit,
-        ``misfit`` (Mahalanobis distance / number of genes; 1 is expected), ``modes`` (distinct
-        maxima found), ``at_zero`` (cell types estimated as absent; not for laplace, whose means are
-        never zero), ``size_factor``, ``counting_noise``.
+        ``misfit`` (Mahalanobis distance / number of genes; 1 is expected), ``predictive_p``
+        (probability that replicated data lie farther away, under the posterior or at the
+        estimate), ``modes`` (distinct maxima found), ``at_zero`` (cell types estimated as absent;
+        posterior means are never zero), ``size_factor``, ``counting_noise``; "laplace":
+        ``pareto_k``; "nuts": ``r_hat``, ``ess_bulk``, ``ess_tail``, ``mcse`` (worst of the cell
+        types), ``divergences``, ``e_bfmi``, ``step_size``, ``tree_depth``; and a ``verdict`` in
+        words, "good" if there is nothing to say.
 
     Raises
     ------
@@ -116,14 +140,20 @@ def deconvolve(
     ((4, 3), ['sample', 'cell_type', 'mean', 'sd', 'low', 'high'])
     """
     started = time.perf_counter()
-    if method == "nuts":
-        raise InputError(
-            "method", "'nuts' is not available in this version",
-            fix="use 'laplace' for posterior draws, or sample fit.to_pymc() with pymc.sample",
-        )  # fmt: skip
     checks.choice(method, METHODS, "method")
     checks.choice(noise, NOISES, "noise")
-    draws = checks.whole(draws, "draws", at_least=2)
+    checks.whole(draws, "draws", at_least=2)
+    if not (isinstance(max_pareto_k, (int, float)) and max_pareto_k > 0):
+        raise InputError("max_pareto_k", "must be a positive number", found=repr(max_pareto_k))
+    sampling = {"tune": tune, "chains": chains, "cores": cores, "target_accept": target_accept,
+                "nuts_sampler": nuts_sampler}  # fmt: skip
+    if method != "nuts":
+        for name, value in sampling.items():
+            if value is not None:
+                raise InputError(name, f"is not an option of method={method!r}",
+                                 fix="leave it out, or use method='nuts'")  # fmt: skip
+    how = Sampling.of(_NUTS | {"draws": draws} | {
+        name: value for name, value in sampling.items() if value is not None})  # fmt: skip
     rng = checks.generator(seed)
     n_jobs = _n_jobs(n_jobs)
     notes = Notes()
@@ -141,7 +171,8 @@ def deconvolve(
     if mrna_per_cell is not None:
         per_cell = checks.by_cell_type(mrna_per_cell, problem.reference.cell_types, "mrna_per_cell")
     stream = int(rng.integers(2**62))
-    output = collect(run_shards(problem, method, draws, stream, n_jobs, progress))
+    workers = _workers(how, n_jobs) if method == "nuts" else n_jobs
+    output = collect(run_shards(problem, method, how, stream, workers, progress))
     modelled = method not in BASELINES
     settings = {
         "method": method,
@@ -149,7 +180,7 @@ def deconvolve(
         "noise": problem.noise if modelled else "none",
         "size_factor": "free" if problem.free_size else "fixed",
         "df": problem.df if modelled and problem.df is not None else "none",
-        "draws": draws if method == "laplace" else 0,
+        "draws": draws if method in ("laplace", "nuts") else 0,
         "seed": seed if seed is None else int(seed) if not hasattr(seed, "random") else "generator",
         "random_stream": stream,
         "n_jobs": n_jobs,
@@ -160,8 +191,13 @@ def deconvolve(
         "bayesdecov": bayesdecov.__version__,
         "seconds": round(time.perf_counter() - started, 3),
     }
+    if method == "nuts":
+        settings |= {"tune": how.tune, "chains": how.chains, "target_accept": how.target_accept,
+                     "nuts_sampler": how.nuts_sampler, "cores": workers}  # fmt: skip
+    if method == "laplace":
+        settings["max_pareto_k"] = float(max_pareto_k)
     weights = None if per_cell is None else per_cell.to_numpy()
-    return outcome(problem, output, method, prior, weights, settings)
+    return outcome(problem, output, method, prior, weights, settings, max_pareto_k)
 
 
 def _reference(reference: Any, assume_linear: bool) -> Reference:
@@ -177,6 +213,12 @@ def _reference(reference: Any, assume_linear: bool) -> Reference:
         "must be a Reference, a saved reference.nc or a signature table (genes x cell types)",
         found=type(reference).__name__,
     )
+
+
+def _workers(how: Sampling, n_jobs: int) -> int:
+    if how.cores is not None:
+        return how.cores
+    return n_jobs if n_jobs != 1 else min(4, joblib.cpu_count())
 
 
 def _n_jobs(n_jobs: Any) -> int:

@@ -55,26 +55,31 @@ def unpack(problem: Problem, x: Array) -> tuple[Array, Array | None]:
 
 
 def log_posterior(
-    problem: Problem, data: Array, phi: Array, rows: NDArray[np.intp], *, jacobian: bool
+    problem: Problem, data: Array, phi: Array, *, jacobian: bool, order: int = 2
 ) -> Callable[[Array, NDArray[np.intp]], Term]:
-    """The objective of the optimiser: log-density plus log-prior in free coordinates.
+    """Log-density plus log-prior in free coordinates, with derivatives up to ``order``.
 
-    ``jacobian=False`` is the density of the proportions (MLE and MAP); ``True`` that of the free
-    coordinates, which is what Laplace expands.
+    A function of coordinates and of the samples that they belong to. ``jacobian=False`` is the
+    density of the proportions (MLE and MAP); ``True`` that of the free coordinates, which is what
+    Laplace expands and NUTS samples.
     """
+    k = problem.n_types - 1
 
-    def objective(x: Array, which: NDArray[np.intp]) -> Term:
+    def objective(x: Array, rows: NDArray[np.intp]) -> Term:
         p, size = unpack(problem, x)
         q = p if size is None else size[:, None] * p
-        mine = rows[which]
-        pieces = evaluate(problem.density, q, data[mine], phi[mine])
-        term = simplex.pull_back(problem.target(pieces), p, size)
-        k = problem.n_types - 1
-        prior = problem.prior.log_prior(x[:, :k], jacobian=jacobian)
+        pieces = evaluate(problem.density, q, data[rows], phi[rows], order=order)
+        term = problem.target(pieces)
+        prior = problem.prior.log_prior(x[:, :k], jacobian=jacobian, order=max(order, 1))
+        value = term.value + prior.value
+        if order == 0:
+            return term._replace(value=value)
+        term = simplex.pull_back(term, p, size)
         gradient, hessian = term.gradient.copy(), term.hessian.copy()
         gradient[:, :k] += prior.gradient
-        hessian[:, :k, :k] += prior.hessian
-        return Term(term.value + prior.value, gradient, hessian)
+        if order == 2:
+            hessian[:, :k, :k] += prior.hessian
+        return Term(value, gradient, hessian)
 
     return objective
 
@@ -104,7 +109,10 @@ def _maximise(
             x = np.column_stack([x, np.zeros(len(x))])
     else:
         rows, x = np.arange(n), start
-    objective = log_posterior(problem, data, phi, rows, jacobian=jacobian)
+    density = log_posterior(problem, data, phi, jacobian=jacobian)
+
+    def objective(values: Array, which: NDArray[np.intp]) -> Term:
+        return density(values, rows[which])
 
     def natural(values: Array) -> Array:
         p, size = unpack(problem, values)
@@ -142,7 +150,7 @@ def _estimate_phi(
     q = p if size is None else size[:, None] * p
     values = []
     for step in steps:
-        pieces = evaluate(problem.density, q, data, step * phi, derivatives=False)
+        pieces = evaluate(problem.density, q, data, step * phi, order=0)
         values.append(log_density(pieces, problem.density.n_genes, df=problem.df).value)
     scores = np.where(np.isfinite(values), values, -1e300)
     best = np.clip(scores.argmax(axis=0), 1, len(steps) - 2)

@@ -6,84 +6,162 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayesdecov.checks import generator
+from bayesdecov.deconvolution.predictive import (
+    expression_of,
+    gene_log_likelihood,
+    kept,
+    likelihood_of,
+    prior_draws,
+    replicate,
+    room,
+)
+
 if TYPE_CHECKING:
-    from bayesdecov.results import Deconvolution
-
-
-def to_inference_data(fit: Deconvolution) -> Any:
-    """Groups ``posterior``, ``sample_stats``, ``observed_data``, ``constant_data``, ``fit``."""
     import xarray as xr
 
+    from bayesdecov.results import Deconvolution
+
+PREDICTIVE = 100  # draws of whole bulks
+PRIOR = 500
+_LIKELIHOOD = 1000
+
+
+def to_inference_data(fit: Deconvolution, *, log_likelihood: bool = False, seed: Any = 0) -> Any:
+    """The groups that `Deconvolution.to_inference_data` describes."""
     from bayesdecov._arviz import from_groups
 
-    samples = fit.proportions.index.to_numpy().astype(str)
-    cell_types = fit.proportions.columns.to_numpy().astype(str)
-    genes = fit.reference.genes.to_numpy().astype(str)
-    draws = fit.draws if fit.draws is not None else fit.proportions.to_numpy()[:, None, :]
-    size = fit.size_draws
-    if size is None:
-        size = fit.diagnostics["size_factor"].to_numpy(dtype=float)[:, None]
-    coords = {"chain": [0], "draw": np.arange(draws.shape[1]), "sample": samples}
-    posterior = xr.Dataset(
-        {
-            "proportions": (
-                ("chain", "draw", "sample", "cell_type"), draws.transpose(1, 0, 2)[None],
-            ),
-            "size_factor": (("chain", "draw", "sample"), size.T[None]),
-        },
-        coords=coords | {"cell_type": cell_types},
+    rng = generator(seed)
+    coords = {
+        "sample": fit.proportions.index.to_numpy().astype(str),
+        "cell_type": fit.proportions.columns.to_numpy().astype(str),
+        "gene": fit.reference.genes.to_numpy().astype(str),
+    }
+    bulk = ("chain", "draw", "sample", "gene")
+    groups = {"posterior": _posterior(fit, coords), "sample_stats": _sample_stats(fit, coords)}
+    if fit.law is not None:
+        groups |= _prior(fit, coords, rng)
+        law = likelihood_of(fit)
+        positions = kept(fit, room(fit, PREDICTIVE))
+        values = replicate(law, expression_of(fit, positions), rng)
+        groups["posterior_predictive"] = _labelled({"bulk": (bulk, values)}, coords, positions)
+        if log_likelihood:
+            positions = kept(fit, room(fit, _LIKELIHOOD))
+            values, _ = gene_log_likelihood(fit, law, expression_of(fit, positions))
+            groups["log_likelihood"] = _labelled({"bulk": (bulk, values)}, coords, positions)
+    groups["observed_data"] = _labelled(
+        {"bulk": (("sample", "gene"), fit.bulk.to_numpy().T)}, coords
+    )
+    constant: dict[str, Any] = {
+        "mean": (("gene", "cell_type"), fit.reference.mean.to_numpy()),
+        "replicates": (("cell_type",), fit.reference.replicates.to_numpy()),
+        "variance": (("gene", "cell_type"), fit.reference.covariance.variances()),
+    }
+    if "counting_noise" in fit.diagnostics:
+        constant["counting_noise"] = ("sample", fit.diagnostics["counting_noise"].to_numpy(float))
+    groups["constant_data"] = _labelled(constant, coords)
+    groups["fit"] = _fit(fit, coords)
+    attrs = fit.settings | {"method": fit.method, "quantity": fit.quantity}
+    return from_groups(groups, attrs)
+
+
+def _labelled(variables: dict[str, Any], coords: dict[str, Any], draws: Any = None) -> xr.Dataset:
+    """A Dataset with the coordinates that its dimensions need."""
+    import xarray as xr
+
+    data = xr.Dataset(variables)
+    labels = {name: values for name, values in coords.items() if name in data.dims}
+    if "chain" in data.dims:
+        labels["chain"] = np.arange(data.sizes["chain"])
+    if "draw" in data.dims:
+        labels["draw"] = np.arange(data.sizes["draw"]) if draws is None else draws
+    for name in map(str, data.dims):
+        if name.endswith("_bis"):
+            labels[name] = coords[name.removesuffix("_bis")]
+    return data.assign_coords(labels)
+
+
+def _posterior(fit: Deconvolution, coords: dict[str, Any]) -> xr.Dataset:
+    if fit.draws is None:
+        p = fit.proportions.to_numpy()[None, None]
+        size = fit.diagnostics["size_factor"].to_numpy(dtype=float)[None, None]
+    else:
+        p = fit.draws.proportions.transpose(1, 2, 0, 3)
+        size = fit.draws.size_factor.transpose(1, 2, 0)
+    return _labelled(
+        {"proportions": (("chain", "draw", "sample", "cell_type"), p),
+         "size_factor": (("chain", "draw", "sample"), size)}, coords,
     )  # fmt: skip
+
+
+def _sample_stats(fit: Deconvolution, coords: dict[str, Any]) -> xr.Dataset:
+    """The sampler's statistics; of the other methods that no draw diverged."""
+    if fit.draws is not None and fit.draws.stats:
+        stats = {name: value.transpose(1, 2, 0) for name, value in fit.draws.stats.items()}
+    else:
+        shape = (1, 1 if fit.draws is None else fit.draws.proportions.shape[2])
+        stats = {"diverging": np.zeros((*shape, len(fit.proportions)), dtype=bool)}
+    return _labelled(
+        {name: (("chain", "draw", "sample"), value) for name, value in stats.items()}, coords
+    )
+
+
+def _prior(
+    fit: Deconvolution, coords: dict[str, Any], rng: np.random.Generator
+) -> dict[str, xr.Dataset]:
+    p, size = prior_draws(fit, room(fit, PRIOR), rng)
+    prior = _labelled(
+        {"proportions": (("chain", "draw", "sample", "cell_type"), p),
+         "size_factor": (("chain", "draw", "sample"), size)}, coords,
+    )  # fmt: skip
+    count = room(fit, PREDICTIVE)
+    few = p[:, :count] if fit.law is None or fit.law.per_cell is None else _mrna(fit, p[:, :count])
+    values = replicate(likelihood_of(fit), size[:, :count, :, None] * few, rng)
+    predicted = _labelled({"bulk": (("chain", "draw", "sample", "gene"), values)}, coords)
+    return {"prior": prior, "prior_predictive": predicted}
+
+
+def _mrna(fit: Deconvolution, p: Any) -> Any:
+    """Fractions of mRNA from fractions of cells."""
+    weighted = p * fit.law.per_cell  # type: ignore[union-attr]
+    return weighted / weighted.sum(axis=-1, keepdims=True)
+
+
+def _fit(fit: Deconvolution, coords: dict[str, Any]) -> xr.Dataset:
+    """Estimates and diagnostics of every sample; the normal approximation where there is one."""
     summary: dict[str, Any] = {
-        str(name): ("sample", column.to_numpy()) for name, column in fit.diagnostics.items()
+        str(name): ("sample", column.to_numpy(dtype=str if column.dtype == object else None))
+        for name, column in fit.diagnostics.items()
     }
     summary["estimate"] = (("sample", "cell_type"), fit.proportions.to_numpy())
-    fit_coords: dict[str, Any] = {"sample": samples, "cell_type": cell_types}
     if fit.covariance is not None:
         summary["covariance"] = (("sample", "cell_type", "cell_type_bis"), fit.covariance)
-        fit_coords["cell_type_bis"] = cell_types
-    if "mode" in fit.extra:
-        summary["mean_vector"] = (("sample", "parameter"), fit.extra["mode"])
+    if fit.normal is not None:
+        summary["mean_vector"] = (("sample", "parameter"), fit.normal.mean)
         summary["covariance_matrix"] = (
-            ("sample", "parameter", "parameter_bis"), fit.extra["mode_covariance"],
+            ("sample", "parameter", "parameter_bis"), fit.normal.covariance,
         )  # fmt: skip
-        parameters = [f"theta[{name}]" for name in cell_types[:-1]]
-        if fit.extra["free_size"]:
+        parameters = [f"theta[{name}]" for name in coords["cell_type"][:-1]]
+        if fit.law is not None and fit.law.free_size:
             parameters.append("log_size_factor")
-        fit_coords |= {"parameter": parameters, "parameter_bis": parameters}
-    groups = {
-        "posterior": posterior,
-        "sample_stats": xr.Dataset(
-            {name: (("chain", "sample"), fit.diagnostics[name].to_numpy()[None])
-             for name in ("converged", "iterations", "log_likelihood") if name in fit.diagnostics},
-            coords={"chain": [0], "sample": samples},
-        ),
-        "observed_data": xr.Dataset(
-            {"bulk": (("sample", "gene"), fit.bulk.to_numpy().T)},
-            coords={"sample": samples, "gene": genes},
-        ),
-        "constant_data": xr.Dataset(
-            {"mean": (("gene", "cell_type"), fit.reference.mean.to_numpy()),
-             "replicates": (("cell_type",), fit.reference.replicates.to_numpy())},
-            coords={"gene": genes, "cell_type": cell_types},
-        ),
-        "fit": xr.Dataset(summary, coords=fit_coords),
-    }  # fmt: skip
-    return from_groups(groups, fit.settings | {"method": fit.method})
+        coords = coords | {"parameter": parameters}
+    return _labelled(summary, coords)
 
 
 def to_pymc(fit: Deconvolution, **options: Any) -> Any:
     """`bayesdecov.models.convolution` with this fit's data, covariances, prior and noise."""
-    from bayesdecov.deconvolution.problem import likelihood_covariance
+    from bayesdecov.deconvolution.predictive import law_of
     from bayesdecov.models import convolution
 
-    covariance = likelihood_covariance(fit.reference, fit.noise)
+    law = law_of(fit)
+    covariance = likelihood_of(fit).covariance
     Sigma = np.stack([covariance.matrix(j) for j in range(len(fit.reference.cell_types))])
     phi = fit.diagnostics["counting_noise"].to_numpy(dtype=float)
     arguments: dict[str, Any] = {
-        "prior": fit.extra["prior"],
+        "prior": "decovart" if law.paper else law.prior,
         "counting_noise": phi if fit.noise == "counting" else None,
         # the likelihood settles the size factor; its prior only has to be in the right place
-        "size_factor": fit.extra["unit"] if fit.extra["free_size"] else None,
-        "df": fit.extra["df"],
+        "size_factor": law.unit if law.free_size else None,
+        "df": law.df,
     }
     return convolution(fit.reference.mean, Sigma, fit.bulk, **(arguments | options))

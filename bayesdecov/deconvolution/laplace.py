@@ -1,68 +1,143 @@
-r"""Laplace approximation: a normal posterior of the free coordinates at their mode.
+r"""Laplace approximation, made exact by adaptive importance sampling as far as that goes.
 
-The posterior of ``x`` (with the Jacobian of the simplex map) is expanded at its maximum,
-:math:`x \sim N(\hat x, (-H)^{-1})`, and draws are pushed through ``psi`` to proportions. Where the
-Hessian is not negative definite the expected information takes its place, which is recorded.
+The normal at the mode of the free coordinates is too short where a proportion is close to zero: its
+logarithm has a long left tail. So the normal is only the first of a few rounds of proposals (a
+multivariate t around the current mean and covariance); all of them together are weighted by the
+exact density over their mixture (deterministic-mixture adaptive importance sampling, Cornuet et
+al. 2012), and draws are resampled from these weights. Their Pareto shape ``k`` says whether that
+worked (Vehtari et al. 2024).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import gammaln, logsumexp
 
-from bayesdecov.algebra import simplex
-from bayesdecov.algebra.density import evaluate
-from bayesdecov.algebra.terms import Array, information
-from bayesdecov.deconvolution.fit import Estimates, estimates, find_modes, unpack
+from bayesdecov.algebra.terms import Array, Term
+from bayesdecov.deconvolution.fit import log_posterior
+from bayesdecov.deconvolution.posterior import Expansion, Posterior, expand, summarised
 from bayesdecov.deconvolution.problem import Problem
 
+_ROUNDS = 4
+_PER_ROUND = 250
+_LAST = 1000  # proposals of the last round, or as many as draws are asked for
+_AGAIN, _EFFECTIVE = 3, 0.4  # times that samples below this share are adapted further
+_DF = 5.0
+_CHUNK_FLOATS = 4_000_000
 
-class Posterior(NamedTuple):
-    """Draws of every sample and the normal approximation they come from."""
 
-    estimates: Estimates  # p and covariance are the posterior mean and covariance
-    draws: Array  # (sample, draw, cell_type)
-    size_draws: Array  # (sample, draw)
-    mode: Array  # (sample, parameter)
-    mode_covariance: Array  # (sample, parameter, parameter)
-    expected_information: NDArray[np.bool_]  # where the Hessian could not be used
+class _Proposals(NamedTuple):
+    """Proposals (row, proposal, parameter), log-weights, and the law that they teach."""
+
+    x: Array
+    log_weights: Array
+    mean: Array
+    root: Array
 
 
 def laplace(problem: Problem, draws: int, rngs: list[np.random.Generator]) -> Posterior:
-    """Draws from the Laplace approximation, one independent random stream per sample."""
-    modes = find_modes(problem, jacobian=True)
-    hessian = modes.maximum.hessian
-    curvature = np.linalg.eigvalsh(np.where(np.isfinite(hessian), hessian, 1.0))
-    fallback = ~(curvature[:, -1] < 0)
-    precision = -hessian
-    p, size = unpack(problem, modes.x)
-    scale = np.ones(len(p)) if size is None else size
-    pieces = evaluate(problem.density, scale[:, None] * p, modes.data, modes.phi)
-    if fallback.any():
-        F = information(pieces, problem.density.n_genes, df=problem.df)
-        J = simplex.jacobian(p) * scale[:, None, None]
-        if size is not None:
-            J = np.concatenate([J, (scale[:, None] * p)[:, :, None]], axis=2)
-        expected = J.transpose(0, 2, 1) @ F @ J
-        k = problem.n_types - 1
-        prior = problem.prior.log_prior(modes.x[:, :k], jacobian=True).hessian
-        expected[:, :k, :k] -= prior
-        precision[fallback] = expected[fallback]
-    covariance = np.linalg.pinv(precision, hermitian=True)
+    """Draws of every sample, one independent random stream each."""
+    normal = expand(problem)
+    last = max(_LAST, draws)
+    step = max(1, _CHUNK_FLOATS // (last * problem.density.n_genes))
+    parts = [
+        _refined(problem, normal, np.arange(i, min(i + step, len(rngs))), last, rngs)
+        for i in range(0, len(rngs), step)
+    ]
+    x = np.concatenate([part.x for part in parts])
+    log_weights = np.concatenate([part.log_weights for part in parts])
+    kept = np.stack(
+        [_resample(w, draws, rng) for w, rng in zip(truncated(log_weights), rngs, strict=True)]
+    )
+    drawn = np.take_along_axis(x, kept[:, :, None], axis=1)
+    return summarised(problem, normal, drawn[:, None], {}, log_weights)
+
+
+def _refined(
+    problem: Problem, normal: Expansion, rows: np.ndarray, last: int,
+    rngs: list[np.random.Generator],
+) -> _Proposals:  # fmt: skip
+    """Adapt from the normal at the mode; once more where few proposals carry the weight."""
+    target = log_posterior(problem, normal.modes.data, normal.modes.phi, jacobian=True, order=0)
+    sizes = [_PER_ROUND] * _ROUNDS + [last]
+    found = _adapt(target, normal.modes.x[rows], normal.root[rows], rows, sizes, rngs)
+    total = sum(sizes)
+    for _ in range(_AGAIN):
+        poor = np.flatnonzero(_effective(found.log_weights) < _EFFECTIVE * total)
+        if not len(poor):
+            break
+        halves = [total // 2, total - total // 2]
+        again = _adapt(target, found.mean[poor], found.root[poor], rows[poor], halves, rngs)
+        for old, new in zip(found, again, strict=True):
+            old[poor] = new
+    return found
+
+
+def _adapt(
+    target: Callable[[Array, NDArray[np.intp]], Term], mean: Array, root: Array,
+    rows: np.ndarray, sizes: list[int], rngs: list[np.random.Generator],
+) -> _Proposals:  # fmt: skip
+    """Rounds of proposals, each around what those before have taught."""
+    x = np.empty((len(rows), 0, mean.shape[1]))
+    value, laws = np.empty((len(rows), 0)), []
+    log_weights = value
+    for size in sizes:
+        laws.append((mean, root, size))
+        normals = np.stack([rngs[i].standard_normal((size, mean.shape[1])) for i in rows])
+        tails = np.stack([rngs[i].chisquare(_DF, size) for i in rows]) / _DF
+        new = mean[:, None] + (normals / np.sqrt(tails)[:, :, None]) @ root.transpose(0, 2, 1)
+        found = target(new.reshape(-1, new.shape[2]), np.repeat(rows, size)).value
+        found = np.where(np.isfinite(found), found, -np.inf).reshape(len(rows), size)
+        x, value = np.concatenate([x, new], axis=1), np.concatenate([value, found], axis=1)
+        log_weights = value - _log_mixture(x, laws)
+        mean, root = _moments(x, truncated(log_weights))
+    return _Proposals(x, log_weights, mean, root)
+
+
+def _effective(log_weights: Array) -> Array:
+    """Effective number of proposals."""
+    weights = np.exp(log_weights - log_weights.max(axis=1, keepdims=True))
+    return np.asarray(weights.sum(axis=1) ** 2 / np.square(weights).sum(axis=1))
+
+
+def _log_mixture(x: Array, laws: list[tuple[Array, Array, int]]) -> Array:
+    """Log-density of the mixture of all proposals, (row, proposal)."""
+    n_parameters, total = x.shape[2], x.shape[1]
+    terms = []
+    for mean, root, size in laws:
+        white = (x - mean[:, None]) @ np.linalg.pinv(root).transpose(0, 2, 1)
+        volume = np.linalg.slogdet(root)[1]
+        tail = -0.5 * (_DF + n_parameters) * np.log1p(np.square(white).sum(axis=2) / _DF)
+        terms.append(tail - volume[:, None] + np.log(size / total))
+    constant = gammaln((_DF + n_parameters) / 2) - gammaln(_DF / 2)
+    constant -= 0.5 * n_parameters * np.log(_DF * np.pi)
+    return np.asarray(logsumexp(terms, axis=0) + constant)
+
+
+def truncated(log_weights: Array) -> Array:
+    """Normalised weights, none above ``sqrt(S)`` times their mean (Ionides 2008)."""
+    weights = np.exp(log_weights - log_weights.max(axis=1, keepdims=True))
+    limit = weights.mean(axis=1, keepdims=True) * np.sqrt(weights.shape[1])
+    weights = np.minimum(weights, limit)
+    return np.asarray(weights / weights.sum(axis=1, keepdims=True))
+
+
+def _moments(x: Array, weights: Array) -> tuple[Array, Array]:
+    """Weighted means and roots of covariances, (row, parameter) and (row, parameter, parameter)."""
+    mean = (weights[:, None] @ x)[:, 0]
+    centred = x - mean[:, None]
+    covariance = (centred * weights[:, :, None]).transpose(0, 2, 1) @ centred
     values, vectors = np.linalg.eigh(covariance)
-    root = vectors * np.sqrt(np.maximum(values, 0))[:, None, :]
-    normals = np.stack([rng.standard_normal((draws, modes.x.shape[1])) for rng in rngs])
-    x = modes.x[:, None, :] + normals @ root.transpose(0, 2, 1)
-    flat_p, flat_size = unpack(problem, x.reshape(-1, x.shape[2]))
-    drawn = flat_p.reshape(len(p), draws, -1)
-    sizes = np.ones((len(p), draws)) if flat_size is None else flat_size.reshape(len(p), draws)
-    sizes = sizes * problem.unit[:, None]
-    centred = drawn - drawn.mean(axis=1, keepdims=True)
-    spread = centred.transpose(0, 2, 1) @ centred / max(draws - 1, 1)
-    reported = estimates(problem, modes, pieces, drawn.mean(axis=1), sizes.mean(axis=1), spread)
-    mode = modes.x.copy()
-    if problem.free_size:  # in the unit of the bulk
-        mode[:, -1] += np.log(problem.unit)
-    return Posterior(reported, drawn, sizes, mode, covariance, fallback)
+    values = np.maximum(values, 1e-6 * values[:, -1:])
+    return mean, vectors * np.sqrt(values)[:, None, :]
+
+
+def _resample(weights: Array, draws: int, rng: np.random.Generator) -> np.ndarray:
+    """Systematic resampling, in random order."""
+    points = (np.arange(draws) + rng.uniform()) / draws
+    chosen = np.searchsorted(np.cumsum(weights), points)
+    return rng.permutation(np.minimum(chosen, len(weights) - 1))

@@ -6,19 +6,25 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from bayesdecov import checks
 from bayesdecov.algebra.priors import Prior
+from bayesdecov.algebra.simplex import proportions
 from bayesdecov.algebra.terms import Array
 from bayesdecov.baselines import BASELINES
+from bayesdecov.deconvolution.diagnostics import (
+    LARGEST_MISFIT,
+    LEAST_CORRELATION,
+    diagnose,
+    not_a_mixture,
+)
 from bayesdecov.deconvolution.fit import Estimates
+from bayesdecov.deconvolution.posterior import Posterior
 from bayesdecov.deconvolution.problem import Problem
 from bayesdecov.deconvolution.shards import Output
-from bayesdecov.results import Deconvolution
-
-_ENOUGH_GENES = 10
-_LEAST_CORRELATION = 0.3
-_LARGEST_MISFIT = 20.0  # Mahalanobis distance per gene, 1 expected
+from bayesdecov.diagnostics import E_BFMI, ESS, R_HAT
+from bayesdecov.results import Deconvolution, Draws, Law, Normal
 
 
 def outcome(
@@ -28,37 +34,20 @@ def outcome(
     prior: str | Prior,
     per_cell: Array | None,
     settings: dict[str, Any],
+    max_pareto_k: float,
 ) -> Deconvolution:
     """Put labels, diagnostics and warnings around the arrays."""
     estimates, posterior = output
     modelled = method not in BASELINES
     samples, cell_types = problem.samples, problem.reference.cell_types
     notes = problem.notes
-    diagnostics = _diagnostics(problem, estimates, method)
-    failed = samples[~estimates.converged]
-    if len(failed):
-        notes.warn(f"{len(failed)} of {len(samples)} samples did not converge: "
-                   f"{checks.some(failed)}")  # fmt: skip
-    if problem.y.shape[1] >= _ENOUGH_GENES:
-        bad = diagnostics["correlation"] < _LEAST_CORRELATION
-        if "misfit" in diagnostics:
-            bad |= diagnostics["misfit"] > _LARGEST_MISFIT
-        if bad.any():
-            notes.warn(
-                f"{int(bad.sum())} of {len(samples)} samples do not look like a mixture of these "
-                f"cell types (correlation with the fit below {_LEAST_CORRELATION} or misfit above "
-                f"{_LARGEST_MISFIT:g}): {checks.some(samples[bad.to_numpy()])}"
-            )
-    if (estimates.modes > 1).any():
-        many = samples[estimates.modes > 1]
-        notes.info(
-            f"{len(many)} samples have several maxima; the highest is reported: {checks.some(many)}"
-        )
-    if posterior is not None and posterior.expected_information.any():
-        flagged = samples[posterior.expected_information]
-        notes.warn(f"Laplace used the expected information for {checks.some(flagged)}")
+    diagnostics = diagnose(problem, estimates, posterior, method, max_pareto_k)
+    drawn = None if posterior is None else posterior.p
+    if posterior is not None and "pareto_k" in diagnostics:
+        refused = ~(diagnostics["pareto_k"] <= max_pareto_k).to_numpy()
+        estimates, drawn = _without(estimates, posterior, refused, problem)
+    _tell(problem, estimates, diagnostics, posterior, max_pareto_k)
     p, covariance = estimates.p, estimates.covariance
-    draws = None if posterior is None else posterior.draws
     quantity = {"counts": "mRNA fractions", "per million": "mRNA fractions"}.get(
         problem.reference.scale, "fractions of the reference's units"
     )
@@ -66,14 +55,16 @@ def outcome(
         quantity = "cell fractions"
         covariance = _cell_covariance(p, covariance, per_cell)
         p = _to_cells(p, per_cell)
-        if draws is not None:
-            draws = _to_cells(draws, per_cell)
-            p = draws.mean(axis=1)
-    extra: dict[str, Any] = {"free_size": problem.free_size, "df": problem.df,
-                             "prior": problem.prior if prior != "decovart" else "decovart",
-                             "unit": problem.unit}  # fmt: skip
-    if posterior is not None:
-        extra |= {"mode": posterior.mode, "mode_covariance": posterior.mode_covariance}
+        if drawn is not None:
+            drawn = _to_cells(drawn, per_cell)
+            known = np.isfinite(drawn).all(axis=(1, 2, 3))
+            p[known] = drawn[known].mean(axis=(1, 2))
+    draws, law = None, None
+    if posterior is not None and drawn is not None:
+        draws = Draws(drawn, posterior.size, posterior.stats)
+    if modelled:
+        law = Law(problem.prior, prior == "decovart", problem.df, problem.free_size,
+                  problem.unit, per_cell)  # fmt: skip
     return Deconvolution(
         proportions=pd.DataFrame(p, samples.rename("sample"), cell_types.rename(None)),
         diagnostics=diagnostics,
@@ -87,43 +78,74 @@ def outcome(
         bulk=pd.DataFrame((problem.y * problem.unit[:, None]).T, problem.reference.genes, samples),
         covariance=covariance if modelled else None,
         draws=draws,
-        size_draws=None if posterior is None else posterior.size_draws,
-        extra=extra,
+        law=law,
+        normal=None if posterior is None else Normal(posterior.mode, posterior.mode_covariance),
     )
 
 
-def _diagnostics(problem: Problem, estimates: Estimates, method: str) -> pd.DataFrame:
-    """One row per sample (columns: see `deconvolve`)."""
-    size = estimates.size / problem.unit
-    fitted = (size[:, None] * estimates.p) @ problem.mu.T
-    residuals = problem.y - fitted
-    centred_y = problem.y - problem.y.mean(axis=1, keepdims=True)
-    centred_f = fitted - fitted.mean(axis=1, keepdims=True)
-    norms = np.linalg.norm(centred_y, axis=1) * np.linalg.norm(centred_f, axis=1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        correlation = (centred_y * centred_f).sum(axis=1) / norms
-    modelled = method not in BASELINES
-    columns: dict[str, Any] = {"converged": estimates.converged}
-    if modelled:
-        columns |= {
-            "iterations": estimates.iterations,
-            "rdm": estimates.rdm,
-            "log_likelihood": estimates.log_likelihood,
+def _without(
+    estimates: Estimates, posterior: Posterior, refused: NDArray[np.bool_], problem: Problem
+) -> tuple[Estimates, Array]:
+    """Nothing but the mode where the approximation is refused: no draws, no covariance."""
+    if not refused.any():
+        return estimates, posterior.p
+    p, covariance, drawn = estimates.p.copy(), estimates.covariance.copy(), posterior.p.copy()
+    p[refused] = proportions(posterior.mode[refused, : problem.n_types - 1])
+    covariance[refused], drawn[refused] = np.nan, np.nan
+    return estimates._replace(p=p, covariance=covariance), drawn
+
+
+def _tell(
+    problem: Problem, estimates: Estimates, diagnostics: pd.DataFrame,
+    posterior: Posterior | None, max_pareto_k: float,
+) -> None:  # fmt: skip
+    """What a user should know of the samples, as notes and warnings."""
+    notes, samples = problem.notes, problem.samples
+    n = len(samples)
+    failed = samples[~estimates.converged]
+    if len(failed):
+        notes.warn(f"{len(failed)} of {n} samples did not converge: {checks.some(failed)}")
+    bad = not_a_mixture(diagnostics, problem.y.shape[1])
+    if bad.any():
+        notes.warn(
+            f"{int(bad.sum())} of {n} samples do not look like a mixture of these "
+            f"cell types (correlation with the fit below {LEAST_CORRELATION} or misfit above "
+            f"{LARGEST_MISFIT:g}): {checks.some(samples[bad.to_numpy()])}"
+        )
+    if (estimates.modes > 1).any():
+        many = samples[estimates.modes > 1]
+        notes.info(
+            f"{len(many)} samples have several maxima; the highest is reported: {checks.some(many)}"
+        )
+    if posterior is None:
+        return
+    if posterior.expected_information.any():
+        flagged = samples[posterior.expected_information]
+        notes.warn(f"Laplace used the expected information for {checks.some(flagged)}")
+    if "pareto_k" in diagnostics:
+        high = samples[~(diagnostics["pareto_k"] <= max_pareto_k).to_numpy()]
+        if len(high):
+            notes.warn(
+                f"the Laplace approximation is refused for {len(high)} of {n} samples (Pareto-k "
+                f"above {max_pareto_k:g}), which have their mode but no intervals: "
+                f"{checks.some(high)}; use method='nuts', or max_pareto_k=inf to take it anyway"
+            )
+    if "r_hat" in diagnostics:
+        poor = {
+            "chains disagree (R-hat)": ~(diagnostics["r_hat"] <= R_HAT),
+            "few effective draws": ~(diagnostics[["ess_bulk", "ess_tail"]].min(axis=1) >= ESS),
+            "divergences": diagnostics["divergences"] > 0,
+            "low E-BFMI": ~(diagnostics["e_bfmi"] >= E_BFMI),
         }
-    columns |= {
-        "rmse": np.sqrt((residuals**2).mean(axis=1)) * problem.unit,
-        "correlation": correlation,
-    }
-    if modelled:
-        columns |= {
-            "misfit": estimates.quad / problem.y.shape[1],
-            "modes": estimates.modes,
-            "counting_noise": estimates.phi,
-        }
-    if method != "laplace":  # a posterior mean is never zero
-        columns["at_zero"] = (estimates.p == 0).sum(axis=1)
-    columns["size_factor"] = estimates.size
-    return pd.DataFrame(columns, index=problem.samples.rename("sample"))
+        for words, rows in poor.items():
+            if rows.any():
+                notes.warn(f"NUTS: {words} in {int(rows.sum())} of {n} samples: "
+                           f"{checks.some(samples[rows.to_numpy()])}")  # fmt: skip
+        if not any(rows.any() for rows in poor.values()):
+            notes.info(
+                f"NUTS: no divergences, R-hat up to {diagnostics['r_hat'].max():.3f}, at least "
+                f"{diagnostics[['ess_bulk', 'ess_tail']].min(axis=None):.0f} effective draws"
+            )
 
 
 def _to_cells(p: Array, per_cell: Array) -> Array:

@@ -7,7 +7,7 @@ whatever the number of workers.
 from __future__ import annotations
 
 import sys
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import joblib
 import numpy as np
@@ -15,9 +15,12 @@ from threadpoolctl import threadpool_limits
 
 from bayesdecov.baselines import BASELINES
 from bayesdecov.deconvolution.fit import Estimates, maximum_a_posteriori
-from bayesdecov.deconvolution.laplace import Posterior, laplace
+from bayesdecov.deconvolution.laplace import laplace
+from bayesdecov.deconvolution.posterior import Posterior
 from bayesdecov.deconvolution.problem import Problem
+from bayesdecov.deconvolution.sampling import nuts
 from bayesdecov.progress import track
+from bayesdecov.sampling import Sampling
 
 _SHARD_FLOATS = 50_000  # samples x genes of one shard; never depends on n_jobs
 
@@ -30,13 +33,15 @@ class Output(NamedTuple):
 
 
 def run_shards(
-    problem: Problem, method: str, draws: int, stream: int, n_jobs: int, progress: bool | None
+    problem: Problem, method: str, how: Sampling, stream: int, n_jobs: int, progress: bool | None
 ) -> list[Output]:
     """Fit all samples in shards, in order, with ``n_jobs`` workers."""
     n, size = len(problem.y), max(32, min(4096, _SHARD_FLOATS // problem.y.shape[1]))
+    if method == "nuts":
+        size = 1
     tasks = [(start, min(start + size, n)) for start in range(0, n, size)]
     jobs = (
-        joblib.delayed(_fit_shard)(problem.rows(start, stop), method, draws, stream, start)
+        joblib.delayed(_fit_shard)(problem.rows(start, stop), method, how, stream, start)
         for start, stop in tasks
     )
     if n_jobs == 1 or len(tasks) == 1:
@@ -46,15 +51,18 @@ def run_shards(
     if progress is None:
         progress = len(tasks) > 1 and sys.stderr.isatty()
     sizes = [stop - start for start, stop in tasks]
-    return list(track(results, sizes, "Deconvolving", show=progress, unit="samples"))
+    title = "Sampling" if method == "nuts" else "Deconvolving"
+    return list(track(results, sizes, title, show=progress, unit="samples"))
 
 
-def _fit_shard(problem: Problem, method: str, draws: int, stream: int, first: int) -> Output:
+def _fit_shard(problem: Problem, method: str, how: Sampling, stream: int, first: int) -> Output:
     """Fit some samples; one BLAS thread, so that sums do not depend on the number of workers."""
     with threadpool_limits(limits=1, user_api="blas"):
-        if method == "laplace":
+        if method in ("laplace", "nuts"):
             rngs = [np.random.default_rng([stream, first + i]) for i in range(len(problem.y))]
-            posterior = laplace(problem, draws, rngs)
+            posterior = (
+                nuts(problem, how, rngs) if method == "nuts" else laplace(problem, how.draws, rngs)
+            )
             return Output(posterior.estimates, posterior)
         if method == "map":
             return Output(maximum_a_posteriori(problem), None)
@@ -88,8 +96,13 @@ def collect(shards: list[Output]) -> Output:
     estimates = Estimates(
         *(np.concatenate(field) for field in zip(*(s.estimates for s in shards), strict=True))
     )
-    posteriors = [shard.posterior for shard in shards if shard.posterior is not None]
-    if not posteriors:
+    parts = [shard.posterior for shard in shards if shard.posterior is not None]
+    if not parts:
         return Output(estimates, None)
-    fields = [np.concatenate(field) for field in list(zip(*posteriors, strict=True))[1:]]
-    return Output(estimates, Posterior(estimates, *fields))
+    joined: dict[str, Any] = {
+        name: np.concatenate([getattr(part, name) for part in parts])
+        for name in Posterior._fields
+        if name not in ("estimates", "stats")
+    }
+    stats = {name: np.concatenate([part.stats[name] for part in parts]) for name in parts[0].stats}
+    return Output(estimates, Posterior(estimates=estimates, stats=stats, **joined))

@@ -33,7 +33,7 @@ def starting_points(problem: Problem, data: Array, phi: Array) -> tuple[NDArray[
         rows, which = np.nonzero(peaks)
         return rows, theta_of(points[which])
     squares = least_squares(problem)
-    pieces = evaluate(problem.density, squares, data, phi, derivatives=False)
+    pieces = evaluate(problem.density, squares, data, phi, order=0)
     at_squares = problem.target(pieces).value
     best = scanned.argmax(axis=1)
     better = scanned[np.arange(n), best] > np.where(np.isfinite(at_squares), at_squares, -np.inf)

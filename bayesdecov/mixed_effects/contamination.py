@@ -34,7 +34,7 @@ class Expectation(NamedTuple):
     the shift given each, ``variance`` its variance (gene or 1, active).
     """
 
-    log_likelihood: float
+    log_density: Array  # of the coefficients, (gene,)
     frame: Basis
     h: Array  # 1 / (lam + sigma2), (gene or 1, q)
     z: Array  # coordinates of c - beta, (gene, q)
@@ -45,6 +45,11 @@ class Expectation(NamedTuple):
     mean_up: Array
     mean_down: Array
     variance: Array
+
+    @property
+    def log_likelihood(self) -> float:
+        """Of the coefficients of all genes."""
+        return float(self.log_density.sum())
 
     @property
     def shift(self) -> Array:
@@ -80,9 +85,8 @@ def expectation(c: Array, Vz: Array, sigma2: Array, at: Contamination) -> Expect
         top = np.maximum(top, np.maximum(up, down).max(axis=1, keepdims=True))
     up, down = np.exp(up - top), np.exp(down - top)
     mass = np.exp(np.log(at.null) - top) + (up + down).sum(axis=1, keepdims=True)
-    value = float((top + np.log(mass)).sum() - 0.5 * np.einsum("gk,gk->", hz, z))
-    value += 0.5 * float(np.log(h).sum()) * (len(c) / len(h))
-    value -= 0.5 * len(c) * float(np.linalg.slogdet(2 * np.pi * Vz)[1])
+    value = (top + np.log(mass))[:, 0] - 0.5 * np.einsum("gk,gk->g", hz, z)
+    value += 0.5 * np.log(h).sum(axis=1) - 0.5 * float(np.linalg.slogdet(2 * np.pi * Vz)[1])
     return Expectation(
         value, frame, h, z, score, information, up / mass, down / mass,
         (tau2 * s + delta) * shrink, (tau2 * s - delta) * shrink, tau2 * shrink,

@@ -17,7 +17,8 @@ from bayesdecov.mixed_effects.moments import fit_moments
 from bayesdecov.mixed_effects.options import resolve
 from bayesdecov.mixed_effects.prepare import prepare
 from bayesdecov.mixed_effects.result import MixedEffects
-from bayesdecov.mixed_effects.sampling import Sampling, fit_nuts
+from bayesdecov.mixed_effects.sampling import fit_nuts
+from bayesdecov.sampling import Sampling
 
 METHODS = ("moments", "map", "mixture", "nuts")
 _MOMENTS_ONLY = (
@@ -66,6 +67,8 @@ def fastmix(
     cores: int | None = None,
     target_accept: float | None = None,
     nuts_sampler: str | None = None,
+    contaminated: bool | None = None,
+    nu: float | str | None = None,
     seed: Any = None,
     progress: bool = False,
 ) -> MixedEffects:
@@ -92,7 +95,8 @@ def fastmix(
         "moments": the paper's robust moment estimator. "map": maximum likelihood or REML of the
         normal model, exact. "mixture": a normal contaminated by shifted genes, fitted by EM, with
         the posterior probability of being differentially expressed; usually the best. "nuts": the
-        posterior of the normal model (PyMC), at a cost that does not depend on the number of genes.
+        posterior of the normal model (PyMC), at a cost that does not depend on the number of genes,
+        or with ``contaminated=True`` of the mixture's, gene by gene.
     preset
         "fastmix-0.2.5" for the R program's choices, "paper" for the paper's text, None for ours;
         options given by name go before it.
@@ -136,7 +140,13 @@ correction, bias, trim_fixed, df
     draws, tune, chains, cores, target_accept, nuts_sampler
         ``method="nuts"``: posterior draws and warm-up steps per chain (1000), chains (4),
         processes, the sampler's acceptance (.9), and "nutpie", "pymc" or "auto" (nutpie where
-        installed).
+        it is installed).
+    contaminated
+        ``method="nuts"``: sample the contaminated model, in the effects in which EM finds shifted
+        genes, with one residual variance for all genes.
+    nu
+        ``method="nuts"``: heavy tails, a multivariate t with these degrees of freedom, or
+        "estimate" (prior: 2 + Gamma(2, .1)). Not together with ``contaminated``.
     seed
         For NUTS, the draws of parameters behind ``prob_deg`` and ``q_value`` (``method="mixture"``)
         and the random starts of ``covariance="mcd"``. None is 0: calls repeat.
@@ -180,7 +190,8 @@ correction, bias, trim_fixed, df
         "draws": draws, "tune": tune, "chains": chains, "cores": cores,
         "target_accept": target_accept, "nuts_sampler": nuts_sampler,
     }  # fmt: skip
-    _suited(method, preset, given | {"reml": reml} | sampling, variance)
+    robust = {"contaminated": contaminated, "nu": nu}
+    _suited(method, preset, given | {"reml": reml} | sampling | robust, variance)
     options, how = resolve(preset, given), Sampling.of(sampling | {"progress": progress})
     variance = variance or ("gene" if method == "mixture" else "common")
     rng = checks.generator(0 if seed is None else seed)
@@ -200,6 +211,11 @@ correction, bias, trim_fixed, df
         else "none",
         "correlation_within_subjects": problem.correlation,
     }  # fmt: skip
+    if (contaminated or nu is not None) and len(problem.ls.random) < len(problem.ls.mean):
+        raise InputError(
+            "random", "all columns need random effects with contaminated=True or nu=",
+            fix="leave random= out",
+        )  # fmt: skip
     posterior: Any = None
     if method == "moments":
         estimate = fit_moments(problem.ls, options, problem.random, notes, rng)
@@ -210,7 +226,9 @@ correction, bias, trim_fixed, df
                      "sided": options.sided}  # fmt: skip
     elif method == "nuts":
         columns = list(problem.design.table.columns)
-        estimate, posterior = fit_nuts(problem.ls, columns, options, how, notes, rng)
+        estimate, posterior = fit_nuts(
+            problem.ls, columns, options, how, notes, rng, contaminated=bool(contaminated), nu=nu
+        )
         settings |= {"statistic": options.statistic, "sided": options.sided}
     else:
         estimate = fit_mixture(problem.ls, variance, problem.random, notes, rng)
@@ -236,13 +254,14 @@ def _table(value: Any, argument: str) -> Any:
 def _suited(method: str, preset: str | None, given: dict[str, Any], variance: str | None) -> None:
     """Options that the method would ignore are refused."""
     used = [name for name, value in given.items() if value is not None]
-    sampled = [name for name in used if name in Sampling._fields]
+    sampled = [name for name in used if name in (*Sampling._fields, "contaminated", "nu")]
     if method == "moments":
         foreign = ["reml"] if "reml" in used else sampled
     elif method == "map":
         foreign = [name for name in used if name in _MOMENTS_ONLY] + sampled
     elif method == "nuts":
         foreign = [name for name in used if name in (*_MOMENTS_ONLY, "diagonal", "reml")]
+        _robust(given["contaminated"], given["nu"])
     else:
         foreign = used
     if given["covariance"] in ("sample", "mcd", "ogk"):
@@ -263,3 +282,15 @@ def _suited(method: str, preset: str | None, given: dict[str, Any], variance: st
             raise InputError(
                 "variance", "'gene' needs method='mixture'", found=f"method={method!r}"
             )
+
+
+def _robust(contaminated: Any, nu: Any) -> None:
+    """Heavy tails or a minority of shifted genes, and numbers that make sense."""
+    if contaminated not in (None, True, False):
+        raise InputError("contaminated", "must be True or False", found=repr(contaminated))
+    fixed = isinstance(nu, (int, float)) and not isinstance(nu, bool) and nu > 2
+    if not (nu is None or nu == "estimate" or fixed):
+        raise InputError("nu", "must be a number above 2, or 'estimate'", found=repr(nu))
+    if contaminated and nu is not None:
+        raise InputError("nu", "is not used with contaminated=True, which is robust itself",
+                         fix="leave one of them out")  # fmt: skip

@@ -81,7 +81,12 @@ def fit_mixture(
             for k in at.active
         },
     }  # fmt: skip
-    return _estimate(ls, sigma2, prior_df, run, settings, rng, notes)
+    drawn, cov = draws(seen, at, rng)
+    if not drawn:
+        notes.warn(f"{len(ls.c)} genes are too few to say how well the parameters of the mixture "
+                   "are known: prob_deg, q_value and std_error are at the estimate")  # fmt: skip
+        drawn = [at]
+    return judge(ls, sigma2, prior_df, at, drawn, cov, settings)
 
 
 def _start(ls: LeastSquares, sigma2: float) -> Contamination:
@@ -148,17 +153,16 @@ def _select(ls: LeastSquares, sigma2: Array, start: Contamination) -> _Run:
     return run._replace(iterations=total + run.iterations)
 
 
-def _estimate(
-    ls: LeastSquares, sigma2: Array, prior_df: float, run: _Run, settings: dict[str, Any],
-    rng: np.random.Generator, notes: Notes,
+def judge(
+    ls: LeastSquares, sigma2: Array, prior_df: float, at: Contamination,
+    drawn: list[Contamination], cov: Array, settings: dict[str, Any],
 ) -> Estimate:  # fmt: skip
-    at, seen = run.at, run.seen
+    """Gene effects and probabilities at parameters, averaged over draws of them where it matters.
+
+    ``cov`` is the covariance of the fixed effects of the random columns.
+    """
     m, n_columns = ls.b.shape
-    drawn, cov = draws(seen, at, rng)
-    if not drawn:
-        notes.warn(f"{m} genes are too few to say how well the parameters of the mixture are "
-                   "known: prob_deg, q_value and std_error are at the estimate")  # fmt: skip
-        drawn = [at]
+    seen = expectation(ls.c, ls.Vz, sigma2, at)
     mean_s2 = float(np.mean(sigma2))
     beta_cov = mean_s2 * ls.V / m + embed(cov - mean_s2 * ls.Vz / m, ls)
     beta = ls.mean.copy()

@@ -45,7 +45,7 @@ class MixedEffects:
     least_squares
         Gene-wise least squares, all that the estimators see of the expression.
     posterior
-        The sampler's ArviZ container (``method="nuts"``), or None.
+        Draws of the parameters (``method="nuts"``), or None.
     """
 
     method: str
@@ -183,16 +183,30 @@ class MixedEffects:
             sparse=sparse,
         )  # fmt: skip
 
-    def to_inference_data(self, genes: Iterable[str] | None = None, seed: Any = 0) -> Any:
-        """ArviZ container: ``posterior``, ``sample_stats``, ``constant_data``, ``fit``.
+    def to_inference_data(
+        self, genes: Iterable[str] | None = None, seed: Any = 0, *, log_likelihood: bool = False
+    ) -> Any:
+        """ArviZ container with the same groups, names and dims for every method.
 
-        The posterior holds NUTS draws or, for the other methods, the estimate as one draw. With
-        ``genes`` (names; ``method="nuts"``) it also holds draws of their ``effect``, exactly from
-        their normal conditional. Dims: chain, draw, covariate, random_effect, gene.
+        Groups: ``posterior`` (``beta``, ``Psi``, ``psi_sd``, ``sigma``: NUTS draws, or the estimate
+        as one), ``sample_stats``, ``prior`` (NUTS), ``posterior_predictive`` (a few draws of all
+        genes' least-squares coefficients), ``observed_data`` (those coefficients and residual sums
+        of squares: all that the model sees of the expression), ``constant_data`` (the design) and
+        ``fit`` (effects and tests of every gene). Dims: chain, draw, covariate, random_effect,
+        gene, sample.
+
+        Parameters
+        ----------
+        genes
+            Names (``method="nuts"``): add draws of their ``effect``, exact given the parameters.
+        seed
+            For these and for the predictive draws.
+        log_likelihood
+            Add ``log_likelihood``: every gene's log-density, for ``arviz.loo``.
         """
         from bayesdecov.mixed_effects.inference_data import to_inference_data
 
-        return to_inference_data(self, genes, seed)
+        return to_inference_data(self, genes, seed, log_likelihood=log_likelihood)
 
     def to_pymc(self) -> Any:
         """The normal model of the same data as a ``pymc.Model``, to sample or to extend."""

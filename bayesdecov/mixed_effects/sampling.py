@@ -7,8 +7,6 @@ posterior means and variances are averages of those (Rao-Blackwell) and need no 
 
 from __future__ import annotations
 
-import importlib.util
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,7 +15,8 @@ from threadpoolctl import threadpool_limits
 from bayesdecov import checks
 from bayesdecov.algebra.shared_design import LeastSquares
 from bayesdecov.algebra.terms import Array
-from bayesdecov.errors import InputError, Notes
+from bayesdecov.diagnostics import complaints, convergence, e_bfmi
+from bayesdecov.errors import Notes
 from bayesdecov.mixed_effects.eblup import (
     conditional,
     coordinates,
@@ -26,96 +25,119 @@ from bayesdecov.mixed_effects.eblup import (
     statistics,
 )
 from bayesdecov.mixed_effects.estimate import Estimate
+from bayesdecov.mixed_effects.mixture import fit_mixture, judge
 from bayesdecov.mixed_effects.options import Options
+from bayesdecov.mixed_effects.parameters import Contamination
+from bayesdecov.nuts import named
+from bayesdecov.sampling import Sampling
 
-SAMPLERS = ("auto", "pymc", "nutpie")
+_PARAMETERS = ("beta", "psi_sd", "sigma", "null", "up", "down", "delta", "tau", "nu")
+
+_PRIOR = 500  # draws of the prior
 _ENOUGH = 200  # draws that gene effects are averaged over
-_R_HAT, _ESS = 1.01, 400.0
+_MIXTURE_DRAWS = 40  # and those that probabilities of being differentially expressed are
 
 
-class Sampling(NamedTuple):
-    """How to sample; the fields are keywords of `fastmix`."""
+class Sampled(NamedTuple):
+    """Draws of the parameters (a Dataset), the sampler's statistics, and draws of the prior."""
 
-    draws: int = 1000
-    tune: int = 1000
-    chains: int = 4
-    cores: int | None = None
-    target_accept: float = 0.9
-    nuts_sampler: str = "auto"
-    progress: bool = False
-
-    @classmethod
-    def of(cls, given: Mapping[str, Any]) -> Sampling:
-        """Checked, with defaults where None was given."""
-        chosen = cls(**{name: value for name, value in given.items() if value is not None})
-        for name in ("draws", "tune", "chains"):
-            checks.whole(getattr(chosen, name), name)
-        checks.probability(chosen.target_accept, "target_accept")
-        checks.choice(chosen.nuts_sampler, SAMPLERS, "nuts_sampler")
-        return chosen
+    posterior: Any
+    stats: dict[str, np.ndarray]  # (chain, draw)
+    prior: dict[str, np.ndarray]  # (draw, ...)
 
 
 def fit_nuts(
     ls: LeastSquares, columns: list[str], options: Options, how: Sampling, notes: Notes,
-    rng: np.random.Generator,
-) -> tuple[Estimate, Any]:  # fmt: skip
-    """Sample, summarise the genes, and return the estimate with ArviZ's container."""
-    import pymc as pm
-
-    model = to_pymc(ls, columns)
-    sampler = how.nuts_sampler
-    if sampler == "auto":
-        sampler = "nutpie" if importlib.util.find_spec("nutpie") else "pymc"
-    elif sampler == "nutpie" and not importlib.util.find_spec("nutpie"):
-        raise InputError("nuts_sampler", "'nutpie' is not installed",
-                         fix="pip install 'bayesdecov[fast]', or use 'pymc'")  # fmt: skip
-    options_of = {"quiet": True} if sampler == "pymc" else {}
-    # matrices are small: threads of a linear-algebra library only wait for each other
-    with model, threadpool_limits(limits=1, user_api="blas"):
-        idata = pm.sample(
-            draws=how.draws, tune=how.tune, chains=how.chains, cores=how.cores,
-            target_accept=how.target_accept, nuts_sampler=sampler, progressbar=how.progress,
-            random_seed=int(rng.integers(2**31)), compute_convergence_checks=False, **options_of,
-        )  # fmt: skip
-    diagnostics = _diagnose(idata, notes)
-    estimate = _summarise(ls, idata, options)
-    settings = {**how._asdict(), "nuts_sampler": sampler, **diagnostics}
-    settings.pop("progress")
-    return estimate._replace(settings=settings), idata
-
-
-def to_pymc(ls: LeastSquares, columns: list[str]) -> Any:
-    """The same data as a ``pymc.Model``."""
-    from bayesdecov.models import Sufficient, mixed_effects
-
-    centred = ls.b - ls.mean
-    known = Sufficient(
-        ls.mean, centred.T @ centred, ls.V, float(ls.rss.sum()), ls.df, len(ls.b)
-    )  # fmt: skip
-    return mixed_effects(known, columns, [columns[j] for j in ls.random])
-
-
-def _diagnose(idata: Any, notes: Notes) -> dict[str, Any]:
-    """R-hat, effective sample sizes and divergences, with a verdict in the notes."""
-    import arviz as az
-
+    rng: np.random.Generator, *, contaminated: bool = False, nu: float | str | None = None,
+) -> tuple[Estimate, Sampled]:  # fmt: skip
+    """Sample, summarise the genes, and return the estimate with the draws."""
     from bayesdecov._arviz import dataset
 
-    names = ["beta", "psi_sd", "sigma"]
-    drawn = dataset(idata["posterior"])[names]
-    r_hat = max(float(value.max()) for value in az.rhat(drawn).data_vars.values())
-    bulk = min(float(value.min()) for value in az.ess(drawn).data_vars.values())
-    divergences = int(idata["sample_stats"]["diverging"].sum())
-    if divergences:
-        notes.warn(f"{divergences} divergent transitions: raise target_accept")
-    if r_hat > _R_HAT:
-        notes.warn(f"chains disagree (largest R-hat {r_hat:.3f}): draw more")
-    if bulk < _ESS:
-        notes.info(f"smallest effective sample size {bulk:.0f} (below {_ESS:.0f})")
-    if not divergences and r_hat <= _R_HAT and bulk >= _ESS:
-        notes.info(f"NUTS: no divergences, R-hat up to {r_hat:.3f}, at least {bulk:.0f} "
-                   "effective draws")  # fmt: skip
-    return {"r_hat": r_hat, "ess_bulk": bulk, "divergences": divergences}
+    settings: dict[str, Any] = {}
+    if contaminated:
+        em = fit_mixture(ls, "common", columns, Notes(), rng)
+        active = list(em.settings["components"])
+        notes.info(f"effects with a component of shifted genes, chosen by EM: "
+                   f"{checks.some(active, 20) if active else 'none'}")  # fmt: skip
+        settings["components"] = active
+        model = to_pymc(ls, columns, active=active)
+    else:
+        model = to_pymc(ls, columns, nu=nu)
+    idata = sample(model, how, rng)
+    prior = draw_prior(model, rng)
+    names = [name for name in _PARAMETERS if name in idata["posterior"]]
+    diagnostics = _diagnose(idata, names, notes)
+    if contaminated:
+        estimate = _mixture(ls, idata, [columns.index(name) for name in active])
+    else:
+        estimate = _summarise(ls, idata, options)
+    chosen = how._asdict() | {"contaminated": contaminated, "nu": "none" if nu is None else nu}
+    chosen.pop("progress")
+    return estimate._replace(settings=settings | chosen | diagnostics), Sampled(
+        dataset(idata["posterior"]), named(dataset(idata["sample_stats"])), prior
+    )
+
+
+def sample(model: Any, how: Sampling, rng: np.random.Generator) -> Any:
+    """Sample a PyMC model with the chosen sampler."""
+    import pymc as pm
+
+    options_of = {"quiet": True} if how.nuts_sampler == "pymc" else {}
+    # matrices are small: threads of a linear-algebra library only wait for each other
+    with model, threadpool_limits(limits=1, user_api="blas"):
+        return pm.sample(
+            draws=how.draws, tune=how.tune, chains=how.chains, cores=how.cores,
+            target_accept=how.target_accept, nuts_sampler=how.nuts_sampler,
+            progressbar=how.progress, random_seed=int(rng.integers(2**31)),
+            compute_convergence_checks=False, **options_of,
+        )  # fmt: skip
+
+
+def draw_prior(model: Any, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Draws of the parameters from the prior."""
+    import pymc as pm
+
+    names = [name for name in (*_PARAMETERS, "Psi") if name in model.named_vars]
+    values = pm.draw([model[name] for name in names], draws=_PRIOR,
+                     random_seed=int(rng.integers(2**31)))  # fmt: skip
+    return dict(zip(names, map(np.asarray, values), strict=True))
+
+
+def to_pymc(
+    ls: LeastSquares, columns: list[str], *, active: list[str] | None = None,
+    nu: float | str | None = None,
+) -> Any:  # fmt: skip
+    """The same data as a ``pymc.Model``: collapsed, or gene by gene where it has to be."""
+    from bayesdecov.models import Genes, Sufficient, contamination, mixed_effects
+
+    random = [columns[j] for j in ls.random]
+    if active is None and nu is None:
+        centred = ls.b - ls.mean
+        known = Sufficient(
+            ls.mean, centred.T @ centred, ls.V, float(ls.rss.sum()), ls.df, len(ls.b)
+        )  # fmt: skip
+        return mixed_effects(known, columns, random)
+    genes = Genes(ls.c + ls.mean[ls.random], ls.Vz, ls.rss, ls.df)
+    return contamination(genes, random, active or [], nu=nu)
+
+
+def _diagnose(idata: Any, names: list[str], notes: Notes) -> dict[str, Any]:
+    """Convergence of the parameters and a verdict, which also goes into the notes."""
+    from bayesdecov._arviz import dataset
+
+    stats = named(dataset(idata["sample_stats"]))
+    measures = convergence(dataset(idata["posterior"])[names])
+    found = {name: float(value) for name, value in measures.items()}
+    found["divergences"] = int(stats["diverging"].sum())
+    found["e_bfmi"] = float(e_bfmi(stats["energy"]))
+    words = complaints(found)
+    for word in words:
+        notes.warn(f"NUTS: {word}")
+    if not words:
+        least = min(found["ess_bulk"], found["ess_tail"])
+        notes.info(f"NUTS: no divergences, R-hat up to {found['r_hat']:.3f}, at least "
+                   f"{least:.0f} effective draws")  # fmt: skip
+    return {**found, "verdict": "; ".join(words) or "good"}
 
 
 def _summarise(ls: LeastSquares, idata: Any, options: Options) -> Estimate:
@@ -125,12 +147,16 @@ def _summarise(ls: LeastSquares, idata: Any, options: Options) -> Estimate:
         for name in ("beta", "Psi", "sigma")
     )
     kept = np.unique(np.linspace(0, len(beta) - 1, _ENOUGH).astype(int))
+    nu = _tails(posterior)
     centre = beta.mean(axis=0)
     total, square, within = (np.zeros((len(ls.c), len(ls.random))) for _ in range(3))
     for d in kept:
         s2 = sigma[[d]] ** 2
         frame, h, deviation = coordinates(ls, beta[d], Psi[d], s2)
         mean, variance = conditional(frame, h, s2, deviation)
+        if nu is not None:
+            shape, rate = _scale_law(ls, nu[d], h, deviation, s2)
+            variance = variance * (rate / (shape - 1))[:, None]
         whole = mean + beta[d][ls.random] - centre[ls.random]
         total, square, within = total + whole, square + whole**2, within + variance
     gamma = total / len(kept)
@@ -145,16 +171,62 @@ def _summarise(ls: LeastSquares, idata: Any, options: Options) -> Estimate:
     )  # fmt: skip
 
 
+def _tails(posterior: Any) -> Array | None:
+    """Draws of ``nu`` (draw,), None for the normal."""
+    return np.asarray(posterior["nu"]).ravel() if "nu" in posterior else None
+
+
+def _scale_law(
+    ls: LeastSquares, nu: Array, h: Array, deviation: Array, s2: Array
+) -> tuple[Array, Array]:
+    """Shape and rates of the inverse gamma that a gene's scale has under the multivariate t."""
+    quad = (h * np.square(deviation)).sum(axis=1) + ls.rss / s2
+    return (nu + ls.df + deviation.shape[1]) / 2, (nu + quad) / 2
+
+
+def _mixture(ls: LeastSquares, idata: Any, active: list[int]) -> Estimate:
+    """What `fit_mixture` reports, with draws of the sampler for the parameters' uncertainty."""
+    posterior = idata["posterior"]
+    pooled = {
+        name: np.asarray(posterior[name]).reshape(-1, *np.asarray(posterior[name]).shape[2:])
+        for name in ("beta", "Psi", "sigma", "null", "up", "down", "delta", "tau")
+        if name in posterior
+    }
+    q = len(ls.random)
+
+    def law(values: dict[str, Array]) -> Contamination:
+        whole = {name: np.zeros(q) for name in ("up", "down", "delta", "tau")}
+        for name, value in whole.items():
+            if len(active):
+                value[active] = values[name]
+        null = float(values["null"]) if len(active) else 1.0
+        return Contamination(
+            values["beta"] - ls.mean, values["Psi"], null, whole["up"], whole["down"],
+            whole["delta"], np.square(whole["tau"]), np.array(active, dtype=int),
+        )  # fmt: skip
+
+    centre = law({name: value.mean(axis=0) for name, value in pooled.items()})
+    kept = np.unique(np.linspace(0, len(pooled["sigma"]) - 1, _MIXTURE_DRAWS).astype(int))
+    drawn = [law({name: value[d] for name, value in pooled.items()}) for d in kept]
+    sigma2 = np.array([np.mean(np.square(pooled["sigma"]))])
+    cov = np.atleast_2d(np.cov(pooled["beta"], rowvar=False))
+    return judge(ls, sigma2, np.inf, centre, drawn, cov, {})
+
+
 def gene_draws(ls: LeastSquares, posterior: Any, rows: Array, rng: np.random.Generator) -> Array:
     """Draws of the whole effects of some genes, (chain, draw, gene, q), one for each draw."""
     beta, Psi, sigma = (np.asarray(posterior[name]) for name in ("beta", "Psi", "sigma"))
     out = np.empty((*sigma.shape, len(rows), len(ls.random)))
-    some = ls._replace(c=ls.c[rows])
+    some = ls._replace(c=ls.c[rows], rss=ls.rss[rows])
+    nu = _tails(posterior)
     for index in np.ndindex(sigma.shape):
         s2 = np.array([sigma[index] ** 2])
         frame, h, deviation = coordinates(some, beta[index], Psi[index], s2)
         mean, _ = conditional(frame, h, s2, deviation)
         spread = np.sqrt(np.maximum(frame.lam, 0.0) * s2 * h)
+        if nu is not None:
+            shape, rate = _scale_law(some, nu.reshape(sigma.shape)[index], h, deviation, s2)
+            spread = spread * np.sqrt(rate / rng.gamma(shape, size=len(rate)))[:, None]
         noise = rng.normal(size=mean.shape) * spread
         out[index] = beta[index][ls.random] + mean + noise @ frame.W.T
     return out

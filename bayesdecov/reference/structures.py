@@ -57,6 +57,15 @@ class DenseCovariance:
             weights[:, None, None] * self.Sigma + other_weights[:, None, None] * other.Sigma
         )
 
+    def draw(self, q: Array, rng: np.random.Generator) -> Array:
+        """Draws of a normal with covariance ``sum_j q_j^2 Sigma_j``, (draw, gene)."""
+        total = np.zeros((len(q), self.Sigma.shape[1]))
+        for j, Sigma in enumerate(self.Sigma):
+            values, vectors = np.linalg.eigh(Sigma)
+            root = vectors * np.sqrt(np.maximum(values, 0.0))
+            total += (q[:, [j]] * rng.standard_normal(total.shape)) @ root.T
+        return total
+
     def density(self, mu: Array, *, counting: bool) -> Density:
         """The convolution density with means ``mu`` (gene, cell_type)."""
         return Dense(mu, self.Sigma)
@@ -107,6 +116,12 @@ class FactorCovariance:
             owner=self.owner,
             multiplier=multiplier,
         )
+
+    def draw(self, q: Array, rng: np.random.Generator) -> Array:
+        """Draws of a normal with covariance ``sum_j q_j^2 Sigma_j``, (draw, gene)."""
+        loaded = (q[:, self.owner] * rng.standard_normal((len(q), self.U.shape[1]))) @ self.U.T
+        spread = np.sqrt((q * q) @ self.D.T)
+        return np.asarray(loaded + spread * rng.standard_normal(spread.shape))
 
     def density(self, mu: Array, *, counting: bool) -> Density:
         """The convolution density; the compressed form wherever it is exact and smaller."""

@@ -15,11 +15,11 @@ from tests.algebra.problems import Problem, random_problem
 EVALUATIONS = [(0.5, None), (1.0, None), (0.5, 5.0)]  # likelihood, Eq. 8, multivariate t
 
 
-def _evaluate(problem: Problem, form: str, q=None, *, weight=0.5, df=None, derivatives=True):
+def _evaluate(problem: Problem, form: str, q=None, *, weight=0.5, df=None, order=2):
     model = problem.forms[form]
     q = problem.q if q is None else q
     y = model.project(problem.y) if form == "compressed" else problem.y
-    pieces = model.pieces(q, y, problem.phi, derivatives=derivatives)
+    pieces = model.pieces(q, y, problem.phi, order=order)
     return log_density(pieces, model.n_genes, logdet_weight=weight, df=df), pieces
 
 
@@ -70,8 +70,21 @@ def test_factor_forms_equal_dense(form, rank):
     np.testing.assert_allclose(
         information(fast_pieces, 40), information(dense_pieces, 40), rtol=1e-9
     )
-    value_only = _evaluate(problem, form, derivatives=False)[0]
+    value_only = _evaluate(problem, form, order=0)[0]
     np.testing.assert_allclose(value_only.value, fast.value, rtol=1e-13)
+
+
+@pytest.mark.parametrize(("weight", "df"), EVALUATIONS)
+@pytest.mark.parametrize("n_genes", [20, 40])
+@pytest.mark.parametrize("form", ["dense", "lowrank", "compressed"])
+def test_first_order_is_the_same_gradient(form, n_genes, weight, df):
+    shared = form == "compressed"
+    problem = random_problem(7, n_genes=n_genes, shared=shared, counting=not shared)
+    whole = _evaluate(problem, form, weight=weight, df=df)[0]
+    first = _evaluate(problem, form, weight=weight, df=df, order=1)[0]
+    np.testing.assert_allclose(first.value, whole.value, rtol=1e-12)
+    np.testing.assert_allclose(first.gradient, whole.gradient, rtol=1e-10)
+    assert first.hessian.size == 0
 
 
 @pytest.mark.parametrize("form", ["dense", "lowrank"])
@@ -135,5 +148,5 @@ def test_scan_gives_the_values_of_pieces(form):
     scanned = log_density(model.scan(points, y, phi), 30).value
     assert scanned.shape == (3, 5)
     for k, point in enumerate(points):
-        one = model.pieces(np.tile(point, (3, 1)), y, np.full(3, phi), derivatives=False)
+        one = model.pieces(np.tile(point, (3, 1)), y, np.full(3, phi), order=0)
         np.testing.assert_allclose(scanned[:, k], log_density(one, 30).value, rtol=1e-11)

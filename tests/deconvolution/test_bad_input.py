@@ -49,7 +49,11 @@ def test_counts_against_tpm_is_said(cohort):
     ("options", "message"),
     [
         ({"method": "cibersort"}, "method: must be one of 'map', 'laplace'"),
-        ({"method": "nuts"}, "not available in this version"),
+        ({"chains": 2}, "chains: is not an option of method='map'"),
+        ({"method": "nuts", "target_accept": 1.5}, "target_accept: "),
+        ({"method": "nuts", "nuts_sampler": "stan"}, "nuts_sampler: must be one of"),
+        ({"method": "nuts", "tune": 0}, "tune: must be a whole number"),
+        ({"method": "laplace", "max_pareto_k": -1}, "max_pareto_k: must be a positive number"),
         ({"prior": "jeffreys"}, "prior: must be one of"),
         ({"prior": Dirichlet((1.0, 2.0))}, "one concentration per cell type"),
         ({"prior": Dirichlet(-1.0)}, "must be positive"),

@@ -89,4 +89,4 @@ def test_files_of_a_deconvolution(tmp_path):
 
     posterior = load(tmp_path / "out" / "posterior.nc")["posterior"]["proportions"]
     assert posterior.dims == ("chain", "draw", "sample", "cell_type")
-    assert (posterior.to_numpy()[0].transpose(1, 0, 2) == fit.draws).all()
+    assert (posterior.to_numpy().transpose(2, 0, 1, 3) == fit.draws.proportions).all()

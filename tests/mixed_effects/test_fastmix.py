@@ -172,7 +172,8 @@ def test_files_and_arviz(tables, tmp_path):
     assert record["settings"]["components"].keys() == de.settings["components"].keys()
     assert record["settings"]["standardisation"]["Group"]["mean"] == 0.5
     idata = load(tmp_path / "out" / "posterior.nc")
-    assert idata["posterior"]["gamma"].dims == ("chain", "draw", "gene", "random_effect")
+    assert idata["fit"]["random_effect_mean"].dims == ("gene", "random_effect")
+    assert idata["posterior_predictive"]["coefficients"].dims[2:] == ("gene", "covariate")
     np.testing.assert_allclose(
         idata["posterior"]["beta"].sel(covariate="Cell1").item(), de.fixed.loc["Cell1", "estimate"]
     )

@@ -41,10 +41,13 @@ def drawn(tables, monkeypatch):
         )  # fmt: skip
         diverging = np.zeros(shape, dtype=bool)
         diverging[0, : asked.get("fail", 0)] = True
-        stats = xr.Dataset({"diverging": (("chain", "draw"), diverging)}, coords)
+        energy = rng.normal(size=shape)
+        stats = xr.Dataset({"diverging": (("chain", "draw"), diverging),
+                            "energy": (("chain", "draw"), energy)}, coords)  # fmt: skip
         return from_groups({"posterior": posterior, "sample_stats": stats}, {})
 
     monkeypatch.setattr(pm, "sample", sample)
+    monkeypatch.setattr("bayesdecov.mixed_effects.sampling.draw_prior", lambda model, rng: {})
     return reml, asked
 
 
@@ -89,7 +92,7 @@ def test_arviz_reads_it(drawn, tables, tmp_path):
 def test_divergences_are_said(drawn, tables):
     _, asked = drawn
     asked["fail"] = 3
-    with pytest.warns(BayesdecovWarning, match="3 divergent transitions"):
+    with pytest.warns(BayesdecovWarning, match="NUTS: 3 divergences: raise target_accept"):
         de = bd.fastmix(*tables, "nuts", nuts_sampler="pymc")
     assert de.settings["divergences"] == 3
 

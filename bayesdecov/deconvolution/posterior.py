@@ -1,0 +1,111 @@
+r"""What every sampled posterior has: the normal it starts from, its draws, and their summary.
+
+The posterior of the free coordinates ``x`` (with the Jacobian of the simplex map) is expanded at
+its maximum, :math:`x \sim N(\hat x, (-H)^{-1})`. Where the Hessian is not negative definite the
+expected information takes its place, which is recorded.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bayesdecov.algebra import simplex
+from bayesdecov.algebra.density import evaluate
+from bayesdecov.algebra.predictive import misfit_probability
+from bayesdecov.algebra.terms import Array, information
+from bayesdecov.deconvolution.fit import Estimates, Modes, estimates, find_modes, unpack
+from bayesdecov.deconvolution.problem import Problem
+
+_PREDICTIVE = 100  # draws that the predictive check averages over
+
+
+class Expansion(NamedTuple):
+    """The normal approximation at the mode, in free coordinates."""
+
+    modes: Modes
+    covariance: Array  # (sample, parameter, parameter)
+    root: Array  # covariance = root root'
+    expected_information: NDArray[np.bool_]  # where the Hessian could not be used
+
+
+class Posterior(NamedTuple):
+    """Draws of every sample, their summary, and the normal approximation behind them."""
+
+    estimates: Estimates  # p and covariance are the posterior mean and covariance
+    p: Array  # (sample, chain, draw, cell_type)
+    size: Array  # (sample, chain, draw)
+    stats: dict[str, Array]  # of the sampler, (sample, chain, draw)
+    mode: Array  # (sample, parameter)
+    mode_covariance: Array  # (sample, parameter, parameter)
+    expected_information: NDArray[np.bool_]
+    log_weights: Array  # of an importance sampler, (sample, proposal); otherwise (sample, 0)
+    predictive_p: Array  # posterior predictive probability of a larger misfit, (sample,)
+
+
+def expand(problem: Problem) -> Expansion:
+    """Mode and curvature of every sample's posterior."""
+    modes = find_modes(problem, jacobian=True)
+    hessian = modes.maximum.hessian
+    curvature = np.linalg.eigvalsh(np.where(np.isfinite(hessian), hessian, 1.0))
+    fallback = ~(curvature[:, -1] < 0)
+    precision = -hessian
+    if fallback.any():
+        p, size = unpack(problem, modes.x)
+        scale = np.ones(len(p)) if size is None else size
+        pieces = evaluate(problem.density, scale[:, None] * p, modes.data, modes.phi)
+        F = information(pieces, problem.density.n_genes, df=problem.df)
+        J = simplex.jacobian(p) * scale[:, None, None]
+        if size is not None:
+            J = np.concatenate([J, (scale[:, None] * p)[:, :, None]], axis=2)
+        expected = J.transpose(0, 2, 1) @ F @ J
+        k = problem.n_types - 1
+        prior = problem.prior.log_prior(modes.x[:, :k], jacobian=True).hessian
+        expected[:, :k, :k] -= prior
+        precision[fallback] = expected[fallback]
+    covariance = np.linalg.pinv(precision, hermitian=True)
+    values, vectors = np.linalg.eigh(covariance)
+    root = vectors * np.sqrt(np.maximum(values, 0))[:, None, :]
+    return Expansion(modes, covariance, root, fallback)
+
+
+def summarised(
+    problem: Problem, normal: Expansion, x: Array, stats: dict[str, Array], log_weights: Array
+) -> Posterior:
+    """The posterior from draws ``x`` (sample, chain, draw, parameter) of free coordinates."""
+    n, chains, draws, _ = x.shape
+    modes = normal.modes
+    flat_p, flat_size = unpack(problem, x.reshape(n * chains * draws, -1))
+    p = flat_p.reshape(n, chains, draws, -1)
+    size = np.ones(n * chains * draws) if flat_size is None else flat_size
+    size = size.reshape(n, chains, draws) * problem.unit[:, None, None]
+    pooled = p.reshape(n, chains * draws, -1)
+    centred = pooled - pooled.mean(axis=1, keepdims=True)
+    spread = centred.transpose(0, 2, 1) @ centred / max(chains * draws - 1, 1)
+    at, at_size = unpack(problem, modes.x)
+    scale = np.ones(n) if at_size is None else at_size
+    pieces = evaluate(problem.density, scale[:, None] * at, modes.data, modes.phi, order=0)
+    reported = estimates(
+        problem, modes, pieces, pooled.mean(axis=1), size.reshape(n, -1).mean(axis=1), spread
+    )
+    mode = modes.x.copy()
+    if problem.free_size:  # in the unit of the bulk
+        mode[:, -1] += np.log(problem.unit)
+    return Posterior(
+        reported, p, size, stats, mode, normal.covariance, normal.expected_information,
+        log_weights, _predictive_p(problem, modes, flat_p, flat_size, n),
+    )  # fmt: skip
+
+
+def _predictive_p(problem: Problem, modes: Modes, p: Array, size: Array | None, n: int) -> Array:
+    """Mean over some of the draws of the probability that replicated data lie farther away."""
+    per_sample = len(p) // n
+    some = np.unique(np.linspace(0, per_sample - 1, _PREDICTIVE).astype(int))
+    rows = (np.arange(n)[:, None] * per_sample + some).ravel()
+    q = p[rows] if size is None else size[rows, None] * p[rows]
+    owner = np.repeat(np.arange(n), len(some))
+    pieces = evaluate(problem.density, q, modes.data[owner], modes.phi[owner], order=0)
+    worse = misfit_probability(pieces.quad.value, problem.density.n_genes, problem.df)
+    return np.asarray(worse.reshape(n, -1).mean(axis=1))

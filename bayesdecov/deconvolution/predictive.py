@@ -1,0 +1,164 @@
+"""What a fit predicts: replicated bulks, draws of the prior, and each gene given all others."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from bayesdecov.algebra.counting import counting_variance
+from bayesdecov.algebra.dense import Dense
+from bayesdecov.algebra.lowrank import LowRank
+from bayesdecov.algebra.predictive import leave_one_out
+from bayesdecov.algebra.priors import Dirichlet
+from bayesdecov.algebra.terms import Array
+from bayesdecov.deconvolution.problem import likelihood_covariance
+from bayesdecov.errors import InputError
+from bayesdecov.reference.structures import Covariance
+
+if TYPE_CHECKING:
+    from bayesdecov.results import Deconvolution, Law
+
+_CANDIDATES = 20  # of the flat prior for each draw of the paper's
+_LARGEST = 5_000_000  # numbers in a predictive group
+
+
+class Likelihood(NamedTuple):
+    """The law of the bulks in their own unit."""
+
+    covariance: Covariance
+    density: Dense | LowRank
+    phi: Array  # (sample,)
+    df: float | None
+
+
+def likelihood_of(fit: Deconvolution) -> Likelihood:
+    """Rebuild the likelihood of a fit; baselines have none."""
+    covariance = likelihood_covariance(fit.reference, fit.noise)
+    density = covariance.density(fit.reference.mean.to_numpy(), counting=True)
+    phi = fit.diagnostics["counting_noise"].to_numpy(dtype=float)
+    return Likelihood(covariance, density, phi, law_of(fit).df)  # type: ignore[arg-type]
+
+
+def law_of(fit: Deconvolution) -> Law:
+    """The law of a model-based fit."""
+    if fit.law is None:
+        raise InputError("fit", "this needs a likelihood", found=f"method={fit.method!r}",
+                         fix="use method 'map', 'laplace' or 'nuts'")  # fmt: skip
+    return fit.law
+
+
+def kept(fit: Deconvolution, count: int) -> np.ndarray:
+    """Positions of about ``count`` evenly spaced draws in each chain's sequence."""
+    if fit.draws is None:
+        return np.zeros(1, dtype=int)
+    _, chains, draws, _ = fit.draws.proportions.shape
+    each = max(1, min(draws, count // chains))
+    return np.unique(np.linspace(0, draws - 1, each).astype(int))
+
+
+def expression_of(fit: Deconvolution, positions: np.ndarray) -> Array:
+    """``q = s p``, fractions of mRNA times size factor, (chain, draw, sample, cell_type)."""
+    law = law_of(fit)
+    if fit.draws is None:
+        p = fit.proportions.to_numpy()[:, None, None]
+        size = fit.diagnostics["size_factor"].to_numpy(dtype=float)[:, None, None]
+    else:
+        p = fit.draws.proportions[:, :, positions]
+        size = fit.draws.size_factor[:, :, positions]
+    if law.per_cell is not None:
+        p = p * law.per_cell
+        p = p / p.sum(axis=-1, keepdims=True)
+    return np.asarray((size[..., None] * p).transpose(1, 2, 0, 3))
+
+
+def room(fit: Deconvolution, count: int) -> int:
+    """How many draws of whole bulks are reasonable, at most ``count``."""
+    return max(1, min(count, _LARGEST // fit.bulk.size))
+
+
+def replicate(law: Likelihood, q: Array, rng: np.random.Generator) -> Array:
+    """Bulks as the fit would see them again, (..., sample, gene) for ``q`` (..., sample, type)."""
+    flat = q.reshape(-1, q.shape[-1])
+    phi = np.broadcast_to(law.phi, q.shape[:-1]).ravel()
+    mean = flat @ law.density.mu.T
+    noise = law.covariance.draw(flat, rng)
+    noise += np.sqrt(counting_variance(phi, mean)) * rng.standard_normal(mean.shape)
+    if law.df is not None:
+        noise *= np.sqrt(law.df / rng.chisquare(law.df, len(flat)))[:, None]
+    return (mean + noise).reshape(*q.shape[:-1], -1)
+
+
+def gene_log_likelihood(fit: Deconvolution, law: Likelihood, q: Array) -> tuple[Array, Array]:
+    """Log-density of every gene given all others and its standardised residual, as ``q``."""
+    y = fit.bulk.to_numpy().T
+    shape = (*q.shape[:-1], y.shape[1])
+    value, residual = np.empty(shape), np.empty(shape)
+    for index in np.ndindex(q.shape[:-2]):
+        value[index], residual[index] = leave_one_out(law.density, q[index], y, law.phi, law.df)
+    return value, residual
+
+
+def prior_draws(fit: Deconvolution, count: int, rng: np.random.Generator) -> tuple[Array, Array]:
+    """Proportions and size factors from the prior, (1, draw, sample, ...).
+
+    The paper's Eq. 8 is the flat prior times :math:`|V|^{-1/2}`: drawn by importance resampling.
+    A free size factor has no proper prior; it is drawn as `to_pymc` has it.
+    """
+    law = law_of(fit)
+    n, n_types = fit.proportions.shape
+    many = count * n * (_CANDIDATES if law.paper else 1)
+    if isinstance(law.prior, Dirichlet):
+        alpha = np.broadcast_to(np.asarray(law.prior.alpha, dtype=float), (n_types,))
+        p = rng.dirichlet(alpha, many)
+    else:
+        z = law.prior.scale * rng.standard_normal((many, n_types))
+        p = np.exp(z - z.max(axis=1, keepdims=True))
+        p /= p.sum(axis=1, keepdims=True)
+    if law.paper:
+        likelihood = likelihood_of(fit)
+        y = np.zeros((1, len(fit.bulk)))
+        logdet = likelihood.density.scan(p[: 20 * count], y, float(np.median(likelihood.phi)))
+        weight = -0.5 * logdet.logdet.value[0]
+        weight = np.exp(weight - weight.max())
+        p = p[rng.choice(len(weight), count * n, p=weight / weight.sum())]
+    p = p.reshape(1, count, n, n_types)
+    if law.per_cell is not None:
+        p = p / law.per_cell
+        p /= p.sum(axis=-1, keepdims=True)
+    size = np.ones((1, count, n))
+    if law.free_size:
+        size = law.unit * rng.lognormal(0.0, 1.0, size.shape)
+    return p, size
+
+
+def leave_one_gene_out(fit: Deconvolution, count: int = 1000) -> pd.DataFrame:
+    """Expected log predictive density of every sample by Pareto-smoothed importance sampling."""
+    from bayesdecov._arviz import psis
+
+    if fit.draws is None:
+        raise InputError("fit", "leave-one-out needs posterior draws", found=fit.method,
+                         fix="use method 'laplace' or 'nuts'")  # fmt: skip
+    law = likelihood_of(fit)
+    rows = []
+    q = expression_of(fit, kept(fit, count))
+    for i, name in enumerate(fit.proportions.index):
+        one = law._replace(phi=law.phi[[i]])
+        value, _ = leave_one_out(
+            one.density, q[:, :, i].reshape(-1, q.shape[-1]),
+            np.broadcast_to(fit.bulk.to_numpy()[:, i], (q.shape[0] * q.shape[1], len(fit.bulk))),
+            np.full(q.shape[0] * q.shape[1], law.phi[i]), law.df,
+        )  # fmt: skip
+        if not np.isfinite(value).all():
+            rows.append((name, np.nan, np.nan, np.nan, np.nan))
+            continue
+        weights, shape = psis(-value.T)
+        total = np.exp(weights + value.T).sum(axis=1)
+        elpd = np.log(total)
+        lppd = np.log(np.exp(value - value.max(axis=0)).mean(axis=0)) + value.max(axis=0)
+        rows.append((name, elpd.sum(), np.sqrt(len(elpd) * elpd.var()),
+                     (lppd - elpd).sum(), shape.max()))  # fmt: skip
+    return pd.DataFrame(rows, columns=["sample", "elpd", "se", "p_loo", "pareto_k"]).set_index(
+        "sample"
+    )

@@ -1,0 +1,78 @@
+"""When draws can be trusted: convergence measures, their thresholds, and a verdict in words."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from typing import Any
+
+import numpy as np
+
+from bayesdecov.algebra.terms import Array
+
+R_HAT = 1.01
+ESS = 400.0
+E_BFMI = 0.3
+PARETO_K = 0.7
+MEANINGS = {
+    "r_hat": f"agreement of chains, at most {R_HAT:g}",
+    "ess_bulk": f"effective draws for means, at least {ESS:g}",
+    "ess_tail": f"effective draws for intervals, at least {ESS:g}",
+    "mcse": "Monte-Carlo standard error of the posterior mean",
+    "divergences": "transitions that failed, none expected",
+    "e_bfmi": f"how well energies mix, at least {E_BFMI:g}",
+    "pareto_k": f"tail of the importance weights, at most {PARETO_K:g}",
+    "step_size": "adapted step size, mean of the chains",
+    "tree_depth": "deepest trajectory",
+    "predictive_p": "share of predicted samples that would fit worse than the data",
+}
+
+
+def convergence(draws: Any, keep: Sequence[Hashable] = ()) -> dict[str, Array]:
+    """Worst R-hat, bulk and tail ESS and largest MCSE of a Dataset with (chain, draw, ...).
+
+    One number, or one along each dimension in ``keep``. Quantities that do not vary (a correlation
+    of a variable with itself) are left out.
+    """
+    import arviz as az
+
+    measures = {
+        "r_hat": (az.rhat(draws), "max"),
+        "ess_bulk": (az.ess(draws, method="bulk"), "min"),
+        "ess_tail": (az.ess(draws, method="tail"), "min"),
+        "mcse": (az.mcse(draws, method="mean"), "max"),
+    }
+    varies = {name: np.asarray(draws[name].std(("chain", "draw")) > 0) for name in draws.data_vars}
+    found = {}
+    for measure, (table, worst) in measures.items():
+        values = []
+        for name in draws.data_vars:
+            value = table[name].where(varies[name])
+            rest = [dim for dim in value.dims if dim not in keep]
+            values.append(np.asarray(getattr(value, worst)(rest)))
+        found[measure] = np.asarray(getattr(np, f"nan{worst}")(np.array(values), axis=0))
+    return found
+
+
+def e_bfmi(energy: Array) -> Array:
+    """Energy fraction of missing information, smallest over chains (Betancourt 2016).
+
+    ``energy`` is (..., chain, draw).
+    """
+    change = np.square(np.diff(energy, axis=-1)).sum(axis=-1)
+    total = np.square(energy - energy.mean(axis=-1, keepdims=True)).sum(axis=-1)
+    return np.asarray((change / total).min(axis=-1))
+
+
+def complaints(found: dict[str, float]) -> list[str]:
+    """What is wrong with draws that have these measures; nothing, if they can be trusted."""
+    words = []
+    if found.get("divergences", 0):
+        words.append(f"{found['divergences']:.0f} divergences: raise target_accept")
+    if not found.get("r_hat", 1.0) <= R_HAT:
+        words.append(f"R-hat {found['r_hat']:.3f} > {R_HAT:g}: chains disagree, draw more")
+    for name in ("ess_bulk", "ess_tail"):
+        if not found.get(name, np.inf) >= ESS:
+            words.append(f"{name} {found[name]:.0f} < {ESS:.0f}: draw more")
+    if not found.get("e_bfmi", 1.0) >= E_BFMI:
+        words.append(f"E-BFMI {found['e_bfmi']:.2f} < {E_BFMI:g}: heavy tails, read with care")
+    return words

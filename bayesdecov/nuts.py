@@ -1,0 +1,149 @@
+"""NUTS on a log-density that is written in NumPy: PyMC's sampler or nutpie's, nothing compiled.
+
+The density comes as a function of a vector that returns value and gradient. PyMC sees it as a
+black-box likelihood (an `Op` with its gradient) in a model of one flat vector, which is built once
+per dimension and process; nutpie takes the function as it is. Both adapt step size and a diagonal
+mass matrix while they warm up.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from bayesdecov.algebra.terms import Array
+from bayesdecov.sampling import Sampling
+
+Density = Callable[[Array], tuple[float, Array]]
+
+
+class Chains(NamedTuple):
+    """Draws (chain, draw, parameter) and what the sampler says of each, (chain, draw)."""
+
+    x: Array
+    stats: dict[str, np.ndarray]
+
+
+def run_nuts(density: Density, starts: Array, how: Sampling, rng: np.random.Generator) -> Chains:
+    """One chain from each row of ``starts``, one after the other."""
+    sample = _nutpie if how.nuts_sampler == "nutpie" else _pymc
+    return sample(_guarded(density), starts, how, rng)
+
+
+def _guarded(density: Density) -> Density:
+    """Where the density cannot be evaluated it is zero, which a sampler takes for a divergence."""
+
+    def safe(x: Array) -> tuple[float, Array]:
+        value, gradient = density(x)
+        if np.isfinite(value) and np.isfinite(gradient).all():
+            return value, gradient
+        return -np.inf, np.zeros_like(x)
+
+    return safe
+
+
+def _nutpie(density: Density, starts: Array, how: Sampling, rng: np.random.Generator) -> Chains:
+    import nutpie
+    from nutpie.compiled_pyfunc import from_pyfunc
+
+    from bayesdecov._arviz import dataset
+
+    size = starts.shape[1]
+    waiting = iter(starts)
+    model = from_pyfunc(
+        size, lambda: density, lambda *seeds: lambda x: {"x": x}, [np.dtype("float64")],
+        [(size,)], ["x"], make_initial_point_fn=lambda seed: next(waiting).copy(),
+    )  # fmt: skip
+    found = nutpie.sample(
+        model, draws=how.draws, tune=how.tune, chains=len(starts), cores=1,
+        seed=int(rng.integers(2**31)), save_warmup=False, progress_bar=False,
+        target_accept=how.target_accept,
+    )  # fmt: skip
+    return Chains(
+        np.asarray(dataset(found["posterior"])["x"]), named(dataset(found["sample_stats"]))
+    )
+
+
+# what the two samplers call the same statistics, by the names that ArviZ's schema gives them
+_NAMES = {
+    "lp": ("logp", "model_logp"),
+    "energy": ("energy",),
+    "diverging": ("diverging",),
+    "tree_depth": ("depth",),
+    "n_steps": ("tree_size",),
+    "step_size": ("step_size",),
+    "acceptance_rate": ("mean_tree_accept",),
+}
+
+
+def named(stats: Any) -> dict[str, np.ndarray]:
+    """Statistics (chain, draw) under the names of ArviZ's schema, those that there are."""
+    found = {}
+    for name, others in _NAMES.items():
+        for key in (name, *others):
+            if key in stats:
+                found[name] = np.asarray(stats[key])
+                break
+    return found
+
+
+def _pymc(density: Density, starts: Array, how: Sampling, rng: np.random.Generator) -> Chains:
+    size = starts.shape[1]
+    step, black_box = _step(size, how.target_accept)
+    black_box.density = density
+    x = np.empty((len(starts), how.draws, size))
+    kept: dict[str, list[Any]] = {name: [] for name in _NAMES}
+    for chain, start in enumerate(starts):
+        step.reset_tuning()
+        stream = np.random.default_rng(int(rng.integers(2**63)))
+        if hasattr(step, "setup_chain"):  # PyMC 6
+            step.setup_chain(stream, how.tune, how.draws)
+        else:
+            step.set_rng(stream)
+        point = {"x": np.array(start)}
+        for draw in range(-how.tune, how.draws):
+            if draw == 0:
+                step.stop_tuning()
+            point, (stats,) = step.step(point)
+            if draw >= 0:
+                x[chain, draw] = point["x"]
+                for name, value in named(stats).items():
+                    kept[name].append(value)
+    shape = (len(starts), how.draws)
+    return Chains(x, {name: np.array(values).reshape(shape) for name, values in kept.items()})
+
+
+@functools.lru_cache(maxsize=4)
+def _step(size: int, target_accept: float) -> tuple[Any, Any]:
+    """PyMC's sampler for a vector of this size, and the `Op` whose density can be exchanged."""
+    import pymc as pm
+    import pytensor.tensor as pt
+    from pytensor.graph.basic import Apply
+    from pytensor.graph.op import Op
+
+    class BlackBox(Op):
+        density: Density
+
+        def make_node(self, *inputs: Any) -> Any:
+            return Apply(self, list(inputs), [pt.dscalar(), pt.dvector()])
+
+        def perform(self, node: Any, inputs: Any, outputs: Any) -> None:
+            value, gradient = self.density(inputs[0])
+            outputs[0][0] = np.asarray(value)
+            outputs[1][0] = gradient
+
+        def grad(self, inputs: Any, gradients: Any) -> Any:
+            return [gradients[0] * self.make_node(*inputs).outputs[1]]
+
+        def pullback(self, inputs: Any, outputs: Any, cotangents: Any) -> Any:
+            return [cotangents[0] * outputs[1]]
+
+    black_box = BlackBox()
+    black_box.density = lambda x: (-0.5 * float(x @ x), -x)
+    with pm.Model() as model:
+        x = pm.Flat("x", shape=size, initval=np.zeros(size))
+        pm.Potential("density", black_box.make_node(x).outputs[0])
+        return pm.NUTS(model=model, target_accept=target_accept), black_box

@@ -1,0 +1,118 @@
+"""Chains of every sample: against exact posteriors on a grid, and as containers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import bayesdecov as bd
+from bayesdecov._arviz import dataset
+from bayesdecov.algebra.density import evaluate
+from bayesdecov.deconvolution.problem import prepare
+from bayesdecov.errors import BayesdecovWarning
+
+QUIET = {"draws": 600, "tune": 200, "chains": 4, "cores": 1, "seed": 1}
+
+
+def _toy(n_types, n_samples=2, seed=1):
+    cohort = bd.simulate.convolution(n_samples=n_samples, n_genes=12, n_types=n_types,
+                                     law="gaussian", own_sd=0.4, seed=seed)  # fmt: skip
+    return cohort, bd.Reference.from_moments(cohort.mean, cohort.covariances)
+
+
+def _on_a_grid(bulk, reference, prior, n_types):
+    """Exact posterior means of the proportions by brute force, (sample, cell_type)."""
+    if n_types == 2:
+        first = (np.arange(4000) + 0.5) / 4000
+        points = np.column_stack([first, 1 - first])
+    else:
+        one, two = np.meshgrid(*[(np.arange(500) + 0.5) / 500] * 2)
+        inside = one + two < 1
+        points = np.column_stack([one[inside], two[inside], 1 - one[inside] - two[inside]])
+    problem = prepare(bulk, reference, prior=prior)
+    means = []
+    for y in problem.y:
+        data = np.tile(y, (len(points), 1))
+        pieces = evaluate(problem.density, points, data, np.zeros(len(points)), order=0)
+        weight = problem.target(pieces).value
+        weight = np.exp(weight - weight.max())
+        means.append(weight @ points / weight.sum())
+    return np.array(means)
+
+
+@pytest.mark.parametrize("method", ["nuts", "laplace"])
+@pytest.mark.parametrize(("n_types", "prior"), [(2, "flat"), (3, "flat"), (3, "decovart")])
+def test_means_are_those_of_the_exact_posterior(n_types, prior, method):
+    cohort, reference = _toy(n_types)
+    options = QUIET if method == "nuts" else {"draws": 4000, "seed": 1}
+    fit = bd.deconvolve(cohort.bulk, reference, method, prior, **options)
+    exact = _on_a_grid(cohort.bulk, reference, prior, n_types)
+    spread = fit.intervals()["sd"].to_numpy().reshape(exact.shape)
+    if method == "nuts":
+        error = fit.diagnostics["mcse"].to_numpy()[:, None]
+    else:  # importance sampling: about 1200 effective proposals of 5000
+        error = spread / np.sqrt(1200)
+    assert (np.abs(fit.proportions.to_numpy() - exact) < 4 * error).all()
+
+
+@pytest.mark.parametrize("sampler", ["nutpie", "pymc"])
+def test_both_samplers_find_the_same_posterior(sampler):
+    cohort, reference = _toy(3, n_samples=1, seed=3)
+    options = QUIET | {"draws": 1000, "nuts_sampler": sampler}
+    fit = bd.deconvolve(cohort.bulk, reference, "nuts", **options)
+    exact = _on_a_grid(cohort.bulk, reference, "flat", 3)
+    assert (np.abs(fit.proportions.to_numpy() - exact) < 4 * fit.diagnostics["mcse"].iloc[0]).all()
+    assert fit.settings["nuts_sampler"] == sampler
+    d = fit.diagnostics.iloc[0]
+    assert d["divergences"] == 0
+    assert d["r_hat"] < 1.01
+    assert d["ess_bulk"] > 400
+    assert d["verdict"] == "good"
+    stats = dataset(fit.to_inference_data()["sample_stats"])
+    assert set(stats.data_vars) == {
+        "lp", "energy", "diverging", "tree_depth", "n_steps", "step_size", "acceptance_rate",
+    }  # fmt: skip
+    assert stats["energy"].dims == ("chain", "draw", "sample")
+
+
+def test_a_free_size_factor_and_counting_noise_are_sampled_too(cohort, reference):
+    few = cohort.bulk.iloc[:, :2]
+    fit = bd.deconvolve(few * 3.0, reference, "nuts", size_factor="free", **QUIET)
+    lap = bd.deconvolve(few * 3.0, reference, "laplace", size_factor="free", seed=1)
+    assert (fit.draws.size_factor.std(axis=(1, 2)) > 0).all()
+    sd = lap.intervals()["sd"].to_numpy().reshape(2, -1)
+    assert (np.abs(fit.proportions - lap.proportions).to_numpy() < 0.25 * sd).all()
+
+
+def test_the_same_seed_gives_the_same_chains_whatever_the_workers():
+    cohort, reference = _toy(3)
+    options = QUIET | {"draws": 50, "tune": 50}
+    with pytest.warns(BayesdecovWarning, match="NUTS"):
+        one, two = (
+            bd.deconvolve(cohort.bulk, reference, "nuts", **(options | {"cores": cores}))
+            for cores in (1, 2)
+        )
+    np.testing.assert_array_equal(one.draws.proportions, two.draws.proportions)
+
+
+def test_too_few_draws_are_said():
+    cohort, reference = _toy(2, n_samples=1)
+    with pytest.warns(BayesdecovWarning) as said:
+        fit = bd.deconvolve(cohort.bulk, reference, "nuts", draws=30, tune=100, chains=2, seed=1)
+    assert "NUTS: few effective draws in 1 of 1 samples: bulk001" in [str(w.message) for w in said]
+    assert "draw more" in fit.diagnostics["verdict"].iloc[0]
+
+
+def test_a_refused_approximation_has_no_intervals_unless_asked_for(monkeypatch):
+    cohort, reference = _toy(3)
+    monkeypatch.setattr("bayesdecov._arviz.psis", lambda w: (w, np.array([0.9, 0.2])))
+    with pytest.warns(BayesdecovWarning, match="refused for 1 of 2 samples .*: bulk001; use"):
+        fit = bd.deconvolve(cohort.bulk, reference, "laplace", seed=1)
+    table = fit.intervals().set_index("sample")[["sd", "low", "high"]]
+    assert table.loc["bulk001"].isna().to_numpy().all()
+    assert table.loc["bulk002"].notna().to_numpy().all()
+    assert fit.proportions.sum(axis=1).round(9).eq(1).all()
+    assert "refused: Pareto-k 0.90" in fit.diagnostics["verdict"].iloc[0]
+    assert fit.diagnostics["verdict"].iloc[1] == "good"
+    asked = bd.deconvolve(cohort.bulk, reference, "laplace", max_pareto_k=float("inf"), seed=1)
+    assert asked.intervals().notna().to_numpy().all()
