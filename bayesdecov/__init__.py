@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bayesdecov import datasets, models, plots, simulate
+    from bayesdecov.comparison import compare
     from bayesdecov.deconvolution.deconvolve import deconvolve
     from bayesdecov.errors import BayesdecovWarning, InputError
     from bayesdecov.mixed_effects.fastmix import fastmix
     from bayesdecov.reference.reference import Reference
+    from bayesdecov.reporting.build import report
 
 try:
     __version__ = version("bayesdecov")
@@ -26,11 +28,13 @@ __all__ = [
     "BayesdecovWarning",
     "InputError",
     "Reference",
+    "compare",
     "datasets",
     "deconvolve",
     "fastmix",
     "models",
     "plots",
+    "report",
     "simulate",
 ]
 
@@ -38,6 +42,8 @@ _HOMES = {
     "Reference": "bayesdecov.reference.reference",
     "deconvolve": "bayesdecov.deconvolution.deconvolve",
     "fastmix": "bayesdecov.mixed_effects.fastmix",
+    "compare": "bayesdecov.comparison",
+    "report": "bayesdecov.reporting.build",
     "InputError": "bayesdecov.errors",
     "BayesdecovWarning": "bayesdecov.errors",
 }

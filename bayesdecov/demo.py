@@ -10,7 +10,8 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from bayesdecov import datasets, simulate
+from bayesdecov import checks, datasets, simulate
+from bayesdecov.comparison import compare
 from bayesdecov.deconvolution.deconvolve import deconvolve
 from bayesdecov.deconvolution.write import fill_deconvolution
 from bayesdecov.io.outputs import check_folder, whole_folder
@@ -19,12 +20,16 @@ from bayesdecov.mixed_effects.fastmix import fastmix
 from bayesdecov.mixed_effects.write import draw as draw_effects
 from bayesdecov.mixed_effects.write import fill_mixed_effects
 from bayesdecov.reference.reference import Reference
+from bayesdecov.reporting.build import report
 
 if TYPE_CHECKING:
     from bayesdecov.mixed_effects.result import MixedEffects
     from bayesdecov.results import Deconvolution
 
-_METHODS = ("laplace", "map", "nnls", "simplex")
+_METHODS = ("laplace", "nuts")
+_OTHERS = ("map", "nnls", "simplex")
+_GENES = {"laplace": 300, "nuts": 100}
+_DRAWS = 500  # of each of four chains
 _SEED = 1
 
 
@@ -32,32 +37,43 @@ def run_demo(
     name: str,
     out: Path,
     *,
-    genes: int,
+    method: str,
+    genes: int | None,
     covariance: str,
     force: bool,
     progress: bool,
     console: Console,
 ) -> None:
-    """Load, build the reference, deconvolve with four methods, print a table, write ``out``."""
+    """Load, build the reference, deconvolve with several methods, print a table, write ``out``."""
+    checks.choice(method, _METHODS, "method")
     check_folder(out, force=force)
+    genes = _GENES[method] if genes is None else genes
     data = datasets.load(name)
     console.print(data.description, markup=False)
     reference = Reference.from_samples(data.purified, data.labels, covariance, genes=genes)
     console.print(str(reference), markup=False)
-    fits = {
-        method: deconvolve(data.bulk, reference, method, seed=_SEED, progress=progress)
-        for method in _METHODS
-    }
+    methods = (method, *_OTHERS) if method == "laplace" else (method, "laplace", *_OTHERS)
+    fits = {}
+    for name_of in methods:
+        draws = _DRAWS if name_of == "nuts" else 1000
+        fits[name_of] = deconvolve(
+            data.bulk, reference, name_of, seed=_SEED, draws=draws,
+            progress=None if progress else False,
+        )  # fmt: skip
     scores = score(fits, data.proportions, groups=_groups(data.samples))
     console.print(_as_rich(scores))
-    best = fits["laplace"]
+    best = fits[method]
     console.print(str(best), markup=False)
+    found = compare(*fits.items())
+    console.print(str(found), markup=False)
     with whole_folder(out, force=force) as folder:
         fill_deconvolution(best, folder)
         reference.save(folder / "reference.nc")
         write_table(scores, folder / "scores.csv")
         write_table(data.proportions, folder / "truth.csv", index_label="sample")
         draw(best, folder / "plots", truth=data.proportions)
+        report(best, folder / "report.html")
+        found.write(folder / "comparison")
         if name == "demo":  # small, ours to give away: the tables a user would bring
             (folder / "input").mkdir()
             write_table(data.bulk, folder / "input" / "bulk.csv", index_label="gene")
@@ -67,7 +83,8 @@ def run_demo(
             console.print("\nsimulated effects of a group on the genes of three cell types:")
             effects = _fastmix(folder)
             console.print(str(effects), markup=False)
-    console.print(f"\nwritten: {out} (proportions, intervals, posterior, plots)", markup=False)
+    console.print(f"\nwritten: {out} (open {out}/report.html first; proportions, intervals, "
+                  "posterior, comparison, plots)", markup=False)  # fmt: skip
     if name == "demo":
         console.print(
             "try it by hand:\n"
@@ -76,7 +93,8 @@ def run_demo(
             f"  bayesdecov deconvolve {out}/input/bulk.csv --reference reference.nc --out result\n"
             f"  bayesdecov fastmix {out}/input/expression.csv --proportions "
             f"{out}/input/proportions.csv --covariates {out}/input/covariates.csv "
-            "--method mixture --out effects",
+            "--method mixture --out effects\n"
+            "  bayesdecov report result",
             markup=False, soft_wrap=True,
         )  # fmt: skip
 
@@ -88,6 +106,7 @@ def _fastmix(folder: Path) -> MixedEffects:
     (folder / "fastmix").mkdir()
     fill_mixed_effects(fit, folder / "fastmix")
     draw_effects(fit, folder / "fastmix" / "plots")
+    report(fit, folder / "fastmix" / "report.html")
     write_table(cohort.differential, folder / "fastmix" / "truth.csv", index_label="gene")
     for name in ("expression", "proportions", "covariates"):
         label = "gene" if name == "expression" else "sample"

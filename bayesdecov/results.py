@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -78,6 +78,9 @@ class Deconvolution:
         Posterior draws (`Draws`); None without a posterior.
     law, normal
         Prior and likelihood; the normal approximation behind the draws. None where there is none.
+    maxima
+        Beside draws: proportions that maximise the posterior density ("map") and the likelihood
+        ("mle"), samples x cell types.
     """
 
     proportions: pd.DataFrame
@@ -94,6 +97,7 @@ class Deconvolution:
     draws: Draws | None = None
     law: Law | None = None
     normal: Normal | None = None
+    maxima: dict[str, pd.DataFrame] = field(default_factory=dict)
 
     def intervals(self, prob: float = 0.95) -> pd.DataFrame:
         """Intervals that hold the proportions with probability ``prob``.

@@ -67,7 +67,9 @@ def mixed_effects(
         Dims ``covariate``, ``random_effect``, ``random_effect_bis``; variables ``beta``,
         ``psi_sd``, ``psi_corr`` (two random effects or more), ``Psi`` and ``sigma``. Priors are
         centred and scaled by the data: :math:`s_\beta` is 10 standard deviations of the genes'
-        coefficients, :math:`s_\psi` and :math:`s_\sigma` are twice the moment estimates.
+        coefficients, :math:`s_\psi` and :math:`s_\sigma` are twice the moment estimates. Swap
+        data of as many genes, under the same priors, with ``pm.set_data`` of ``mean``,
+        ``scatter_root`` (its Cholesky factor) and ``rss``.
 
     Examples
     --------
@@ -86,15 +88,18 @@ def mixed_effects(
     root = np.linalg.cholesky(known.scatter + 1e-12 * np.trace(known.scatter) * np.eye(n_columns))
     coords = {"covariate": names, "random_effect": effects, "random_effect_bis": effects}
     with pm.Model(coords=coords) as model:
+        mean = pm.Data("mean", known.mean, dims="covariate")
+        scatter_root = pm.Data("scatter_root", root)
+        rss = pm.Data("rss", np.array(known.rss))
         beta, Psi, sigma = covariance(known, names, where, eta)
         T = pt.dot(pt.dot(E, Psi), E.T) + sigma**2 * known.V
         L = pt.linalg.cholesky(T)
-        off = np.sqrt(m) * (known.mean - beta)
+        off = np.sqrt(m) * (mean - beta)
         whitened = pt.linalg.solve_triangular(
-            L, pt.concatenate([pt.as_tensor(root), off[:, None]], axis=1), lower=True
+            L, pt.concatenate([scatter_root, off[:, None]], axis=1), lower=True
         )
         value = -m * pt.log(pt.diag(L)).sum() - 0.5 * pt.sqr(whitened).sum()
-        value -= m * known.df * pt.log(sigma) + 0.5 * known.rss / sigma**2
+        value -= m * known.df * pt.log(sigma) + 0.5 * rss / sigma**2
         n = n_columns + known.df
         constant = m * n * np.log(2 * np.pi) - m * np.linalg.slogdet(known.V)[1]
         pm.Potential("genes", value - 0.5 * constant)

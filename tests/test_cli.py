@@ -55,11 +55,12 @@ def test_reference_then_deconvolve(files, tmp_path):
     assert (table.to_numpy() == python.proportions.to_numpy()).all()
 
 
-def test_map_has_intervals_but_no_posterior(files, tmp_path):
+def test_map_writes_the_same_files(files, tmp_path):
     run("deconvolve", files / "bulk.csv", "--reference", files / "reference.nc",
         "--out", tmp_path / "out", "--no-plots")  # fmt: skip
     names = {path.name for path in (tmp_path / "out").iterdir()}
-    assert names == {"proportions.csv", "intervals.csv", "diagnostics.csv", "run.json"}
+    assert names == {"proportions.csv", "intervals.csv", "diagnostics.csv", "posterior.nc",
+                     "run.json"}  # fmt: skip
     assert pd.read_csv(tmp_path / "out" / "intervals.csv")["low"].notna().all()
 
 

@@ -56,16 +56,21 @@ def demo(
         str, typer.Option(help="demo (simulated, offline) or sc_mixology (real, downloaded).")
     ] = "demo",
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("bayesdecov-demo"),
-    genes: Annotated[int, typer.Option(help="Number of marker genes.")] = 300,
+    method: Annotated[
+        str, typer.Option(help="Posterior: laplace (seconds) or nuts (a minute or two).")
+    ] = "laplace",
+    genes: Annotated[
+        int | None, typer.Option(help="Number of marker genes. Default: 300, with nuts 100.")
+    ] = None,
     covariance: Annotated[str, typer.Option(help="Covariance of the reference.")] = "glasso",
     force: Force = False,
     progress: Progress = True,
 ) -> None:
-    """Reference, proportions with intervals, pictures: the main job on data with a known truth."""
+    """Reference, proportions with intervals, report: the main job on data with a known truth."""
     from bayesdecov.demo import run_demo
 
-    run_demo(data, out, genes=genes, covariance=covariance, force=force, progress=progress,
-             console=console)  # fmt: skip
+    run_demo(data, out, method=method, genes=genes, covariance=covariance, force=force,
+             progress=progress, console=console)  # fmt: skip
 
 
 @app.command()
@@ -111,7 +116,7 @@ def deconvolve(
         Path, typer.Option(help="reference.nc, or a signature table (genes x cell types).")
     ],
     out: Annotated[Path, typer.Option(help="Folder for the results.")],
-    method: Annotated[str, typer.Option(help="map, laplace, nnls or simplex.")] = "map",
+    method: Annotated[str, typer.Option(help="map, laplace, nuts, nnls or simplex.")] = "map",
     prior: Annotated[
         str, typer.Option(help="flat, decovart (the paper's Eq. 8) or normal.")
     ] = "flat",
@@ -121,7 +126,17 @@ def deconvolve(
         str, typer.Option(help="Tail of the multivariate t: a number, auto or none.")
     ] = "auto",
     prob: Annotated[float, typer.Option(help="Probability of the intervals.")] = 0.95,
-    draws: Annotated[int, typer.Option(help="Posterior draws (laplace).")] = 1000,
+    draws: Annotated[
+        int, typer.Option(help="Posterior draws (laplace), or draws per chain (nuts).")
+    ] = 1000,
+    tune: Annotated[int | None, typer.Option(help="Warm-up per chain (nuts), 300.")] = None,
+    chains: Annotated[int | None, typer.Option(help="Chains per sample (nuts), 4.")] = None,
+    cores: Annotated[int | None, typer.Option(help="Worker processes (nuts).")] = None,
+    target_accept: Annotated[float | None, typer.Option(help="Acceptance (nuts), .85.")] = None,
+    nuts_sampler: Annotated[str | None, typer.Option(help="auto, nutpie or pymc.")] = None,
+    max_pareto_k: Annotated[
+        float, typer.Option(help="Largest Pareto-k accepted (laplace); inf for all.")
+    ] = 0.7,
     mrna_per_cell: Annotated[
         Path | None, typer.Option(help="Table: cell type, mRNA per cell. Gives cell fractions.")
     ] = None,
@@ -163,6 +178,12 @@ def deconvolve(
         size_factor=size_factor,
         df=tail,
         draws=draws,
+        tune=tune,
+        chains=chains,
+        cores=cores,
+        target_accept=target_accept,
+        nuts_sampler=nuts_sampler,
+        max_pareto_k=max_pareto_k,
         mrna_per_cell=per_cell,
         assume_linear=assume_linear,
         progress=progress,

@@ -67,7 +67,14 @@ def fastmix(
     tune: Annotated[int | None, typer.Option(help="Warm-up per chain (nuts), 1000.")] = None,
     chains: Annotated[int | None, typer.Option(help="Chains (nuts), 4.")] = None,
     target_accept: Annotated[float | None, typer.Option(help="Acceptance (nuts), .9.")] = None,
+    cores: Annotated[int | None, typer.Option(help="Chains at a time (nuts).")] = None,
     nuts_sampler: Annotated[str | None, typer.Option(help="auto, nutpie or pymc.")] = None,
+    contaminated: Annotated[
+        bool, typer.Option("--contaminated", help="A minority of shifted genes (nuts).")
+    ] = False,
+    nu: Annotated[
+        str | None, typer.Option(help="Heavy tails (nuts): degrees of freedom, or estimate.")
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of everything random.")] = None,
     progress: Progress = True,
     plots: Annotated[bool, typer.Option(help="Also draw plots/*.png.")] = True,
@@ -108,8 +115,11 @@ def fastmix(
         draws=draws,
         tune=tune,
         chains=chains,
+        cores=cores,
         target_accept=target_accept,
         nuts_sampler=nuts_sampler,
+        contaminated=contaminated or None,
+        nu=_number_or_estimate(nu),
         seed=seed,
         progress=progress,
     )
@@ -119,3 +129,12 @@ def fastmix(
             draw(fit, folder / "plots")
     console.print(str(fit), markup=False)
     console.print(f"written: {out}", markup=False)
+
+
+def _number_or_estimate(value: str | None) -> float | str | None:
+    if value is None or value == "estimate":
+        return value
+    try:
+        return float(value)
+    except ValueError:
+        raise InputError("nu", "must be a number or 'estimate'", found=repr(value)) from None

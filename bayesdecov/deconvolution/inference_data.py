@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 PREDICTIVE = 100  # draws of whole bulks
 PRIOR = 500
 _LIKELIHOOD = 1000
+_RESIDUALS = 20  # draws that residuals are averaged over
 
 
 def to_inference_data(fit: Deconvolution, *, log_likelihood: bool = False, seed: Any = 0) -> Any:
@@ -134,6 +135,12 @@ def _fit(fit: Deconvolution, coords: dict[str, Any]) -> xr.Dataset:
         for name, column in fit.diagnostics.items()
     }
     summary["estimate"] = (("sample", "cell_type"), fit.proportions.to_numpy())
+    for name, table in fit.maxima.items():
+        summary[f"{name}_estimate"] = (("sample", "cell_type"), table.to_numpy())
+    if fit.law is not None:
+        q = expression_of(fit, kept(fit, _RESIDUALS))
+        residuals = gene_log_likelihood(fit, likelihood_of(fit), q)[1].mean(axis=(0, 1))
+        summary["gene_residual"] = (("sample", "gene"), residuals)
     if fit.covariance is not None:
         summary["covariance"] = (("sample", "cell_type", "cell_type_bis"), fit.covariance)
     if fit.normal is not None:

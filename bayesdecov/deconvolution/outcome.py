@@ -59,9 +59,15 @@ def outcome(
             drawn = _to_cells(drawn, per_cell)
             known = np.isfinite(drawn).all(axis=(1, 2, 3))
             p[known] = drawn[known].mean(axis=(1, 2))
-    draws, law = None, None
+    draws, law, maxima = None, None, {}
     if posterior is not None and drawn is not None:
         draws = Draws(drawn, posterior.size, posterior.stats)
+        maxima = {
+            name: pd.DataFrame(
+                value if per_cell is None else _to_cells(value, per_cell), samples, cell_types
+            )
+            for name, value in (("map", posterior.map), ("mle", posterior.mle))
+        }
     if modelled:
         law = Law(problem.prior, prior == "decovart", problem.df, problem.free_size,
                   problem.unit, per_cell)  # fmt: skip
@@ -79,6 +85,7 @@ def outcome(
         covariance=covariance if modelled else None,
         draws=draws,
         law=law,
+        maxima=maxima,
         normal=None if posterior is None else Normal(posterior.mode, posterior.mode_covariance),
     )
 

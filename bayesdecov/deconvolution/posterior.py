@@ -7,6 +7,7 @@ expected information takes its place, which is recorded.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -15,9 +16,17 @@ from numpy.typing import NDArray
 from bayesdecov.algebra import simplex
 from bayesdecov.algebra.density import evaluate
 from bayesdecov.algebra.predictive import misfit_probability
+from bayesdecov.algebra.priors import Dirichlet
 from bayesdecov.algebra.terms import Array, information
-from bayesdecov.deconvolution.fit import Estimates, Modes, estimates, find_modes, unpack
-from bayesdecov.deconvolution.problem import Problem
+from bayesdecov.deconvolution.fit import (
+    Estimates,
+    Modes,
+    estimates,
+    find_modes,
+    maximum_a_posteriori,
+    unpack,
+)
+from bayesdecov.deconvolution.problem import LIKELIHOOD, Problem
 
 _PREDICTIVE = 100  # draws that the predictive check averages over
 
@@ -43,6 +52,8 @@ class Posterior(NamedTuple):
     expected_information: NDArray[np.bool_]
     log_weights: Array  # of an importance sampler, (sample, proposal); otherwise (sample, 0)
     predictive_p: Array  # posterior predictive probability of a larger misfit, (sample,)
+    map: Array  # proportions that maximise the posterior density, (sample, cell_type)
+    mle: Array  # and the likelihood
 
 
 def expand(problem: Problem) -> Expansion:
@@ -95,8 +106,17 @@ def summarised(
         mode[:, -1] += np.log(problem.unit)
     return Posterior(
         reported, p, size, stats, mode, normal.covariance, normal.expected_information,
-        log_weights, _predictive_p(problem, modes, flat_p, flat_size, n),
+        log_weights, _predictive_p(problem, modes, flat_p, flat_size, n), *maxima(problem),
     )  # fmt: skip
+
+
+def maxima(problem: Problem) -> tuple[Array, Array]:
+    """Maxima of the posterior density of the proportions, and of the likelihood."""
+    highest = maximum_a_posteriori(problem).p
+    if problem.prior == Dirichlet(1.0) and problem.logdet_weight == LIKELIHOOD:
+        return highest, highest
+    flat = replace(problem, prior=Dirichlet(1.0), logdet_weight=LIKELIHOOD)
+    return highest, maximum_a_posteriori(flat).p
 
 
 def _predictive_p(problem: Problem, modes: Modes, p: Array, size: Array | None, n: int) -> Array:

@@ -36,6 +36,7 @@ from bayesdecov.reference.structures import Covariance, FactorCovariance
 NOISES = ("auto", "none", "counting")
 SIZE_FACTORS = ("auto", "fixed", "free")
 AUTO_DF = 4.0
+LIKELIHOOD, EQ8 = 0.5, 1.0  # weights of the log-determinant
 _FULL_COVERAGE = 0.98  # share of the reference's expression that the bulk's genes must carry
 
 
@@ -201,14 +202,14 @@ def _prior_of(prior: str | Prior, cell_types: pd.Index) -> tuple[Prior, float]:
                              found=f"{len(alpha)} for {n_types} cell types")  # fmt: skip
         if not (np.isfinite(alpha).all() and (alpha > 0).all()):
             raise InputError("prior", "concentrations must be positive", found=repr(prior))
-        return prior, 0.5
+        return prior, LIKELIHOOD
     if isinstance(prior, SoftmaxNormal):
         checks.positive(prior.scale, "prior scale")
-        return prior, 0.5
+        return prior, LIKELIHOOD
     checks.choice(prior, ("flat", "decovart", "normal"), "prior")
     if prior == "normal":
-        return SoftmaxNormal(), 0.5
-    return Dirichlet(1.0), 1.0 if prior == "decovart" else 0.5
+        return SoftmaxNormal(), LIKELIHOOD
+    return Dirichlet(1.0), EQ8 if prior == "decovart" else LIKELIHOOD
 
 
 def _automatic_noise(reference: Reference, phi: Array) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bayesdecov.io.outputs import run_record, whole_folder, write_json
 from bayesdecov.io.tables import write_table
@@ -35,15 +35,22 @@ def fill_deconvolution(
     arguments: Sequence[str] = (),
 ) -> None:
     """The files of `write_deconvolution` in an existing folder."""
+    from bayesdecov._arviz import save
+
     write_table(fit.proportions, folder / "proportions.csv", index_label="sample")
     write_table(fit.intervals(prob), folder / "intervals.csv")
     write_table(fit.diagnostics, folder / "diagnostics.csv", index_label="sample")
-    if fit.draws is not None:
-        from bayesdecov._arviz import save
+    save(fit.to_inference_data(), folder / "posterior.nc")
+    write_json(record_of(fit, prob, inputs or {}, arguments), folder / "run.json")
 
-        save(fit.to_inference_data(), folder / "posterior.nc")
+
+def record_of(
+    fit: Deconvolution, prob: float, inputs: Mapping[str, Path], arguments: Sequence[str]
+) -> dict[str, Any]:
+    """What ``run.json`` holds."""
     settings = dict(fit.settings) | {"quantity": fit.quantity, "interval_probability": prob}
     settings["reference"] = fit.reference.settings
-    record = run_record("deconvolve", settings, fit.notes, inputs or {}, arguments)
+    settings["replicates"] = fit.reference.replicates.to_dict()
+    record = run_record("deconvolve", settings, fit.notes, inputs, arguments)
     record["timings"] = {"seconds": fit.settings.get("seconds")}
-    write_json(record, folder / "run.json")
+    return record

@@ -93,12 +93,12 @@ def sample(model: Any, how: Sampling, rng: np.random.Generator) -> Any:
         )  # fmt: skip
 
 
-def draw_prior(model: Any, rng: np.random.Generator) -> dict[str, np.ndarray]:
+def draw_prior(model: Any, rng: np.random.Generator, count: int = _PRIOR) -> dict[str, np.ndarray]:
     """Draws of the parameters from the prior."""
     import pymc as pm
 
     names = [name for name in (*_PARAMETERS, "Psi") if name in model.named_vars]
-    values = pm.draw([model[name] for name in names], draws=_PRIOR,
+    values = pm.draw([model[name] for name in names], draws=count,
                      random_seed=int(rng.integers(2**31)))  # fmt: skip
     return dict(zip(names, map(np.asarray, values), strict=True))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bayesdecov.io.outputs import run_record, whole_folder, write_json
 from bayesdecov.io.tables import write_table
@@ -35,13 +35,20 @@ def fill_mixed_effects(
     write_table(fit.covariance, folder / "covariance.csv", index_label="covariate")
     write_table(fit.design.columns, folder / "design.csv", index_label="column")
     save(fit.to_inference_data(), folder / "posterior.nc")
+    write_json(record_of(fit, inputs or {}, arguments), folder / "run.json")
+
+
+def record_of(
+    fit: MixedEffects, inputs: Mapping[str, Path], arguments: Sequence[str]
+) -> dict[str, Any]:
+    """What ``run.json`` holds."""
     settings = dict(fit.settings)
     settings["standardisation"] = fit.design.coding.scaling.to_dict("index")
     noise = fit.noise
     settings["residual_variance"] = noise if isinstance(noise, float) else float(noise.median())
-    record = run_record("fastmix", settings, fit.notes, inputs or {}, arguments)
+    record = run_record("fastmix", settings, fit.notes, inputs, arguments)
     record["timings"] = {"seconds": fit.settings.get("seconds")}
-    write_json(record, folder / "run.json")
+    return record
 
 
 def draw(fit: MixedEffects, folder: Path, *, most: int = 24) -> None:

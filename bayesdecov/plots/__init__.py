@@ -1,6 +1,8 @@
 """Pictures of results. Every function returns a matplotlib Figure and changes no global state."""
 
+from bayesdecov.plots.calibration import calibration
+from bayesdecov.plots.comparison import comparison
 from bayesdecov.plots.effects import effects, volcano
 from bayesdecov.plots.proportions import intervals, stacked_bars
 
-__all__ = ["effects", "intervals", "stacked_bars", "volcano"]
+__all__ = ["calibration", "comparison", "effects", "intervals", "stacked_bars", "volcano"]

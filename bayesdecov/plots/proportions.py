@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _MANY_SAMPLES = 60  # more than this and names would not be readable
 
 
-def _colours(count: int) -> list[tuple[float, ...]]:
+def colours(count: int) -> list[tuple[float, ...]]:
     """Distinct colours: a qualitative map for up to 20 types, a continuous one beyond."""
     if count <= 10:
         return [colormaps["tab10"](i) for i in range(count)]
@@ -42,7 +42,7 @@ def stacked_bars(fit: Deconvolution, *, title: str | None = None) -> Figure:
     >>> figure = bd.plots.stacked_bars(bd.deconvolve(cohort.bulk, reference))
     """
     table = fit.proportions.fillna(0.0)
-    colours = dict(zip(table.columns, _colours(table.shape[1]), strict=True))
+    palette = dict(zip(table.columns, colours(table.shape[1]), strict=True))
     table = table[table.mean().sort_values(ascending=False).index]
     table = table.sort_values(table.columns[0], ascending=False)
     n = len(table)
@@ -50,7 +50,7 @@ def stacked_bars(fit: Deconvolution, *, title: str | None = None) -> Figure:
     axes = figure.subplots()
     bottom = np.zeros(n)
     for name, column in table.items():
-        axes.bar(np.arange(n), column, bottom=bottom, width=0.92, color=colours[name],
+        axes.bar(np.arange(n), column, bottom=bottom, width=0.92, color=palette[name],
                  label=plain(name))  # fmt: skip
         bottom += column.to_numpy()
     axes.set(xlim=(-0.6, n - 0.4), ylim=(0, 1), ylabel=fit.quantity, xlabel=f"{n} samples")
@@ -85,7 +85,7 @@ def intervals(
     panels = figure.subplots(rows, columns, squeeze=False)
     for panel in panels.ravel()[len(names) :]:
         panel.set_visible(False)
-    for name, panel, colour in zip(names, panels.ravel(), _colours(len(names)), strict=False):
+    for name, panel, colour in zip(names, panels.ravel(), colours(len(names)), strict=False):
         part = table[table["cell_type"] == name].set_index("sample")
         if truth is None:
             part = part.sort_values("mean")

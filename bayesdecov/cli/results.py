@@ -1,0 +1,100 @@
+"""Commands about finished runs, and about the methods themselves: report, compare, calibrate."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bayesdecov.cli.app import Force, Progress, app, guarded
+from bayesdecov.cli.app import out as console
+
+
+@app.command()
+@guarded
+def report(
+    run: Annotated[Path, typer.Argument(help="Folder that deconvolve or fastmix wrote.")],
+    out: Annotated[
+        Path | None, typer.Option(help="HTML file to write. Default: report.html in the folder.")
+    ] = None,
+    force: Force = False,
+) -> None:
+    """Write a diagnostics report of a finished run: one HTML file, readable offline."""
+    from bayesdecov.reporting.build import report as write
+
+    path = write(run, run / "report.html" if out is None else out, force=force)
+    console.print(f"written: {path} ({path.stat().st_size / 1e6:.1f} MB)", markup=False)
+
+
+@app.command()
+@guarded
+def compare(
+    runs: Annotated[list[Path], typer.Argument(help="Two or more folders of finished runs.")],
+    out: Annotated[Path, typer.Option(help="Folder for the results.")],
+    yardstick: Annotated[
+        str | None,
+        typer.Option(help="Folder name of the run to compare with. Default: the best posterior."),
+    ] = None,
+    force: Force = False,
+) -> None:
+    """Set runs of the same data side by side: MLE, MAP, Laplace, NUTS, baselines."""
+    from bayesdecov.comparison import compare as run_compare
+    from bayesdecov.io.outputs import check_folder
+
+    check_folder(out, force=force)
+    found = run_compare(*runs, yardstick=yardstick)
+    found.write(out, force=force)
+    console.print(str(found), markup=False)
+    console.print(f"written: {out}", markup=False)
+
+
+@app.command()
+@guarded
+def calibrate(
+    out: Annotated[Path, typer.Option(help="Folder for the results.")],
+    model: Annotated[
+        str, typer.Option(help="proportions (convolution) or effects (collapsed mixed model).")
+    ] = "proportions",
+    method: Annotated[str, typer.Option(help="map, laplace or nuts.")] = "laplace",
+    simulations: Annotated[int, typer.Option(help="Number of simulated data sets.")] = 200,
+    reference: Annotated[
+        Path | None, typer.Option(help="reference.nc whose moments are taken as exact.")
+    ] = None,
+    cell_types: Annotated[int, typer.Option(help="Cell types, without a reference.")] = 4,
+    genes: Annotated[int, typer.Option(help="Genes, without a reference.")] = 60,
+    df: Annotated[
+        float | None, typer.Option(help="Degrees of freedom of a multivariate t.")
+    ] = None,
+    draws: Annotated[int, typer.Option(help="Posterior draws (nuts: per chain).")] = 500,
+    chains: Annotated[int | None, typer.Option(help="Chains (nuts), 2.")] = None,
+    nuts_sampler: Annotated[str | None, typer.Option(help="auto, nutpie or pymc.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
+    n_jobs: Annotated[int, typer.Option(help="Parallel workers; -1 for all cores.")] = 1,
+    force: Force = False,
+    progress: Progress = True,
+) -> None:
+    """Do intervals hold what they promise? Simulate from the model, fit, compare with the truth."""
+    from bayesdecov.calibration.calibrate import calibrate as run
+    from bayesdecov.io.outputs import check_folder, run_record, whole_folder, write_json
+    from bayesdecov.io.tables import write_table
+    from bayesdecov.plots import calibration
+
+    check_folder(out, force=force)
+    found = run(
+        model, method, simulations, reference=reference, n_types=cell_types, n_genes=genes, df=df,
+        draws=draws, chains=chains, nuts_sampler=nuts_sampler, seed=seed, n_jobs=n_jobs,
+        progress=progress and sys.stderr.isatty(),
+    )  # fmt: skip
+    with whole_folder(out, force=force) as folder:
+        write_table(found.coverage, folder / "coverage.csv")
+        if found.ranks is not None and found.uniform is not None:
+            write_table(found.ranks, folder / "ranks.csv", index_label="simulation")
+            write_table(found.uniform, folder / "uniformity.csv", index_label="parameter")
+        calibration(found).savefig(folder / "calibration.png", dpi=150)
+        inputs = {} if reference is None else {"reference": reference}
+        record = run_record("calibrate", found.settings, (), inputs, sys.argv[1:])
+        write_json(record, folder / "run.json")
+    console.print(str(found), markup=False)
+    console.print(f"written: {out}", markup=False)

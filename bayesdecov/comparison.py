@@ -1,0 +1,172 @@
+"""Runs side by side: estimates, intervals, how far they agree, and what they cost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from bayesdecov import checks
+from bayesdecov.errors import InputError
+from bayesdecov.io.outputs import run_record, whole_folder, write_json
+from bayesdecov.io.tables import write_table
+from bayesdecov.runs import PROPORTIONS, Run, run_of
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_TRUST = ("nuts", "laplace", "map")  # whose spread differences are measured in
+_Z = 1.959964
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What `compare` returns.
+
+    Attributes
+    ----------
+    table
+        Tidy: run, method, what is estimated (sample and cell_type, or covariate), mean, sd, low,
+        high, difference (from the yardstick) and difference_in_sd (in its posterior sd).
+    summary
+        One row per run: method, seconds, width of intervals, root mean squared and largest
+        difference from the yardstick, both also in its sd, and correlation with it.
+    yardstick
+        The run that all are compared with: the most exact posterior among them.
+    """
+
+    table: pd.DataFrame
+    summary: pd.DataFrame
+    yardstick: str
+    kind: str
+
+    def plot(self) -> Figure:
+        """Every run against the yardstick, and the differences in its posterior sd."""
+        from bayesdecov.plots.comparison import comparison
+
+        return comparison(self)
+
+    def write(self, folder: str | Path, *, force: bool = False) -> None:
+        """``comparison.csv``, ``summary.csv``, ``comparison.png`` and ``run.json``, or nothing."""
+        with whole_folder(Path(folder), force=force) as partial:
+            write_table(self.table, partial / "comparison.csv")
+            write_table(self.summary, partial / "summary.csv", index_label="run")
+            self.plot().savefig(partial / "comparison.png", dpi=150)
+            settings = {"yardstick": self.yardstick, "runs": list(self.summary.index)}
+            write_json(run_record("compare", settings, (), {}), partial / "run.json")
+
+    def __str__(self) -> str:
+        what = "proportions" if self.kind == PROPORTIONS else "effects"
+        shown = self.summary.to_string(float_format=lambda value: f"{value:.4g}")
+        return (
+            f"Comparison of {what}: {len(self.summary)} runs, differences from "
+            f"{self.yardstick!r}\n{shown}"
+        )
+
+    __repr__ = __str__
+
+
+def compare(*fits: Any, yardstick: str | None = None) -> Comparison:
+    """Set any number of runs of the same data side by side.
+
+    Parameters
+    ----------
+    *fits
+        What `deconvolve` or `fastmix` return, folders of finished runs, or ``(name, fit)`` pairs.
+        All of one kind; what not all of them have is left out.
+    yardstick
+        Name of the run that differences are taken from; default: the first by "nuts", else by
+        "laplace", else by "map", else the first.
+
+    Returns
+    -------
+    Comparison
+        ``.table``, ``.summary``, ``.plot()``, ``.write(folder)``.
+
+    Raises
+    ------
+    InputError
+        Fewer than two runs, of different kinds, or without anything in common.
+
+    Examples
+    --------
+    >>> import bayesdecov as bd
+    >>> cohort = bd.simulate.convolution(n_samples=4, n_genes=60, n_types=3, seed=1)
+    >>> reference = bd.Reference.from_samples(cohort.purified, cohort.labels)
+    >>> fits = [bd.deconvolve(cohort.bulk, reference, m, seed=1) for m in ("map", "laplace")]
+    >>> bd.compare(*fits).summary.index.tolist()
+    ['map', 'laplace']
+    """
+    runs = _named([run_of(fit[1], str(fit[0])) if isinstance(fit, tuple) else run_of(fit)
+                   for fit in fits])  # fmt: skip
+    if len(runs) < 2:
+        raise InputError("fits", "needs at least two runs", found=str(len(runs)))
+    kinds = {run.command for run in runs.values()}
+    if len(kinds) > 1:
+        raise InputError("fits", "all must be proportions or all effects",
+                         found=" and ".join(sorted(kinds)))  # fmt: skip
+    kind = kinds.pop()
+    if yardstick is None:
+        ranked = [name for method in _TRUST for name, run in runs.items() if run.method == method]
+        yardstick = (ranked or list(runs))[0]
+    checks.choice(yardstick, tuple(runs), "yardstick")
+    parts = {name: _estimates(run) for name, run in runs.items()}
+    common = parts[yardstick].index
+    for part in parts.values():
+        common = common[common.isin(part.index)]
+    if not len(common):
+        raise InputError("fits", "must have samples and cell types (or covariates) in common",
+                         found="none")  # fmt: skip
+    base = parts[yardstick].loc[common]
+    rows, summary = [], {}
+    for name, part in parts.items():
+        mine = part.loc[common]
+        difference = mine["mean"] - base["mean"]
+        in_sd = difference / base["sd"].where(base["sd"] > 0)
+        table = mine.assign(difference=difference, difference_in_sd=in_sd).reset_index()
+        table.insert(0, "run", name)
+        table.insert(1, "method", runs[name].method)
+        rows.append(table)
+        spread = mine["mean"].std() > 0 and base["mean"].std() > 0
+        summary[name] = {
+            "method": runs[name].method,
+            "seconds": runs[name].seconds,
+            "estimates": len(common),
+            "mean_width": float((mine["high"] - mine["low"]).mean()),
+            "rms_difference": float(np.sqrt(np.mean(difference**2))),
+            "largest_difference": float(difference.abs().max()),
+            "rms_in_sd": float(np.sqrt(np.mean(in_sd**2))),
+            "largest_in_sd": float(in_sd.abs().max()),
+            "correlation": float(mine["mean"].corr(base["mean"])) if spread else float("nan"),
+        }
+    return Comparison(
+        pd.concat(rows, ignore_index=True), pd.DataFrame(summary).T.rename_axis("run"),
+        yardstick, kind,
+    )  # fmt: skip
+
+
+def _named(runs: list[Run]) -> dict[str, Run]:
+    """Runs by name; two of one name are told apart by a number."""
+    named: dict[str, Run] = {}
+    for run in runs:
+        name, number = run.name, 2
+        while name in named:
+            name, number = f"{run.name} ({number})", number + 1
+        named[name] = run
+    return named
+
+
+def _estimates(run: Run) -> pd.DataFrame:
+    """Estimate, sd and 95 % limits: proportions, or effects on the whole transcriptome."""
+    if run.command == PROPORTIONS:
+        table = run.tables["intervals"].copy()
+        table["sample"] = table["sample"].astype(str)
+        return table.set_index(["sample", "cell_type"])[["mean", "sd", "low", "high"]]
+    fixed = run.tables["fixed"]
+    estimate, error = fixed["estimate"].astype(float), fixed["std_error"].astype(float)
+    return pd.DataFrame(
+        {"mean": estimate, "sd": error, "low": estimate - _Z * error, "high": estimate + _Z * error}
+    ).rename_axis("covariate")

@@ -1,0 +1,116 @@
+"""The verb: a run in, one HTML file out."""
+
+from __future__ import annotations
+
+import json
+import os
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from bayesdecov.errors import InputError
+from bayesdecov.io.outputs import check_place
+from bayesdecov.runs import PROPORTIONS, Run, run_of
+
+
+def report(fit: Any, path: str | Path = "report.html", *, force: bool = False) -> Path:
+    """Write a diagnostics report: one HTML file that needs no network and no other file.
+
+    Verdict first; then data and reference, proportions with intervals, maximum likelihood beside
+    the posterior, the model with its priors, chains, predictive checks, samples that are no mixture
+    of the reference, genes that fit badly, settings, versions, a methods paragraph and citations.
+
+    Parameters
+    ----------
+    fit
+        What `deconvolve` or `fastmix` return, or the folder of a finished run.
+    path
+        The file to write.
+    force
+        Replace a file that exists.
+
+    Returns
+    -------
+    pathlib.Path
+        The file.
+
+    Raises
+    ------
+    InputError
+        The run is incomplete, or the file exists.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import bayesdecov as bd
+    >>> cohort = bd.simulate.convolution(n_samples=4, n_genes=40, n_types=3, seed=1)
+    >>> reference = bd.Reference.from_samples(cohort.purified, cohort.labels)
+    >>> fit = bd.deconvolve(cohort.bulk, reference, "laplace", seed=1)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     bd.report(fit, folder + "/report.html").name
+    'report.html'
+    """
+    path = Path(path)
+    check_target(path, force=force)
+    text = render(run_of(fit))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
+    try:
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+    return path
+
+
+def check_target(path: Path, *, force: bool) -> None:
+    """Refuse a target that cannot be written or exists, before any work is done."""
+    if path.suffix.lower() not in (".html", ".htm"):
+        raise InputError("out", "must be an .html file", found=repr(str(path)))
+    if path.is_dir():
+        raise InputError("out", f"{str(path)!r} is a folder")
+    if path.exists() and not force:
+        raise InputError(
+            "out",
+            f"the file {str(path)!r} exists",
+            fix="choose another or add --force (force=True)",
+        )
+    check_place(path)
+
+
+def render(run: Run) -> str:
+    """The page as text."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    from bayesdecov.reporting import effects, proportions
+
+    content = proportions.content(run) if run.command == PROPORTIONS else effects.content(run)
+    environment = Environment(
+        loader=PackageLoader("bayesdecov", "reporting"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    style = files("bayesdecov.reporting").joinpath("style.css").read_text(encoding="utf-8")
+    record = {
+        name: run.record.get(name) for name in ("settings", "versions", "inputs", "arguments")
+    }
+    return environment.get_template("template.html").render(
+        run=run,
+        style=style,
+        settings=_flat(run.settings),
+        versions=record["versions"] or {},
+        inputs=record["inputs"] or {},
+        notes=run.record.get("warnings") or [],
+        **content,
+    )
+
+
+def _flat(settings: Any) -> dict[str, str]:
+    """Settings as text; what is nested as JSON."""
+    flat = {}
+    for name, value in settings.items():
+        nested = isinstance(value, (dict, list, tuple))
+        flat[str(name)] = json.dumps(value, default=str) if nested else str(value)
+    return flat

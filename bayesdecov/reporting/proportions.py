@@ -1,0 +1,344 @@
+"""What a report about proportions holds."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bayesdecov import checks
+from bayesdecov.deconvolution.diagnostics import LARGEST_MISFIT, LEAST_CORRELATION
+from bayesdecov.diagnostics import E_BFMI, ESS, MEANINGS, PARETO_K, R_HAT
+from bayesdecov.plots import diagnostics as draw
+from bayesdecov.plots.proportions import stacked_bars
+from bayesdecov.reporting import graph, words
+from bayesdecov.reporting.parts import picture, section, table_of
+from bayesdecov.runs import Run
+
+_WORST = 10
+_CHAINS = 3  # samples whose chains are drawn
+_GENES = 25
+
+
+def content(run: Run) -> dict[str, Any]:
+    """Everything that the template shows."""
+    table = run.tables["diagnostics"]
+    modelled = "predictive_p" in table
+    return {
+        "title": "Cell-type proportions",
+        "verdict": verdict(run),
+        "glance": _glance(run),
+        "sections": [
+            part
+            for part in (
+                _proportions(run),
+                _comparison(run),
+                _model(run) if modelled else None,
+                _sampling(run),
+                _predictive(run) if modelled else None,
+                _strangers(run),
+                _genes(run) if modelled else None,
+            )
+            if part is not None
+        ],
+        "methods": words.of_proportions(
+            run.settings,
+            run.groups["observed_data"].sizes["gene"],
+            run.tables["proportions"].shape[1],
+            str(run.settings.get("bayesdecov", "")),
+        ),
+        "citations": words.citations(run.method, words.DECOVART),
+    }
+
+
+def verdict(run: Run) -> dict[str, Any]:
+    """In one line whether to trust the run, and why not."""
+    table = run.tables["diagnostics"]
+    said = table["verdict"].astype(str)
+    bad = said[said != "good"]
+    n = len(said)
+    if not len(bad):
+        what = "All diagnostics are good" if run.method in ("nuts", "laplace") else "All converged"
+        return {"colour": "good", "text": f"{what} in all {n} samples.", "reasons": []}
+    reasons: dict[str, list[str]] = {}
+    for sample, text in bad.items():
+        for part in text.split("; "):
+            reasons.setdefault(_kind(part), []).append(str(sample))
+    colour = "poor" if len(bad) > 0.2 * n else "mixed"
+    return {
+        "colour": colour,
+        "text": f"{n - len(bad)} of {n} samples are good; {len(bad)} want a look.",
+        "reasons": [
+            f"{kind}: {len(names)} ({checks.some(names)})" for kind, names in reasons.items()
+        ],
+    }
+
+
+def _kind(part: str) -> str:
+    """The kind of a complaint without its numbers."""
+    for start, name in (
+        ("R-hat", f"chains disagree (R-hat above {R_HAT:g})"),
+        ("ess", f"fewer than {ESS:.0f} effective draws"),
+        ("E-BFMI", f"E-BFMI below {E_BFMI:g}"),
+        ("approximation refused", f"Laplace approximation refused (Pareto-k above {PARETO_K:g})"),
+    ):
+        if part.startswith(start):
+            return name
+    return "divergent transitions" if "divergences" in part else part
+
+
+def _glance(run: Run) -> list[tuple[str, str]]:
+    """Data and reference in a few lines."""
+    s = run.settings
+    mean = run.groups["constant_data"]["mean"]
+    values = mean.to_numpy() / np.linalg.norm(mean.to_numpy(), axis=0)
+    replicates = run.groups["constant_data"]["replicates"].to_numpy()
+    made = ", ".join(
+        f"{k}: {v}"
+        for k, v in (s.get("reference") or {}).items()
+        if isinstance(v, (str, int, float))
+    )
+    return [
+        ("Bulk samples", str(len(run.tables["proportions"]))),
+        ("Cell types", ", ".join(map(str, run.tables["proportions"].columns))),
+        ("Genes used", str(mean.sizes["gene"])),
+        ("Proportions are", str(s.get("quantity", ""))),
+        ("Scale", str(s.get("scale", ""))),
+        ("Reference", made or "moments as given"),
+        ("Replicates per cell type", ", ".join(map(str, replicates))),
+        ("Condition number of the profiles", f"{np.linalg.cond(values):.3g}"),
+        ("Method", f"{run.method} ({run.seconds:.3g} s)"),
+        ("Prior", str(s.get("prior"))),
+        (
+            "Noise, size factor, tails",
+            f"{s.get('noise')}, {s.get('size_factor')}, df = {s.get('df')}",
+        ),
+    ]
+
+
+def _proportions(run: Run) -> dict[str, Any]:
+    view: Any = SimpleNamespace(
+        proportions=run.tables["proportions"],
+        method=run.method,
+        quantity=str(run.settings.get("quantity", "proportion")),
+    )
+    pictures = [picture(stacked_bars(view), "Proportions of every sample as stacked bars")]
+    text = ""
+    if run.tables["intervals"]["low"].notna().any():
+        table = run.tables["intervals"]
+        width = (table["high"] - table["low"]).groupby(table["sample"]).mean()
+        widest = list(width.sort_values(ascending=False).index)
+        pictures.append(
+            picture(draw.forest(run, widest), "Estimates with intervals, the widest first")
+        )
+        prob = float(run.settings.get("interval_probability", 0.95))
+        text = f"Intervals of probability {prob:.0%}; the samples with the widest come first"
+        text += f" ({min(40, len(widest))} of {len(widest)} are drawn)."
+    summary = run.tables["proportions"].describe().T[["mean", "std", "min", "max"]]
+    return section("Proportions", text, pictures, [table_of(summary, "Over the samples")])
+
+
+def _comparison(run: Run) -> dict[str, Any] | None:
+    if "map_estimate" not in run.groups["fit"]:
+        return None
+    mean = run.tables["proportions"]
+    spread = run.tables["intervals"].pivot(index="sample", columns="cell_type", values="sd")
+    spread = spread.reindex(index=[str(name) for name in mean.index], columns=mean.columns)
+    rows = []
+    for name, label in (("mle_estimate", "MLE"), ("map_estimate", "MAP")):
+        value = run.groups["fit"][name].to_numpy()
+        off = (value - mean.to_numpy()) / spread.to_numpy()
+        rows.append(
+            (
+                label,
+                np.abs(value - mean.to_numpy()).mean(),
+                np.nanmean(np.abs(off)),
+                np.nanmax(np.abs(off)),
+                int((value < 1e-5).sum()),
+            )
+        )
+    table = pd.DataFrame(
+        rows, columns=["estimate", "mean distance", "in posterior sd", "largest", "at zero"]
+    ).set_index("estimate")
+    text = (
+        "Where the likelihood (MLE) and the posterior density (MAP) are highest, against the "
+        "posterior mean. They part where a proportion is close to zero: a maximum may lie on "
+        "the edge, a mean cannot."
+    )
+    pictures = [picture(draw.maxima(run), "Maxima against posterior means")]
+    return section(
+        "MLE, MAP and posterior",
+        text,
+        pictures,
+        [table_of(table, "Distance from the posterior mean")],
+    )
+
+
+def _model(run: Run) -> dict[str, Any]:
+    s = run.settings
+    heavy = s.get("df") not in (None, "none")
+    text = "yᵢ ~ N(sᵢ μ pᵢ, sᵢ² Σⱼ pᵢⱼ² Σⱼ"
+    text += " + diag(φᵢ sᵢ μ pᵢ + φᵢ²/4))" if s.get("noise") == "counting" else ")"
+    if s.get("size_factor") != "free":
+        text = text.replace("sᵢ² ", "").replace("sᵢ ", "")
+    if heavy:
+        text += f", times a scale κᵢ ~ InvGamma(ν/2, ν/2), ν = {s.get('df')}"
+    priors = pd.DataFrame(
+        [("proportions pᵢ", words.prior(str(s.get("prior"))))]
+        + ([("size factor sᵢ", "flat on the log scale")] if s.get("size_factor") == "free" else []),
+        columns=["variable", "prior"],
+    ).set_index("variable")
+    svg = graph.convolution(
+        free_size=s.get("size_factor") == "free", counting=s.get("noise") == "counting", heavy=heavy
+    )
+    pictures = []
+    if "prior" in run.groups:
+        pictures = [picture(draw.prior_and_posterior(run), "Prior and posterior draws")]
+    return section("Model and priors", text, pictures, [table_of(priors, "Priors")], svg=svg)
+
+
+def _sampling(run: Run) -> dict[str, Any]:
+    table = run.tables["diagnostics"]
+    if "r_hat" in table:
+        return _chains(run, table)
+    if "pareto_k" in table:
+        pictures = [
+            picture(draw.quality(table, {"pareto_k": PARETO_K}), "Pareto-k of every sample")
+        ]
+        text = (
+            f"Pareto-k of the importance weights between the approximation and the exact "
+            f"posterior: up to {PARETO_K:g} the draws can be trusted. Largest: "
+            f"{table['pareto_k'].max():.2f}."
+        )
+        worst = table[["pareto_k", "verdict"]].sort_values("pareto_k", ascending=False)
+        return section(
+            "How good is the approximation?",
+            text,
+            pictures,
+            [table_of(worst.head(_WORST), "Worst samples")],
+        )
+    columns = [
+        name for name in ("converged", "iterations", "rdm", "modes", "verdict") if name in table
+    ]
+    text = (
+        f"{int(table['converged'].sum())} of {len(table)} samples converged. This method gives "
+        "a point estimate; sample with method='nuts' for a posterior."
+    )
+    order = table["converged"].astype(bool).argsort(kind="stable")
+    return section(
+        "Convergence",
+        text,
+        [],
+        [table_of(table[columns].iloc[order].head(_WORST), "First samples")],
+    )
+
+
+def _chains(run: Run, table: pd.DataFrame) -> dict[str, Any]:
+    limits = {"r_hat": R_HAT, "ess_bulk": ESS, "ess_tail": ESS, "e_bfmi": E_BFMI}
+    pictures = [picture(draw.quality(table, limits), "Convergence of every sample")]
+    worst = table.sort_values(["ess_tail", "ess_bulk"])
+    drawn = run.groups["posterior"]["proportions"]
+    energy = run.groups["sample_stats"]["energy"]
+    names = run.groups["posterior"]["sample"].to_numpy().astype(str)
+    types = run.tables["proportions"].columns
+    for sample in worst.index[:_CHAINS]:
+        i = int(np.flatnonzero(names == str(sample))[0])
+        values = drawn.isel(sample=i).transpose("chain", "draw", "cell_type").to_numpy()
+        j = int(values.reshape(-1, values.shape[-1]).mean(axis=0).argmin())
+        energies = energy.isel(sample=i).transpose("chain", "draw").to_numpy()
+        title = f"{sample}, {types[j]}"
+        pictures.append(
+            picture(
+                draw.chains(values[:, :, j], energies, title),
+                f"Trace, ranks and energies of {title}",
+            )
+        )
+    columns = [
+        "r_hat",
+        "ess_bulk",
+        "ess_tail",
+        "mcse",
+        "divergences",
+        "e_bfmi",
+        "step_size",
+        "tree_depth",
+    ]
+    meaning = pd.DataFrame(
+        [(name, MEANINGS[name]) for name in columns], columns=["measure", "meaning"]
+    ).set_index("measure")
+    s = run.settings
+    text = (
+        f"{s.get('chains')} chains of {s.get('draws')} draws after {s.get('tune')} warm-up "
+        f"steps for every sample ({s.get('nuts_sampler')}, acceptance {s.get('target_accept')});"
+        f" {int(table['divergences'].sum())} divergences, R-hat up to "
+        f"{table['r_hat'].max():.3f}, at least {table[['ess_bulk', 'ess_tail']].min().min():.0f}"
+        " effective draws. Below: the samples with the fewest, their rarest cell type."
+    )
+    return section(
+        "Chains",
+        text,
+        pictures,
+        [
+            table_of(worst[[*columns, "verdict"]].head(_WORST), "Worst samples"),
+            table_of(meaning, "What the measures mean"),
+        ],
+    )
+
+
+def _predictive(run: Run) -> dict[str, Any]:
+    table = run.tables["diagnostics"]
+    p = table["predictive_p"].astype(float)
+    text = (
+        f"The Mahalanobis distance of every bulk from its fit, against that of replicated data: "
+        f"{int((p < 0.05).sum())} of {len(p)} samples lie farther out than 95 % of what the "
+        "model predicts (a twentieth is expected). Many small values mean that the model, most "
+        "often the reference's covariance, is too tight; many large ones that it is too wide."
+    )
+    return section(
+        "Predictive checks", text, [picture(draw.predictive(run), "Predictive checks")], []
+    )
+
+
+def _strangers(run: Run) -> dict[str, Any]:
+    table = run.tables["diagnostics"]
+    strange = table[table["verdict"].astype(str).str.contains("does not look like a mixture")]
+    rule = (
+        f"correlation with the fit below {LEAST_CORRELATION:g} or Mahalanobis distance per gene "
+        f"above {LARGEST_MISFIT:g}"
+    )
+    if not len(strange):
+        return section("Samples outside of the reference", f"None ({rule}).", [], [])
+    columns = [name for name in ("correlation", "misfit", "predictive_p") if name in table]
+    return section(
+        "Samples outside of the reference",
+        f"{len(strange)} of {len(table)} samples do not look like a mixture of these cell types "
+        f"({rule}): a cell type may be missing from the reference, or the data may be of another kind.",
+        [],
+        [table_of(strange[columns], "")],
+    )
+
+
+def _genes(run: Run) -> dict[str, Any]:
+    residual = pd.DataFrame(
+        run.groups["fit"]["gene_residual"].to_numpy(),
+        columns=run.groups["fit"]["gene"].to_numpy().astype(str),
+    )
+    summary = pd.DataFrame(
+        {
+            "mean": residual.mean(),
+            "rms": np.sqrt((residual**2).mean()),
+            "beyond 2": (residual.abs() > 2).mean(),
+        }
+    ).sort_values("rms", ascending=False)
+    text = (
+        "Every gene's residual given all other genes, in its standard deviations. A mean far "
+        "from zero is a gene that is higher or lower in all bulks than the reference says."
+    )
+    return section(
+        "Genes that fit worst",
+        text,
+        [picture(draw.residuals(residual, _GENES), "Residuals of the worst genes")],
+        [table_of(summary.head(_GENES), "Worst genes")],
+    )

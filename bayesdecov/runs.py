@@ -1,0 +1,135 @@
+"""A finished run, from the fit in memory or from its folder: what reports and comparisons read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import xarray as xr
+
+from bayesdecov.errors import InputError
+from bayesdecov.io.tables import read_table
+
+PROPORTIONS, EFFECTS = "deconvolve", "fastmix"
+
+
+@dataclass(frozen=True)
+class Run:
+    """Tables, groups and record of a run.
+
+    Attributes
+    ----------
+    name
+        What comparisons call it.
+    command
+        "deconvolve" or "fastmix".
+    tables
+        "proportions", "intervals" and "diagnostics"; or "fixed", "genes", "covariance" and
+        "design".
+    groups
+        The ArviZ groups as Datasets.
+    record
+        What ``run.json`` holds: settings, versions, inputs, warnings, timings.
+    """
+
+    name: str
+    command: str
+    tables: dict[str, pd.DataFrame]
+    groups: dict[str, xr.Dataset]
+    record: Mapping[str, Any]
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """Every option after defaults were resolved."""
+        settings: Mapping[str, Any] = self.record["settings"]
+        return settings
+
+    @property
+    def method(self) -> str:
+        """How the run was made."""
+        return str(self.settings["method"])
+
+    @property
+    def seconds(self) -> float:
+        """How long it took."""
+        return float(self.settings.get("seconds") or float("nan"))
+
+    @property
+    def sampled(self) -> bool:
+        """Whether there is more than one draw."""
+        posterior = self.groups["posterior"]
+        return bool(posterior.sizes["chain"] * posterior.sizes["draw"] > 1)
+
+
+def run_of(source: Any, name: str | None = None) -> Run:
+    """A `Run` of a fit (`Deconvolution`, `MixedEffects`) or of the folder it was written to."""
+    if isinstance(source, Run):
+        return source
+    if isinstance(source, (str, Path)):
+        return _from_folder(Path(source), name)
+    from bayesdecov.mixed_effects.result import MixedEffects
+    from bayesdecov.results import Deconvolution
+
+    if isinstance(source, (Deconvolution, MixedEffects)):
+        return _from_fit(source, name)
+    raise InputError("fit", "must be what deconvolve or fastmix return, or the folder of a run",
+                     found=type(source).__name__)  # fmt: skip
+
+
+def _from_fit(fit: Any, name: str | None) -> Run:
+    from bayesdecov._arviz import as_tree
+    from bayesdecov.deconvolution.write import record_of as record_of_proportions
+    from bayesdecov.mixed_effects.write import record_of as record_of_effects
+    from bayesdecov.results import Deconvolution
+
+    tree = as_tree(fit.to_inference_data())
+    groups = {str(key): child.to_dataset() for key, child in tree.children.items()}
+    if isinstance(fit, Deconvolution):
+        tables = {"proportions": fit.proportions, "intervals": fit.intervals(),
+                  "diagnostics": fit.diagnostics}  # fmt: skip
+        record = record_of_proportions(fit, 0.95, {}, ())
+        return Run(name or fit.method, PROPORTIONS, tables, groups, record)
+    tables = {"fixed": fit.fixed, "genes": fit.genes, "covariance": fit.covariance,
+              "design": fit.design.columns}  # fmt: skip
+    return Run(name or fit.method, EFFECTS, tables, groups, record_of_effects(fit, {}, ()))
+
+
+def _from_folder(folder: Path, name: str | None) -> Run:
+    from bayesdecov._arviz import as_tree, load
+
+    path = folder / "run.json"
+    if not path.is_file():
+        raise InputError("run", "must be the folder of a finished run, with its run.json",
+                         found=f"none in {str(folder)!r}")  # fmt: skip
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        command = record["command"]
+    except (ValueError, KeyError) as error:
+        raise InputError("run", f"{str(path)!r} is not the record of a run",
+                         found=str(error).split("\n")[0]) from None  # fmt: skip
+    if command not in (PROPORTIONS, EFFECTS):
+        raise InputError("run", "must be a run of 'deconvolve' or 'fastmix'", found=repr(command))
+    names = {
+        PROPORTIONS: ("proportions", "intervals", "diagnostics"),
+        EFFECTS: ("fixed", "genes", "covariance", "design"),
+    }[command]
+    absent = [f"{n}.csv" for n in names if not (folder / f"{n}.csv").is_file()]
+    if not (folder / "posterior.nc").is_file():
+        absent.append("posterior.nc")
+    if absent:
+        raise InputError("run", f"{str(folder)!r} must hold all files of its run",
+                         found=f"no {', '.join(absent)}", fix="run it again")  # fmt: skip
+    tables = {}
+    for each in names:
+        path = folder / f"{each}.csv"
+        whole = each in ("intervals", "genes")  # tidy tables have no row names
+        tables[each] = pd.read_csv(path, keep_default_na=True) if whole else read_table(path, each)
+    if command == PROPORTIONS:
+        tables["intervals"]["sample"] = tables["intervals"]["sample"].astype(str)
+    tree = as_tree(load(folder / "posterior.nc"))
+    groups = {str(key): child.to_dataset() for key, child in tree.children.items()}
+    return Run(name or folder.resolve().name, command, tables, groups, record)
