@@ -67,7 +67,12 @@ def save(data: Any, path: Path) -> None:
 
 def load(path: Path) -> Any:
     """Read what `save` wrote into the native container."""
-    with xr.open_datatree(path, engine="h5netcdf") as tree:
-        loaded = tree.load()
-    groups = {str(name): child.to_dataset() for name, child in loaded.children.items()}
-    return from_groups(groups, {str(key): value for key, value in loaded.attrs.items()})
+    groups, attrs = {}, {}
+    for name, data in xr.open_groups(path, engine="h5netcdf").items():
+        with data:
+            loaded = data.load()
+        if name == "/":
+            attrs = {str(key): value for key, value in loaded.attrs.items()}
+        else:
+            groups[name.strip("/")] = loaded
+    return from_groups(groups, attrs)

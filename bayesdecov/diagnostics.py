@@ -35,17 +35,20 @@ def convergence(draws: Any, keep: Sequence[Hashable] = ()) -> dict[str, Array]:
     """
     import arviz as az
 
-    measures = {
-        "r_hat": (az.rhat(draws), "max"),
-        "ess_bulk": (az.ess(draws, method="bulk"), "min"),
-        "ess_tail": (az.ess(draws, method="tail"), "min"),
-        "mcse": (az.mcse(draws, method="mean"), "max"),
-    }
+    with np.errstate(divide="ignore", invalid="ignore"):  # of what does not vary
+        measures = {
+            "r_hat": (az.rhat(draws), "max"),
+            "ess_bulk": (az.ess(draws, method="bulk"), "min"),
+            "ess_tail": (az.ess(draws, method="tail"), "min"),
+            "mcse": (az.mcse(draws, method="mean"), "max"),
+        }
     varies = {name: np.asarray(draws[name].std(("chain", "draw")) > 0) for name in draws.data_vars}
     found = {}
     for measure, (table, worst) in measures.items():
         values = []
         for name in draws.data_vars:
+            if not varies[name].any():
+                continue
             value = table[name].where(varies[name])
             rest = [dim for dim in value.dims if dim not in keep]
             values.append(np.asarray(getattr(value, worst)(rest)))

@@ -100,7 +100,7 @@ def contamination(
         if nu == "estimate":
             tail = pm.Deterministic("nu", 2.0 + pm.Gamma("nu_", 2.0, 0.1))
         elif nu is not None:
-            tail = pm.Deterministic("nu", pt.as_tensor(float(nu)))
+            tail = pm.Deterministic("nu", pt.constant(float(nu), dtype="float64"))
 
         def log_density(distance: pt.TensorVariable) -> pt.TensorVariable:
             if tail is None:

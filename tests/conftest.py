@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+import bayesdecov as bd
+
 REFERENCE = Path(__file__).parent / "reference_values"
 
 
@@ -37,6 +39,12 @@ def _folder(variable: str, inside: str) -> Path:
     if not (Path(name) / inside).is_dir():
         pytest.skip(f"{variable}={name} has no folder {inside!r}")
     return Path(name)
+
+
+@pytest.fixture(scope="session")
+def group_cohort():
+    """A mixed-model cohort: one binary covariate, 600 genes, 40 samples."""
+    return bd.simulate.fastmix("III", "code", 600, 40, seed=11)
 
 
 @pytest.fixture(autouse=True)

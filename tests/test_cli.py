@@ -84,6 +84,9 @@ def test_demo(tmp_path):
     fixed = pd.read_csv(tmp_path / "demo" / "fastmix" / "fixed.csv", index_col="covariate")
     assert fixed.loc["Cell1.Group", "q_value"] < 1e-3
     assert (tmp_path / "demo" / "plots" / "intervals.png").stat().st_size > 10_000
+    for report in ("report.html", "fastmix/report.html"):
+        assert 20_000 < (tmp_path / "demo" / report).stat().st_size < 5e6
+    assert (tmp_path / "demo" / "comparison" / "comparison.csv").is_file()
 
 
 def test_output_is_kept_unless_forced(files, tmp_path):
@@ -177,6 +180,13 @@ BAD = {
     "labels": (["reference", "{purified}", "--labels", "{bulk}"], "cell_type"),
     "no such option": (["deconvolve", "{bulk}", "--refrence", "x"], "No such option"),
     "data": (["demo", "--data", "iris"], "name: must be one of"),
+    "pareto": (["deconvolve", "{bulk}", "--reference", "{reference}", "--max-pareto-k", "0"],
+               "max_pareto_k: must be a positive number"),
+    "chains": (["deconvolve", "{bulk}", "--reference", "{reference}", "--chains", "2"],
+               "chains: is not an option of method='map'"),
+    "report": (["report", "{folder}"], "must be the folder of a finished run"),
+    "compare": (["compare", "{folder}", "{folder}"], "must be the folder of a finished run"),
+    "calibrate": (["calibrate", "--method", "nnls"], "method: must be one of"),
 }  # fmt: skip
 
 
@@ -184,10 +194,11 @@ BAD = {
 def test_bad_input_exits_2_with_one_message_and_writes_nothing(case, files, tmp_path, monkeypatch):
     arguments, message = BAD[case]
     places = {"bulk": files / "bulk.csv", "reference": files / "reference.nc",
-              "labels": files / "labels.csv", "purified": files / "purified.tsv.gz"}  # fmt: skip
+              "labels": files / "labels.csv", "purified": files / "purified.tsv.gz",
+              "folder": files}  # fmt: skip
     monkeypatch.chdir(tmp_path)
     given = [argument.format(**places) for argument in arguments]
-    out = "out.nc" if given[0] == "reference" else "out"
+    out = {"reference": "out.nc", "report": "out.html"}.get(given[0], "out")
     result = run(*given, "--out", tmp_path / out, expect=2)
     assert message in " ".join(result.stderr.split())
     assert list(tmp_path.iterdir()) == []
@@ -200,9 +211,46 @@ def test_a_defect_is_one_message_too(files, tmp_path, monkeypatch):
     assert "unexpected ZeroDivisionError" in result.stderr
 
 
-@pytest.mark.parametrize("command", [(), ("demo",), ("reference",), ("deconvolve",), ("fastmix",)])
+@pytest.mark.parametrize("command", [(), ("demo",), ("reference",), ("deconvolve",), ("fastmix",),
+                                     ("report",), ("compare",), ("calibrate",)])  # fmt: skip
 def test_help(command):
     assert "Usage: bayesdecov" in run(*command, "--help").stdout
+
+
+def test_report_and_compare(files, tmp_path):
+    for method in ("map", "laplace"):
+        run("deconvolve", files / "bulk.csv", "--reference", files / "reference.nc",
+            "--out", tmp_path / method, "--method", method, "--no-plots")  # fmt: skip
+    said = run("report", tmp_path / "map").stdout
+    assert "written:" in said
+    assert (tmp_path / "map" / "report.html").stat().st_size > 20_000
+    assert "exists" in run("report", tmp_path / "map", expect=2).stderr
+    result = run("compare", tmp_path / "map", tmp_path / "laplace", "--out", tmp_path / "both")
+    assert "differences from 'laplace'" in result.stdout
+    assert {path.name for path in (tmp_path / "both").iterdir()} == {
+        "comparison.csv", "summary.csv", "comparison.png", "run.json",
+    }  # fmt: skip
+
+
+def test_nuts_options_reach_the_sampler(files, tmp_path):
+    run("deconvolve", files / "bulk.csv", "--reference", files / "reference.nc", "--out",
+        tmp_path / "out", "--method", "nuts", "--draws", "60", "--tune", "50", "--chains", "2",
+        "--cores", "1", "--target-accept", "0.8", "--nuts-sampler", "nutpie", "--seed", "1",
+        "--no-plots", "--no-progress")  # fmt: skip
+    settings = json.loads((tmp_path / "out" / "run.json").read_text())["settings"]
+    assert (settings["draws"], settings["tune"], settings["chains"]) == (60, 50, 2)
+    assert (settings["target_accept"], settings["nuts_sampler"]) == (0.8, "nutpie")
+    table = pd.read_csv(tmp_path / "out" / "diagnostics.csv")
+    assert {"r_hat", "ess_bulk", "divergences", "verdict"} <= set(table.columns)
+
+
+def test_calibrate(tmp_path):
+    result = run("calibrate", "--out", tmp_path / "out", "--simulations", "30", "--cell-types",
+                 "2", "--genes", "10", "--seed", "1", "--no-progress")  # fmt: skip
+    assert "Calibration of proportions by laplace: 30 simulations" in result.stdout
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        "coverage.csv", "ranks.csv", "uniformity.csv", "calibration.png", "run.json",
+    }  # fmt: skip
 
 
 def test_version():

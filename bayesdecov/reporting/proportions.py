@@ -314,7 +314,8 @@ def _strangers(run: Run) -> dict[str, Any]:
     return section(
         "Samples outside of the reference",
         f"{len(strange)} of {len(table)} samples do not look like a mixture of these cell types "
-        f"({rule}): a cell type may be missing from the reference, or the data may be of another kind.",
+        f"({rule}): a cell type may be missing from the reference, or the data may be of another "
+        "kind.",
         [],
         [table_of(strange[columns], "")],
     )

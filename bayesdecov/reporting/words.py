@@ -56,8 +56,8 @@ def of_proportions(settings: Mapping[str, Any], n_genes: int, n_types: int, vers
     text = (
         f"Cell-type proportions were estimated with bayesdecov {version} from {n_genes} genes and "
         f"{n_types} cell types. A bulk profile is modelled as normal with mean equal to the "
-        "mixture of the cell types' mean profiles and covariance equal to the sum of their gene-gene "
-        f"covariances weighted by squared proportions (DeCovarT; reference covariance: {made})"
+        "mixture of the cell types' mean profiles and covariance equal to the sum of their "
+        f"gene-gene covariances weighted by squared proportions (DeCovarT; reference covariance: {made})"
     )
     if settings.get("noise") == "counting":
         text += ", plus the counting noise of the bulk"
@@ -91,6 +91,7 @@ def of_proportions(settings: Mapping[str, Any], n_genes: int, n_types: int, vers
 
 
 def prior(name: str) -> str:
+    """A prior's name in words."""
     known = {
         "flat": "flat (Dirichlet with all concentrations 1)",
         "decovart": "flat times |V|^(-1/2), the paper's Eq. 8",
