@@ -16,6 +16,7 @@ from bayesdecov.algebra.priors import Prior
 from bayesdecov.baselines import BASELINES
 from bayesdecov.deconvolution.outcome import outcome
 from bayesdecov.deconvolution.problem import NOISES, prepare
+from bayesdecov.deconvolution.sampling import expected_minutes
 from bayesdecov.deconvolution.shards import collect, run_shards
 from bayesdecov.diagnostics import PARETO_K
 from bayesdecov.errors import InputError, Notes
@@ -27,6 +28,7 @@ from bayesdecov.sampling import Sampling
 METHODS = ("map", "laplace", "nuts", *BASELINES)
 # enough in coordinates that are standard normal to begin with
 _NUTS: dict[str, Any] = {"tune": 300, "target_accept": 0.85}
+_LONG = 15.0  # minutes of sampling that a user should know of
 
 
 def deconvolve(
@@ -171,7 +173,16 @@ def deconvolve(
     if mrna_per_cell is not None:
         per_cell = checks.by_cell_type(mrna_per_cell, problem.reference.cell_types, "mrna_per_cell")
     stream = int(rng.integers(2**62))
-    workers = _workers(how, n_jobs) if method == "nuts" else n_jobs
+    workers = n_jobs
+    if method == "nuts":
+        workers = _workers(how, n_jobs)
+        minutes = expected_minutes(problem, how, workers if workers > 0 else joblib.cpu_count())
+        if minutes > _LONG:
+            notes.warn(
+                f"sampling will take about {minutes:.0f} minutes ({len(problem.y)} samples, "
+                f"{problem.y.shape[1]} genes): a 'factor' reference, fewer genes or "
+                "method='laplace' are faster"
+            )
     output = collect(run_shards(problem, method, how, stream, workers, progress))
     modelled = method not in BASELINES
     settings = {

@@ -8,6 +8,9 @@ compiled, and any structure of the covariances keeps its speed.
 
 from __future__ import annotations
 
+import time
+
+import joblib
 import numpy as np
 
 from bayesdecov.algebra.terms import Array
@@ -16,6 +19,22 @@ from bayesdecov.deconvolution.posterior import Posterior, expand, summarised
 from bayesdecov.deconvolution.problem import Problem
 from bayesdecov.nuts import Chains, Density, run_nuts
 from bayesdecov.sampling import Sampling
+
+_LEAPFROGS = 5  # of a draw
+_OVERHEAD = 1e-4  # seconds of a sampler's step beside the density
+
+
+def expected_minutes(problem: Problem, how: Sampling, workers: int) -> float:
+    """A guess of how long sampling takes, from the time of one gradient."""
+    q = np.full((1, problem.n_types), 1 / problem.n_types)
+    y, phi = problem.density.project(problem.y[:1]), np.nan_to_num(problem.phi[:1], nan=1.0)
+    seconds = []
+    for _ in range(3):
+        started = time.perf_counter()
+        problem.density.pieces(q, y, phi, order=1)
+        seconds.append(time.perf_counter() - started)
+    steps = len(problem.y) * how.chains * (how.draws + how.tune) * _LEAPFROGS
+    return steps * (min(seconds) + _OVERHEAD) / 60 / max(1, min(workers, joblib.cpu_count()))
 
 
 def nuts(problem: Problem, how: Sampling, rngs: list[np.random.Generator]) -> Posterior:

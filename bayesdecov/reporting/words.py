@@ -57,7 +57,8 @@ def of_proportions(settings: Mapping[str, Any], n_genes: int, n_types: int, vers
         f"Cell-type proportions were estimated with bayesdecov {version} from {n_genes} genes and "
         f"{n_types} cell types. A bulk profile is modelled as normal with mean equal to the "
         "mixture of the cell types' mean profiles and covariance equal to the sum of their "
-        f"gene-gene covariances weighted by squared proportions (DeCovarT; reference covariance: {made})"
+        "gene-gene covariances weighted by squared proportions (DeCovarT; reference covariance: "
+        f"{made})"
     )
     if settings.get("noise") == "counting":
         text += ", plus the counting noise of the bulk"

@@ -97,6 +97,85 @@ def test_divergences_are_said(drawn, tables):
     assert de.settings["divergences"] == 3
 
 
+def _chains(values):
+    """A made-up container: every parameter's value with a little noise, (chain, draw, ...)."""
+    rng = np.random.default_rng(1)
+    data = {}
+    for name, value in values.items():
+        value = np.asarray(value, dtype=float)
+        noise = 1 + 1e-3 * rng.normal(size=(CHAINS, 400, *value.shape))
+        if name == "Psi":  # stays symmetric
+            noise = noise[..., :1, :1]
+        dims = [f"{name}_{k}" for k in range(value.ndim)]
+        data[name] = (("chain", "draw", *dims), value * noise)
+    stats = {"diverging": (("chain", "draw"), np.zeros((CHAINS, 400), dtype=bool)),
+             "energy": (("chain", "draw"), rng.normal(size=(CHAINS, 400)))}  # fmt: skip
+    return from_groups({"posterior": xr.Dataset(data), "sample_stats": xr.Dataset(stats)}, {})
+
+
+@pytest.fixture
+def made_up(monkeypatch):
+    """`pymc.sample` replaced by draws that a test sets."""
+    import pymc as pm
+
+    box = {}
+    monkeypatch.setattr(pm, "sample", lambda **options: _chains(box))
+    monkeypatch.setattr("bayesdecov.mixed_effects.sampling.draw_prior", lambda model, rng: {})
+    return box
+
+
+def test_the_contaminated_posterior_says_which_genes_react(made_up, tables):
+    em = bd.fastmix(*tables, "mixture", variance="common")
+    parts = em.settings["components"]
+    made_up |= {"beta": em.fixed["estimate"], "Psi": em.covariance, "sigma": np.sqrt(em.noise)}
+    made_up |= {name: [part[name] for part in parts.values()]
+                for name in ("up", "down", "delta", "tau")}  # fmt: skip
+    made_up["null"] = 1 - np.sum(made_up["up"]) - np.sum(made_up["down"])
+    de = bd.fastmix(*tables, "nuts", contaminated=True)
+    assert de.settings["components"] == list(parts)
+    both = de.genes.merge(em.genes, on=["gene", "covariate"])
+    assert np.corrcoef(both["prob_deg_x"], both["prob_deg_y"])[0, 1] > 0.98
+    np.testing.assert_allclose(both["effect_x"], both["effect_y"], atol=0.05)
+    idata = de.to_inference_data(log_likelihood=True)
+    assert list(idata["posterior"]["delta"].coords["shifted"].values) == list(parts)
+    with pytest.raises(InputError, match="have no draws under contaminated=True"):
+        de.to_inference_data(genes=[de.gene_names[0]])
+
+
+def test_heavy_tails_widen_the_genes_that_fit_badly(made_up, tables):
+    reml = bd.fastmix(*tables, "map")
+    made_up |= {"beta": reml.fixed["estimate"], "Psi": reml.covariance,
+                "sigma": np.sqrt(reml.noise)}  # fmt: skip
+    normal = bd.fastmix(*tables, "nuts")
+    made_up["nu"] = 4.0
+    heavy = bd.fastmix(*tables, "nuts", nu="estimate")
+    ls = reml.least_squares
+    ratio = (heavy.estimate.sd / normal.estimate.sd)[:, 0]
+    assert np.corrcoef(ratio, np.sqrt(ls.rss))[0, 1] > 0.5
+    assert ratio.min() < 1 < ratio.max()
+    rows = list(heavy.gene_names[:3])
+    values = heavy.to_inference_data(genes=rows)["posterior"]["effect"].to_numpy()
+    np.testing.assert_allclose(
+        values.reshape(-1, 3, values.shape[-1]).std(axis=0), heavy.estimate.sd[:3], rtol=0.2
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"method": "map", "nu": 4}, "nu: is not an option of method='map'"),
+        ({"method": "mixture", "contaminated": True}, "contaminated: is not an option"),
+        ({"method": "nuts", "nu": 1.5}, "nu: must be a number above 2"),
+        ({"method": "nuts", "nu": 5, "contaminated": True}, "nu: is not used with contaminated"),
+        ({"method": "nuts", "contaminated": "yes"}, "contaminated: must be True or False"),
+        ({"method": "nuts", "nu": 5, "random": ["Cell1"]}, "all columns need random effects"),
+    ],
+)
+def test_options_that_do_not_go_together(options, message, tables):
+    with pytest.raises(InputError, match=message):
+        bd.fastmix(*tables, **options)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("sampler", ["pymc", "nutpie"])
 def test_nuts_agrees_with_reml(sampler):

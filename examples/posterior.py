@@ -1,0 +1,30 @@
+"""From proportions to a posterior, its diagnostics and a report: python examples/posterior.py"""
+
+import arviz as az
+
+import bayesdecov as bd
+
+cohort = bd.simulate.convolution(n_samples=8, n_genes=80, n_types=4, depth=1e5, seed=1)
+reference = bd.Reference.from_samples(cohort.purified, cohort.labels, "factor", genes=60)
+
+
+def main() -> None:
+    # The maximum of the likelihood, an approximation, and the exact posterior, side by side.
+    mle = bd.deconvolve(cohort.bulk, reference, "map")
+    laplace = bd.deconvolve(cohort.bulk, reference, "laplace", seed=1)
+    nuts = bd.deconvolve(cohort.bulk, reference, "nuts", seed=1)
+    print(nuts)
+    print(nuts.diagnostics[["r_hat", "ess_bulk", "ess_tail", "divergences", "verdict"]])
+    print(bd.compare(mle, laplace, nuts))
+
+    # ArviZ works on it as it is: dims (chain, draw, sample, cell_type).
+    idata = nuts.to_inference_data()
+    print(az.summary(idata, var_names=["proportions"]).head(8))
+
+    # How well every gene is predicted from all others.
+    print(nuts.loo())
+    print(bd.report(nuts, "posterior-report.html", force=True))
+
+
+if __name__ == "__main__":  # samples are sampled in worker processes
+    main()
