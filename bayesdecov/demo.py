@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _METHODS = ("laplace", "nuts")
 _OTHERS = ("map", "nnls", "simplex")
-_GENES = {"laplace": 300, "nuts": 100}
+_GENES = {"laplace": 300, "nuts": 60}
 _DRAWS = 500  # of each of four chains
 _SEED = 1
 

@@ -121,6 +121,7 @@ def _step(size: int, target_accept: float) -> tuple[Any, Any]:
     """PyMC's sampler for a vector of this size, and the `Op` whose density can be exchanged."""
     import pymc as pm
     import pytensor.tensor as pt
+    from pytensor.compile.mode import Mode
     from pytensor.graph.basic import Apply
     from pytensor.graph.op import Op
 
@@ -146,4 +147,8 @@ def _step(size: int, target_accept: float) -> tuple[Any, Any]:
     with pm.Model() as model:
         x = pm.Flat("x", shape=size, initval=np.zeros(size))
         pm.Potential("density", black_box.make_node(x).outputs[0])
-        return pm.NUTS(model=model, target_accept=target_accept), black_box
+        # plain Python: the graph is a call of the density, so there is nothing to compile
+        plain = {"mode": Mode(linker="py", optimizer="fast_compile")}
+        step = pm.NUTS(model=model, target_accept=target_accept, compile_kwargs=plain,
+                       initial_point={"x": np.zeros(size)})  # fmt: skip
+        return step, black_box

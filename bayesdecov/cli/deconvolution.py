@@ -60,7 +60,7 @@ def demo(
         str, typer.Option(help="Posterior: laplace (seconds) or nuts (a minute or two).")
     ] = "laplace",
     genes: Annotated[
-        int | None, typer.Option(help="Number of marker genes. Default: 300, with nuts 100.")
+        int | None, typer.Option(help="Number of marker genes. Default: 300, with nuts 60.")
     ] = None,
     covariance: Annotated[str, typer.Option(help="Covariance of the reference.")] = "glasso",
     force: Force = False,

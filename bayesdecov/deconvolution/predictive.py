@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
+from scipy.special import logsumexp
 
 from bayesdecov.algebra.counting import counting_variance
 from bayesdecov.algebra.dense import Dense
@@ -108,7 +109,7 @@ def prior_draws(fit: Deconvolution, count: int, rng: np.random.Generator) -> tup
     """
     law = law_of(fit)
     n, n_types = fit.proportions.shape
-    many = count * n * (_CANDIDATES if law.paper else 1)
+    many = max(count * n, _CANDIDATES * count) if law.paper else count * n
     if isinstance(law.prior, Dirichlet):
         alpha = np.broadcast_to(np.asarray(law.prior.alpha, dtype=float), (n_types,))
         p = rng.dirichlet(alpha, many)
@@ -119,7 +120,7 @@ def prior_draws(fit: Deconvolution, count: int, rng: np.random.Generator) -> tup
     if law.paper:
         likelihood = likelihood_of(fit)
         y = np.zeros((1, len(fit.bulk)))
-        logdet = likelihood.density.scan(p[: 20 * count], y, float(np.median(likelihood.phi)))
+        logdet = likelihood.density.scan(p, y, float(np.median(likelihood.phi)))
         weight = -0.5 * logdet.logdet.value[0]
         weight = np.exp(weight - weight.max())
         p = p[rng.choice(len(weight), count * n, p=weight / weight.sum())]
@@ -141,24 +142,20 @@ def leave_one_gene_out(fit: Deconvolution, count: int = 1000) -> pd.DataFrame:
         raise InputError("fit", "leave-one-out needs posterior draws", found=fit.method,
                          fix="use method 'laplace' or 'nuts'")  # fmt: skip
     law = likelihood_of(fit)
-    rows = []
     q = expression_of(fit, kept(fit, count))
+    draws = q.shape[0] * q.shape[1]
+    rows = []
     for i, name in enumerate(fit.proportions.index):
-        one = law._replace(phi=law.phi[[i]])
-        value, _ = leave_one_out(
-            one.density, q[:, :, i].reshape(-1, q.shape[-1]),
-            np.broadcast_to(fit.bulk.to_numpy()[:, i], (q.shape[0] * q.shape[1], len(fit.bulk))),
-            np.full(q.shape[0] * q.shape[1], law.phi[i]), law.df,
-        )  # fmt: skip
-        if not np.isfinite(value).all():
-            rows.append((name, np.nan, np.nan, np.nan, np.nan))
+        y = np.broadcast_to(fit.bulk.to_numpy()[:, i], (draws, len(fit.bulk)))
+        phi = np.full(draws, law.phi[i])
+        value, _ = leave_one_out(law.density, q[:, :, i].reshape(draws, -1), y, phi, law.df)
+        if not np.isfinite(value).all():  # refused: no draws
+            rows.append((name, *[np.nan] * 4))
             continue
         weights, shape = psis(-value.T)
-        total = np.exp(weights + value.T).sum(axis=1)
-        elpd = np.log(total)
-        lppd = np.log(np.exp(value - value.max(axis=0)).mean(axis=0)) + value.max(axis=0)
-        rows.append((name, elpd.sum(), np.sqrt(len(elpd) * elpd.var()),
-                     (lppd - elpd).sum(), shape.max()))  # fmt: skip
-    return pd.DataFrame(rows, columns=["sample", "elpd", "se", "p_loo", "pareto_k"]).set_index(
-        "sample"
-    )
+        elpd = logsumexp(weights + value.T, axis=1)
+        lppd = logsumexp(value, axis=0) - np.log(draws)
+        se = np.sqrt(len(elpd) * elpd.var())
+        rows.append((name, elpd.sum(), se, (lppd - elpd).sum(), shape.max()))
+    columns = ["sample", "elpd", "se", "p_loo", "pareto_k"]
+    return pd.DataFrame(rows, columns=columns).set_index("sample")

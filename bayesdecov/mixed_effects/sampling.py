@@ -96,9 +96,11 @@ def sample(model: Any, how: Sampling, rng: np.random.Generator) -> Any:
 def draw_prior(model: Any, rng: np.random.Generator, count: int = _PRIOR) -> dict[str, np.ndarray]:
     """Draws of the parameters from the prior."""
     import pymc as pm
+    from pytensor.compile.mode import Mode
 
     names = [name for name in (*_PARAMETERS, "Psi") if name in model.named_vars]
-    values = pm.draw([model[name] for name in names], draws=count,
+    plain = Mode(linker="py", optimizer="fast_compile")  # compiling would take longer than drawing
+    values = pm.draw([model[name] for name in names], draws=count, mode=plain,
                      random_seed=int(rng.integers(2**31)))  # fmt: skip
     return dict(zip(names, map(np.asarray, values), strict=True))
 
