@@ -50,11 +50,12 @@ def test_order_of_genes_samples_and_types_is_irrelevant(cohort, covariance, nois
 
 
 @pytest.mark.filterwarnings("ignore:the Laplace approximation is refused")
-def test_same_seed_same_draws_whatever_the_workers(cohort, reference, monkeypatch):
+def test_same_seed_same_draws_whatever_the_workers(cohort, monkeypatch):
     import importlib
 
     module = importlib.import_module("bayesdecov.deconvolution.shards")
     monkeypatch.setattr(module, "_SHARD_FLOATS", 1)  # shards of 32 samples: several of them
+    reference = bd.Reference.from_samples(cohort.purified, cohort.labels, "diagonal", genes=30)
     bulk = pd.concat([cohort.bulk, cohort.bulk.add_suffix("b"), cohort.bulk.add_suffix("c")],
                      axis=1)  # fmt: skip
     runs = [

@@ -124,7 +124,9 @@ def made_up(monkeypatch):
     return box
 
 
-def test_the_contaminated_posterior_says_which_genes_react(made_up, tables):
+def test_the_contaminated_posterior_says_which_genes_react(made_up):
+    cohort = bd.simulate.fastmix("III", "code", 1000, 50, seed=1)
+    tables = cohort.expression, cohort.proportions, cohort.covariates
     em = bd.fastmix(*tables, "mixture", variance="common")
     parts = em.settings["components"]
     made_up |= {"beta": em.fixed["estimate"], "Psi": em.covariance, "sigma": np.sqrt(em.noise)}
