@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from bayesdecov import checks
-from bayesdecov.errors import InputError
+from bayesdecov.errors import InputError, Notes
 from bayesdecov.io.outputs import run_record, whole_folder, write_json
 from bayesdecov.io.tables import write_table
 from bayesdecov.runs import PROPORTIONS, Run, run_of
@@ -42,6 +42,7 @@ class Comparison:
     summary: pd.DataFrame
     yardstick: str
     kind: str
+    notes: tuple[str, ...] = ()
 
     def plot(self) -> Figure:
         """Every run against the yardstick, and the differences in its posterior sd."""
@@ -56,14 +57,15 @@ class Comparison:
             write_table(self.summary, partial / "summary.csv", index_label="run")
             self.plot().savefig(partial / "comparison.png", dpi=150)
             settings = {"yardstick": self.yardstick, "runs": list(self.summary.index)}
-            write_json(run_record("compare", settings, (), {}), partial / "run.json")
+            write_json(run_record("compare", settings, self.notes, {}), partial / "run.json")
 
     def __str__(self) -> str:
         what = "proportions" if self.kind == PROPORTIONS else "effects"
         shown = self.summary.to_string(float_format=lambda value: f"{value:.4g}")
+        notes = "".join(f"\n  note: {note}" for note in self.notes)
         return (
             f"Comparison of {what}: {len(self.summary)} runs, differences from "
-            f"{self.yardstick!r}\n{shown}"
+            f"{self.yardstick!r}\n{shown}{notes}"
         )
 
     __repr__ = __str__
@@ -72,11 +74,13 @@ class Comparison:
 def compare(*fits: Any, yardstick: str | None = None) -> Comparison:
     """Set any number of runs of the same data side by side.
 
+    Proportions are compared sample by sample; of `fastmix` the effects on the whole transcriptome.
+
     Parameters
     ----------
     *fits
         What `deconvolve` or `fastmix` return, folders of finished runs, or ``(name, fit)`` pairs.
-        All of one kind; what not all of them have is left out.
+        All of one kind; what not all of them have is left out, with a warning.
     yardstick
         Name of the run that differences are taken from; default: the first by "nuts", else by
         "laplace", else by "map", else the first.
@@ -120,6 +124,14 @@ def compare(*fits: Any, yardstick: str | None = None) -> Comparison:
     if not len(common):
         raise InputError("fits", "must have samples and cell types (or covariates) in common",
                          found="none")  # fmt: skip
+    notes = Notes()
+    for name, part in parts.items():
+        lost = part.index[~part.index.isin(common)]
+        if len(lost):
+            labels = [" ".join(map(str, label)) if isinstance(label, tuple) else str(label)
+                      for label in lost]  # fmt: skip
+            notes.warn(f"{name}: {len(lost)} of {len(part)} estimates are not in all runs and are "
+                       f"left out: {checks.some(labels)}")  # fmt: skip
     base = parts[yardstick].loc[common]
     rows, summary = [], {}
     for name, part in parts.items():
@@ -144,7 +156,7 @@ def compare(*fits: Any, yardstick: str | None = None) -> Comparison:
         }
     return Comparison(
         pd.concat(rows, ignore_index=True), pd.DataFrame(summary).T.rename_axis("run"),
-        yardstick, kind,
+        yardstick, kind, tuple(notes.lines),
     )  # fmt: skip
 
 

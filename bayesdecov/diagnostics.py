@@ -31,10 +31,13 @@ def convergence(draws: Any, keep: Sequence[Hashable] = ()) -> dict[str, Array]:
     """Worst R-hat, bulk and tail ESS and largest MCSE of a Dataset with (chain, draw, ...).
 
     One number, or one along each dimension in ``keep``. Quantities that do not vary (a correlation
-    of a variable with itself) are left out.
+    of a variable with itself) are left out. NaN with less than two chains of four draws.
     """
     import arviz as az
 
+    if draws.sizes["chain"] < 2 or draws.sizes["draw"] < 4:
+        shape = tuple(draws.sizes[str(name)] for name in keep)
+        return {name: np.full(shape, np.nan) for name in ("r_hat", "ess_bulk", "ess_tail", "mcse")}
     with np.errstate(divide="ignore", invalid="ignore"):  # of what does not vary
         measures = {
             "r_hat": (az.rhat(draws), "max"),
@@ -71,6 +74,8 @@ def complaints(found: dict[str, float]) -> list[str]:
     words = []
     if found.get("divergences", 0):
         words.append(f"{found['divergences']:.0f} divergences: raise target_accept")
+    if np.isnan(found.get("r_hat", 1.0)):
+        return [*words, "convergence is not known: it takes two chains or more"]
     if not found.get("r_hat", 1.0) <= R_HAT:
         words.append(f"R-hat {found['r_hat']:.3f} > {R_HAT:g}: chains disagree, draw more")
     for name in ("ess_bulk", "ess_tail"):

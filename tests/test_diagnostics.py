@@ -34,6 +34,14 @@ def test_what_does_not_vary_is_left_out(draws):
     assert np.isfinite(convergence(draws)["r_hat"])
 
 
+def test_one_chain_says_nothing_of_convergence(draws):
+    found = convergence(draws.isel(chain=[0]), keep=["sample"])
+    assert {name: value.shape for name, value in found.items()} == {
+        "r_hat": (3,), "ess_bulk": (3,), "ess_tail": (3,), "mcse": (3,),
+    }  # fmt: skip
+    assert np.isnan(found["r_hat"]).all()
+
+
 def test_e_bfmi_is_two_for_independent_energies():
     """Independent energies change by twice their variance; a random walk by next to nothing."""
     rng = np.random.default_rng(2)
@@ -48,7 +56,7 @@ def test_e_bfmi_is_two_for_independent_energies():
     [
         ({"r_hat": 1.004, "ess_bulk": 900.0, "ess_tail": 500.0, "e_bfmi": 0.9}, []),
         ({"r_hat": 1.02}, ["R-hat 1.020 > 1.01"]),
-        ({"r_hat": np.nan}, ["R-hat nan"]),
+        ({"r_hat": np.nan, "ess_bulk": np.nan}, ["convergence is not known: it takes two chains"]),
         ({"ess_bulk": 100.0}, ["ess_bulk 100 < 400"]),
         ({"divergences": 3, "e_bfmi": 0.1}, ["3 divergences", "E-BFMI 0.10"]),
     ],

@@ -10,6 +10,7 @@ import typer
 
 from bayesdecov.cli.app import Force, Progress, app, guarded
 from bayesdecov.cli.app import out as console
+from bayesdecov.errors import InputError
 
 
 @app.command()
@@ -24,6 +25,8 @@ def report(
     """Write a diagnostics report of a finished run: one HTML file, readable offline."""
     from bayesdecov.reporting.build import report as write
 
+    if not run.is_dir():
+        raise InputError("run", "must be the folder of a finished run", found=repr(str(run)))
     path = write(run, run / "report.html" if out is None else out, force=force)
     console.print(f"written: {path} ({path.stat().st_size / 1e6:.1f} MB)", markup=False)
 
@@ -67,7 +70,9 @@ def calibrate(
     df: Annotated[
         float | None, typer.Option(help="Degrees of freedom of a multivariate t.")
     ] = None,
-    draws: Annotated[int, typer.Option(help="Posterior draws (nuts: per chain).")] = 500,
+    draws: Annotated[
+        int, typer.Option(help="Posterior draws, 99 or more (nuts: per chain).")
+    ] = 500,
     chains: Annotated[int | None, typer.Option(help="Chains (nuts), 2.")] = None,
     nuts_sampler: Annotated[str | None, typer.Option(help="auto, nutpie or pymc.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,

@@ -58,7 +58,7 @@ def not_a_mixture(table: pd.DataFrame, n_genes: int) -> pd.Series:
     """Samples that do not look like a mixture of the reference's cell types."""
     bad = pd.Series(False, index=table.index)
     if n_genes >= ENOUGH_GENES:
-        bad = table["correlation"] < LEAST_CORRELATION
+        bad = ~(table["correlation"] >= LEAST_CORRELATION)  # a constant sample has none
         if "misfit" in table:
             bad |= table["misfit"] > LARGEST_MISFIT
     return bad

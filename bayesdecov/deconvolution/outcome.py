@@ -138,9 +138,12 @@ def _tell(
                 f"{checks.some(high)}; use method='nuts', or max_pareto_k=inf to take it anyway"
             )
     if "r_hat" in diagnostics:
+        unknown = diagnostics["r_hat"].isna()
+        least = diagnostics[["ess_bulk", "ess_tail"]].min(axis=1)
         poor = {
-            "chains disagree (R-hat)": ~(diagnostics["r_hat"] <= R_HAT),
-            "few effective draws": ~(diagnostics[["ess_bulk", "ess_tail"]].min(axis=1) >= ESS),
+            "convergence is not known (it takes two chains or more)": unknown,
+            "chains disagree (R-hat)": ~unknown & ~(diagnostics["r_hat"] <= R_HAT),
+            "few effective draws": ~unknown & ~(least >= ESS),
             "divergences": diagnostics["divergences"] > 0,
             "low E-BFMI": ~(diagnostics["e_bfmi"] >= E_BFMI),
         }

@@ -274,8 +274,13 @@ def _suited(method: str, preset: str | None, given: dict[str, Any], variance: st
     if preset is not None and method != "moments":
         foreign.append("preset")
     if foreign:
+        home = (
+            "nuts"
+            if foreign[0] in (*Sampling._fields, "contaminated", "nu")
+            else ("map" if foreign[0] == "reml" else "moments")
+        )
         raise InputError(foreign[0], f"is not an option of method={method!r}",
-                         fix="leave it out, or use method='moments'")  # fmt: skip
+                         fix=f"leave it out, or use method={home!r}")  # fmt: skip
     if variance is not None:
         checks.choice(variance, ("common", "gene"), "variance")
         if variance == "gene" and method != "mixture":

@@ -45,9 +45,10 @@ def calibration(found: Calibration) -> Figure:
     table = found.coverage.groupby("level")["coverage"].agg(["mean", "min", "max"])
     levels = table.index.to_numpy()
     axes.plot([0.4, 1], [0.4, 1], color="0.6", lw=0.8)
+    reach = np.stack([table["mean"] - table["min"], table["max"] - table["mean"]])
     axes.errorbar(
         levels, table["mean"],
-        yerr=np.stack([table["mean"] - table["min"], table["max"] - table["mean"]]),
+        yerr=np.maximum(reach, 0.0),  # a mean may be off its equal terms by rounding
         fmt="o", ms=4, capsize=2, color="#1b4f72",
     )  # fmt: skip
     axes.set(xlabel="nominal probability", ylabel="intervals that hold the truth",

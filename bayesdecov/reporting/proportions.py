@@ -64,8 +64,8 @@ def verdict(run: Run) -> dict[str, Any]:
         return {"colour": "good", "text": f"{what} in all {n} samples.", "reasons": []}
     reasons: dict[str, list[str]] = {}
     for sample, text in bad.items():
-        for part in text.split("; "):
-            reasons.setdefault(_kind(part), []).append(str(sample))
+        for kind in dict.fromkeys(_kind(part) for part in text.split("; ")):
+            reasons.setdefault(kind, []).append(str(sample))
     colour = "poor" if len(bad) > 0.2 * n else "mixed"
     return {
         "colour": colour,
@@ -79,6 +79,7 @@ def verdict(run: Run) -> dict[str, Any]:
 def _kind(part: str) -> str:
     """The kind of a complaint without its numbers."""
     for start, name in (
+        ("convergence is not known", "convergence is not known (fewer than two chains)"),
         ("R-hat", f"chains disagree (R-hat above {R_HAT:g})"),
         ("ess", f"fewer than {ESS:.0f} effective draws"),
         ("E-BFMI", f"E-BFMI below {E_BFMI:g}"),
@@ -272,10 +273,12 @@ def _chains(run: Run, table: pd.DataFrame) -> dict[str, Any]:
     text = (
         f"{s.get('chains')} chains of {s.get('draws')} draws after {s.get('tune')} warm-up "
         f"steps for every sample ({s.get('nuts_sampler')}, acceptance {s.get('target_accept')});"
-        f" {int(table['divergences'].sum())} divergences, R-hat up to "
-        f"{table['r_hat'].max():.3f}, at least {table[['ess_bulk', 'ess_tail']].min().min():.0f}"
-        " effective draws. Below: the samples with the fewest, their rarest cell type."
+        f" {int(table['divergences'].sum())} divergences"
     )
+    if table["r_hat"].notna().any():
+        least = table[["ess_bulk", "ess_tail"]].min().min()
+        text += f", R-hat up to {table['r_hat'].max():.3f}, at least {least:.0f} effective draws"
+    text += ". Below: the samples with the fewest effective draws, their rarest cell type."
     return section(
         "Chains",
         text,
