@@ -125,6 +125,13 @@ def compare(*fits: Any, yardstick: str | None = None) -> Comparison:
         raise InputError("fits", "must have samples and cell types (or covariates) in common",
                          found="none")  # fmt: skip
     notes = Notes()
+    for what, meaning in (
+        ("quantity", "different things"),
+        ("interval_probability", "intervals of different probability"),
+    ):
+        values = {str(run.settings.get(what)) for run in runs.values()}
+        if len(values) > 1:
+            notes.warn(f"these runs report {meaning}: {', '.join(sorted(values))}")
     for name, part in parts.items():
         lost = part.index[~part.index.isin(common)]
         if len(lost):

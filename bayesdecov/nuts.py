@@ -17,6 +17,7 @@ import numpy as np
 from bayesdecov.algebra.terms import Array
 from bayesdecov.sampling import Sampling
 
+_HALVINGS = 30
 Density = Callable[[Array], tuple[float, Array]]
 
 
@@ -30,7 +31,14 @@ class Chains(NamedTuple):
 def run_nuts(density: Density, starts: Array, how: Sampling, rng: np.random.Generator) -> Chains:
     """One chain from each row of ``starts``, one after the other."""
     sample = _nutpie if how.nuts_sampler == "nutpie" else _pymc
-    return sample(_guarded(density), starts, how, rng)
+    safe = _guarded(density)
+    inside = starts.copy()
+    for start in inside:  # towards the centre until the density is not zero
+        for _ in range(_HALVINGS):
+            if np.isfinite(safe(start)[0]):
+                break
+            start *= 0.5
+    return sample(safe, inside, how, rng)
 
 
 def _guarded(density: Density) -> Density:
@@ -55,7 +63,7 @@ def _nutpie(density: Density, starts: Array, how: Sampling, rng: np.random.Gener
     waiting = iter(starts)
     model = from_pyfunc(
         size, lambda: density, lambda *seeds: lambda x: {"x": x}, [np.dtype("float64")],
-        [(size,)], ["x"], make_initial_point_fn=lambda seed: next(waiting).copy(),
+        [(size,)], ["x"], make_initial_point_fn=lambda seed: next(waiting, starts[0]).copy(),
     )  # fmt: skip
     found = nutpie.sample(
         model, draws=how.draws, tune=how.tune, chains=len(starts), cores=1,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from bayesdecov.errors import InputError
 from bayesdecov.io.tables import read_table
 
 PROPORTIONS, EFFECTS = "deconvolve", "fastmix"
+_NAMES = ("sample", "cell_type", "gene", "covariate")
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class Run:
 def run_of(source: Any, name: str | None = None) -> Run:
     """A `Run` of a fit (`Deconvolution`, `MixedEffects`) or of the folder it was written to."""
     if isinstance(source, Run):
-        return source
+        return source if name is None else replace(source, name=name)
     if isinstance(source, (str, Path)):
         return _from_folder(Path(source), name)
     from bayesdecov.mixed_effects.result import MixedEffects
@@ -126,10 +127,17 @@ def _from_folder(folder: Path, name: str | None) -> Run:
     tables = {}
     for each in names:
         path = folder / f"{each}.csv"
-        whole = each in ("intervals", "genes")  # tidy tables have no row names
-        tables[each] = pd.read_csv(path, keep_default_na=True) if whole else read_table(path, each)
-    if command == PROPORTIONS:
-        tables["intervals"]["sample"] = tables["intervals"]["sample"].astype(str)
+        tidy = each in ("intervals", "genes")  # tidy tables have no row names
+        tables[each] = _tidy(path) if tidy else read_table(path, each)
     tree = as_tree(load(folder / "posterior.nc"))
     groups = {str(key): child.to_dataset() for key, child in tree.children.items()}
     return Run(name or folder.resolve().name, command, tables, groups, record)
+
+
+def _tidy(path: Path) -> pd.DataFrame:
+    """A tidy table whose names stay text, also "007" and "NA"."""
+    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    for name in table.columns:
+        if name not in _NAMES:
+            table[name] = pd.to_numeric(table[name].replace("", "nan"))
+    return table

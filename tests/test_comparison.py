@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import bayesdecov as bd
-from bayesdecov.errors import InputError
+from bayesdecov.errors import BayesdecovWarning, InputError
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +42,28 @@ def test_folders_and_names(fits, tmp_path):
     }  # fmt: skip
     again = pd.read_csv(tmp_path / "out" / "comparison.csv")
     assert list(again.columns) == list(found.table.columns)
+
+
+@pytest.mark.filterwarnings("ignore:.*share names")
+def test_names_stay_text_in_folders(tmp_path):
+    cohort = bd.simulate.convolution(n_samples=3, n_genes=40, cell_types=["1", "02"], seed=1)
+    reference = bd.Reference.from_samples(cohort.purified, cohort.labels, "diagonal")
+    bulk = cohort.bulk.set_axis(["007", "NA", "1e5"], axis=1)
+    fit = bd.deconvolve(bulk, reference, "laplace", seed=1)
+    fit.write(tmp_path / "run")
+    found = bd.compare(fit, ("folder", tmp_path / "run"))
+    assert set(found.table["sample"]) == {"007", "NA", "1e5"}
+    assert found.summary.loc["folder", "largest_difference"] < 1e-12
+    bd.report(tmp_path / "run", tmp_path / "report.html")
+
+
+def test_unlike_runs_are_pointed_out(fits, tmp_path):
+    from bayesdecov.deconvolution.write import write_deconvolution
+
+    write_deconvolution(fits[0], tmp_path / "half", prob=0.5)
+    with pytest.warns(BayesdecovWarning, match="intervals of different probability: 0.5, 0.95"):
+        found = bd.compare(fits[0], tmp_path / "half")
+    assert "0.5, 0.95" in found.notes[0]
 
 
 def test_two_of_one_name_are_told_apart(fits):

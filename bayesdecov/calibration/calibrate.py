@@ -57,7 +57,7 @@ class Calibration:
         lines = [f"Calibration of {s['model']} by {s['method']}: {s['simulations']} simulations, "
                  f"{s['trusted']} with good diagnostics, {s['seconds']:.0f} s"]  # fmt: skip
         for level, part in self.coverage.groupby("level"):
-            error = part["std_error"].mean() / np.sqrt(len(part))
+            error = s["standard_errors"][level]
             lines.append(f"  {level:.0%} intervals hold the truth in {part['coverage'].mean():.1%} "
                          f"(standard error {error:.1%})")  # fmt: skip
         if self.uniform is not None:
@@ -132,14 +132,16 @@ def calibrate(
     checks.choice(model, MODELS, "model")
     checks.choice(method, METHODS, "method")
     checks.whole(simulations, "simulations", at_least=2)
-    if model == "effects" and (method != "nuts" or reference is not None):
-        raise InputError("method", "model='effects' needs 'nuts' and no reference",
+    foreign = method != "nuts" or reference is not None or df is not None
+    if model == "effects" and foreign:
+        raise InputError("method", "model='effects' needs 'nuts', no reference and no df",
                          found=repr(method))  # fmt: skip
     if method != "map":
         checks.whole(draws, "draws", at_least=RANKED)  # the truth is ranked among so many
     rng = checks.generator(seed)
     how = Sampling.of(
-        {"draws": draws, "tune": tune or 300, "chains": chains or 2, "cores": cores,
+        {"draws": draws, "tune": 300 if tune is None else tune,
+         "chains": 2 if chains is None else chains, "cores": cores,
          "target_accept": 0.85, "nuts_sampler": nuts_sampler}
     )  # fmt: skip
     if model == "effects":
@@ -164,6 +166,10 @@ def calibrate(
         "bayesdecov": bayesdecov.__version__,
         "seconds": round(time.perf_counter() - started, 3),
     }  # fmt: skip
+    settings["standard_errors"] = {
+        level: float(_inside(found, level).mean(axis=1).std() / np.sqrt(simulations))
+        for level in LEVELS
+    }
     if found.draws is None:
         return Calibration(None, _coverage(found), None, None, settings)
     thin = np.linspace(0, found.draws.shape[1] - 1, RANKED).astype(int)
@@ -177,17 +183,22 @@ def calibrate(
     return Calibration(table, _coverage(found), uniform, band, settings)
 
 
+def _inside(found: Replicates, level: float) -> np.ndarray:
+    """Whether each interval holds the truth, (simulation, parameter)."""
+    if found.draws is None:
+        reach = float(ndtri(0.5 + level / 2)) * found.sd
+        low, high = found.mean - reach, found.mean + reach
+    else:
+        tail = (1 - level) / 2
+        low, high = np.quantile(found.draws, [tail, 1 - tail], axis=1)
+    return np.asarray((low <= found.truth) & (found.truth <= high))
+
+
 def _coverage(found: Replicates) -> pd.DataFrame:
     """Share of intervals that hold the truth, per parameter and level."""
     rows = []
     for level in LEVELS:
-        if found.draws is None:
-            reach = float(ndtri(0.5 + level / 2)) * found.sd
-            low, high = found.mean - reach, found.mean + reach
-        else:
-            tail = (1 - level) / 2
-            low, high = np.quantile(found.draws, [tail, 1 - tail], axis=1)
-        inside = (low <= found.truth) & (found.truth <= high)
+        inside = _inside(found, level)
         n = len(inside)
         for j, name in enumerate(found.names):
             share = inside[:, j].mean()

@@ -74,7 +74,7 @@ def verdicts(table: pd.DataFrame, n_genes: int, limit: float) -> list[str]:
             words += complaints(row)
         if not row.get("pareto_k", 0.0) <= limit:
             words.append(
-                f"approximation refused: Pareto-k {row['pareto_k']:.2f} > {limit:g}; use nuts"
+                f"approximation refused: Pareto-k {row['pareto_k']:.2f} > {limit:g}, use nuts"
             )
         if strange[name]:
             words.append("does not look like a mixture of these cell types")

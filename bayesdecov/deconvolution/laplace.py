@@ -64,20 +64,20 @@ def _refined(
     """Adapt from the normal at the mode; once more where few proposals carry the weight."""
     target = log_posterior(problem, normal.modes.data, normal.modes.phi, jacobian=True, order=0)
     sizes = [_PER_ROUND] * _ROUNDS + [last]
-    found = _adapt(target, normal.modes.x[rows], normal.root[rows], rows, sizes, rngs)
+    found = adapt(target, normal.modes.x[rows], normal.root[rows], rows, sizes, rngs)
     total = sum(sizes)
     for _ in range(_AGAIN):
         poor = np.flatnonzero(_effective(found.log_weights) < _EFFECTIVE * total)
         if not len(poor):
             break
         halves = [total // 2, total - total // 2]
-        again = _adapt(target, found.mean[poor], found.root[poor], rows[poor], halves, rngs)
+        again = adapt(target, found.mean[poor], found.root[poor], rows[poor], halves, rngs)
         for old, new in zip(found, again, strict=True):
             old[poor] = new
     return found
 
 
-def _adapt(
+def adapt(
     target: Callable[[Array, NDArray[np.intp]], Term], mean: Array, root: Array,
     rows: np.ndarray, sizes: list[int], rngs: list[np.random.Generator],
 ) -> _Proposals:  # fmt: skip
@@ -120,7 +120,8 @@ def _log_mixture(x: Array, laws: list[tuple[Array, Array, int]]) -> Array:
 
 def truncated(log_weights: Array) -> Array:
     """Normalised weights, none above ``sqrt(S)`` times their mean (Ionides 2008)."""
-    weights = np.exp(log_weights - log_weights.max(axis=1, keepdims=True))
+    top = log_weights.max(axis=1, keepdims=True)
+    weights = np.exp(np.where(np.isfinite(top), log_weights - top, 0.0))
     limit = weights.mean(axis=1, keepdims=True) * np.sqrt(weights.shape[1])
     weights = np.minimum(weights, limit)
     return np.asarray(weights / weights.sum(axis=1, keepdims=True))

@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bayesdecov import checks
+from bayesdecov.algebra.predictive import misfit_probability
 from bayesdecov.algebra.priors import Prior
 from bayesdecov.algebra.simplex import proportions
 from bayesdecov.algebra.terms import Array
@@ -45,7 +46,10 @@ def outcome(
     drawn = None if posterior is None else posterior.p
     if posterior is not None and "pareto_k" in diagnostics:
         refused = ~(diagnostics["pareto_k"] <= max_pareto_k).to_numpy()
-        estimates, drawn = _without(estimates, posterior, refused, problem)
+        if refused.any():
+            estimates, posterior = _without(estimates, posterior, refused, problem)
+            diagnostics = diagnose(problem, estimates, posterior, method, max_pareto_k)
+            drawn = posterior.p
     _tell(problem, estimates, diagnostics, posterior, max_pareto_k)
     p, covariance = estimates.p, estimates.covariance
     quantity = {"counts": "mRNA fractions", "per million": "mRNA fractions"}.get(
@@ -92,14 +96,23 @@ def outcome(
 
 def _without(
     estimates: Estimates, posterior: Posterior, refused: NDArray[np.bool_], problem: Problem
-) -> tuple[Estimates, Array]:
+) -> tuple[Estimates, Posterior]:
     """Nothing but the mode where the approximation is refused: no draws, no covariance."""
-    if not refused.any():
-        return estimates, posterior.p
-    p, covariance, drawn = estimates.p.copy(), estimates.covariance.copy(), posterior.p.copy()
+    p, size, covariance = (
+        part.copy() for part in (estimates.p, estimates.size, estimates.covariance)
+    )
     p[refused] = proportions(posterior.mode[refused, : problem.n_types - 1])
-    covariance[refused], drawn[refused] = np.nan, np.nan
-    return estimates._replace(p=p, covariance=covariance), drawn
+    size[refused] = np.exp(posterior.mode[refused, -1]) if problem.free_size else 1.0
+    worse = misfit_probability(estimates.quad, problem.density.n_genes, problem.df)
+    drawn, sizes = posterior.p.copy(), posterior.size.copy()
+    for part in (covariance, drawn, sizes):
+        part[refused] = np.nan
+    return (
+        estimates._replace(p=p, size=size, covariance=covariance),
+        posterior._replace(
+            p=drawn, size=sizes, predictive_p=np.where(refused, worse, posterior.predictive_p)
+        ),
+    )
 
 
 def _tell(

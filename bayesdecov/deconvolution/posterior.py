@@ -78,7 +78,8 @@ def expand(problem: Problem) -> Expansion:
         precision[fallback] = expected[fallback]
     covariance = np.linalg.pinv(precision, hermitian=True)
     values, vectors = np.linalg.eigh(covariance)
-    root = vectors * np.sqrt(np.maximum(values, 0))[:, None, :]
+    values = np.maximum(values, 1e-10 * np.maximum(values[:, -1:], 1e-300))  # no flat direction
+    root = vectors * np.sqrt(values)[:, None, :]
     return Expansion(modes, covariance, root, fallback)
 
 
@@ -106,7 +107,8 @@ def summarised(
         mode[:, -1] += np.log(problem.unit)
     return Posterior(
         reported, p, size, stats, mode, normal.covariance, normal.expected_information,
-        log_weights, _predictive_p(problem, modes, flat_p, flat_size, n), *maxima(problem),
+        log_weights, _predictive_p(problem, modes, flat_p, flat_size, n),
+        *maxima(replace(problem, phi=modes.phi)),
     )  # fmt: skip
 
 

@@ -13,7 +13,9 @@ from bayesdecov.algebra.dense import Dense
 from bayesdecov.algebra.lowrank import LowRank
 from bayesdecov.algebra.predictive import leave_one_out
 from bayesdecov.algebra.priors import Dirichlet
-from bayesdecov.algebra.terms import Array
+from bayesdecov.algebra.simplex import proportions
+from bayesdecov.algebra.terms import Array, Term
+from bayesdecov.deconvolution.laplace import adapt, truncated
 from bayesdecov.deconvolution.problem import likelihood_covariance
 from bayesdecov.errors import InputError
 from bayesdecov.reference.structures import Covariance
@@ -21,7 +23,6 @@ from bayesdecov.reference.structures import Covariance
 if TYPE_CHECKING:
     from bayesdecov.results import Deconvolution, Law
 
-_CANDIDATES = 20  # of the flat prior for each draw of the paper's
 _LARGEST = 5_000_000  # numbers in a predictive group
 
 
@@ -104,26 +105,20 @@ def gene_log_likelihood(fit: Deconvolution, law: Likelihood, q: Array) -> tuple[
 def prior_draws(fit: Deconvolution, count: int, rng: np.random.Generator) -> tuple[Array, Array]:
     """Proportions and size factors from the prior, (1, draw, sample, ...).
 
-    The paper's Eq. 8 is the flat prior times :math:`|V|^{-1/2}`: drawn by importance resampling.
+    The paper's Eq. 8 is the flat prior times :math:`|V|^{-1/2}`, drawn by importance resampling.
     A free size factor has no proper prior; it is drawn as `to_pymc` has it.
     """
     law = law_of(fit)
     n, n_types = fit.proportions.shape
-    many = max(count * n, _CANDIDATES * count) if law.paper else count * n
-    if isinstance(law.prior, Dirichlet):
+    if law.paper:
+        p = _paper_prior(fit, law, count * n, rng)
+    elif isinstance(law.prior, Dirichlet):
         alpha = np.broadcast_to(np.asarray(law.prior.alpha, dtype=float), (n_types,))
-        p = rng.dirichlet(alpha, many)
+        p = rng.dirichlet(alpha, count * n)
     else:
-        z = law.prior.scale * rng.standard_normal((many, n_types))
+        z = law.prior.scale * rng.standard_normal((count * n, n_types))
         p = np.exp(z - z.max(axis=1, keepdims=True))
         p /= p.sum(axis=1, keepdims=True)
-    if law.paper:
-        likelihood = likelihood_of(fit)
-        y = np.zeros((1, len(fit.bulk)))
-        logdet = likelihood.density.scan(p, y, float(np.median(likelihood.phi)))
-        weight = -0.5 * logdet.logdet.value[0]
-        weight = np.exp(weight - weight.max())
-        p = p[rng.choice(len(weight), count * n, p=weight / weight.sum())]
     p = p.reshape(1, count, n, n_types)
     if law.per_cell is not None:
         p = p / law.per_cell
@@ -132,6 +127,23 @@ def prior_draws(fit: Deconvolution, count: int, rng: np.random.Generator) -> tup
     if law.free_size:
         size = law.unit * rng.lognormal(0.0, 1.0, size.shape)
     return p, size
+
+
+def _paper_prior(fit: Deconvolution, law: Law, count: int, rng: np.random.Generator) -> Array:
+    """Draws of the flat prior times :math:`|V|^{-1/2}` by adaptive importance sampling."""
+    likelihood, free = likelihood_of(fit), fit.proportions.shape[1] - 1
+    phi = float(np.median(likelihood.phi / law.unit))
+    nothing = np.zeros((1, len(fit.bulk)))
+
+    def target(theta: Array, rows: np.ndarray) -> Term:
+        logdet = likelihood.density.scan(proportions(theta), nothing, phi).logdet.value[0]
+        flat = law.prior.log_prior(theta, jacobian=True, order=1).value
+        return Term(flat - 0.5 * logdet, np.empty(0), np.empty(0))
+
+    start = np.zeros((1, free)), 0.5 * np.eye(free)[None]
+    found = adapt(target, *start, np.array([0]), [250] * 6 + [4000], [rng])
+    chosen = rng.choice(found.x.shape[1], count, p=truncated(found.log_weights)[0])
+    return proportions(found.x[0, chosen])
 
 
 def leave_one_gene_out(fit: Deconvolution, count: int = 1000) -> pd.DataFrame:

@@ -197,6 +197,8 @@ def _prior_of(prior: str | Prior, cell_types: pd.Index) -> tuple[Prior, float]:
             named = checks.by_cell_type(prior.alpha, cell_types, "prior")
             prior = Dirichlet(tuple(float(value) for value in named))
         alpha = np.asarray(prior.alpha, dtype=float)
+        if alpha.ndim:
+            prior = Dirichlet(tuple(alpha.tolist()))
         if alpha.ndim and len(alpha) != n_types:
             raise InputError("prior", "needs one concentration per cell type",
                              found=f"{len(alpha)} for {n_types} cell types")  # fmt: skip

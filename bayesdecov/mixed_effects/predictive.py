@@ -54,7 +54,7 @@ def replicate(ls: LeastSquares, at: Parameters, rng: np.random.Generator) -> Arr
 
 
 def log_density(ls: LeastSquares, at: Parameters) -> Array:
-    """Log-density of every gene's expression, (gene,); all columns random where shifts are."""
+    """Log-density of every gene's expression, (gene,)."""
     from bayesdecov.mixed_effects.contamination import expectation
     from bayesdecov.mixed_effects.parameters import Contamination
 
@@ -63,11 +63,14 @@ def log_density(ls: LeastSquares, at: Parameters) -> Array:
     residual = -0.5 * (ls.df * np.log(2 * np.pi * s2) + ls.rss / s2)
     constant = 0.5 * np.linalg.slogdet(ls.V)[1]
     if at.shifts is not None:
+        # the shifts multiply the plain density by a ratio that the random columns' part decides
         up, down, delta, tau2 = at.shifts
         null, active = 1.0 - float(up.sum() + down.sum()), np.flatnonzero(up + down)
-        deviation = at.beta[ls.random] - ls.mean[ls.random]
+        deviation = ls.onto @ (at.beta - ls.mean)
         law = Contamination(deviation, at.Psi, null, up, down, delta, tau2, active)
-        return np.asarray(expectation(ls.c, ls.Vz, s2, law).log_density + residual + constant)
+        plain = law._replace(null=1.0, up=0 * up, down=0 * down, active=active[:0])
+        shifted, still = (expectation(ls.c, ls.Vz, s2, each).log_density for each in (law, plain))
+        return np.asarray(log_density(ls, at._replace(shifts=None)) + shifted - still)
     T = embed(at.Psi, ls)
     values = np.empty(m)
     if len(s2) == 1:

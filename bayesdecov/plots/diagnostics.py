@@ -86,7 +86,7 @@ def chains(draws: np.ndarray, energy: np.ndarray, title: str) -> Figure:
     every = max(1, draws.shape[1] // 500)
     for chain, colour in zip(draws, palette, strict=True):
         trace.plot(np.arange(len(chain))[::every], chain[::every], lw=0.5, color=colour)
-    trace.set(xlabel="draw", title=title)
+    trace.set(xlabel="draw", title=plain(title))
     ranked = rankdata(draws).reshape(draws.shape)
     edges = np.linspace(0, draws.size, _BINS + 1)
     for chain, colour in zip(ranked, palette, strict=True):

@@ -160,6 +160,12 @@ def _model(run: Run) -> dict[str, Any]:
             ],
             columns=["variable", "prior"],
         ).set_index("variable")
+        if s.get("contaminated"):
+            priors.loc["shares of shifted genes"] = "Dirichlet, a tenth of the genes expected"
+            priors.loc["shifts"] = "log-normal around 3 sd, their own sd half-normal"
+        if heavy:
+            fixed = "2 + Gamma(2, .1)" if s.get("nu") == "estimate" else f"fixed, {s.get('nu')}"
+            priors.loc["ν"] = fixed
         tables.insert(0, table_of(priors, "Priors"))
     return section("Model", text, [], tables, svg=svg)
 

@@ -83,7 +83,7 @@ def _kind(part: str) -> str:
         ("R-hat", f"chains disagree (R-hat above {R_HAT:g})"),
         ("ess", f"fewer than {ESS:.0f} effective draws"),
         ("E-BFMI", f"E-BFMI below {E_BFMI:g}"),
-        ("approximation refused", f"Laplace approximation refused (Pareto-k above {PARETO_K:g})"),
+        ("approximation refused", "Laplace approximation refused (Pareto-k too large)"),
     ):
         if part.startswith(start):
             return name
@@ -336,6 +336,7 @@ def _genes(run: Run) -> dict[str, Any]:
             "beyond 2": (residual.abs() > 2).mean(),
         }
     ).sort_values("rms", ascending=False)
+    residual = residual.dropna()  # of samples whose approximation was refused
     text = (
         "Every gene's residual given all other genes, in its standard deviations. A mean far "
         "from zero is a gene that is higher or lower in all bulks than the reference says."

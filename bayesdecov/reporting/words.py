@@ -76,7 +76,7 @@ def of_proportions(settings: Mapping[str, Any], n_genes: int, n_types: int, vers
         text += (
             "Posteriors were approximated by the normal at their mode on the log-ratio scale, "
             "refined by adaptive importance sampling; approximations with a Pareto-k above "
-            f"{settings['max_pareto_k']:g} were refused. Estimates are posterior means."
+            f"{float(settings['max_pareto_k']):g} were refused. Estimates are posterior means."
         )
     elif method == "map":
         text += (

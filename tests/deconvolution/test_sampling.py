@@ -8,6 +8,7 @@ import pytest
 import bayesdecov as bd
 from bayesdecov._arviz import dataset
 from bayesdecov.algebra.density import evaluate
+from bayesdecov.algebra.priors import Dirichlet
 from bayesdecov.deconvolution.problem import prepare
 from bayesdecov.errors import BayesdecovWarning
 
@@ -109,6 +110,28 @@ def test_too_few_draws_are_said():
         fit = bd.deconvolve(cohort.bulk, reference, "nuts", draws=30, tune=100, chains=2, seed=1)
     assert "NUTS: few effective draws in 1 of 1 samples: bulk001" in [str(w.message) for w in said]
     assert "draw more" in fit.diagnostics["verdict"].iloc[0]
+
+
+@pytest.mark.parametrize("sampler", ["nutpie", "pymc"])
+def test_a_start_where_the_density_is_zero_is_moved(sampler):
+    from bayesdecov.nuts import run_nuts
+    from bayesdecov.sampling import Sampling
+
+    def density(x):
+        inside = abs(x[0]) < 3
+        return (-0.5 * float(x @ x) if inside else -np.inf), -x
+
+    starts = np.array([[100.0, 0.3], [0.5, 0.5]])
+    how = Sampling(draws=50, tune=50, chains=2, nuts_sampler=sampler)
+    found = run_nuts(density, starts, how, np.random.default_rng(1))
+    assert np.abs(found.x[:, :, 0]).max() < 3
+
+
+def test_a_prior_of_an_array(cohort, reference):
+    prior = Dirichlet(np.array([2.0, 1.0, 1.0, 1.0]))
+    fit = bd.deconvolve(cohort.bulk.iloc[:, :2], reference, "laplace", prior, seed=1)
+    assert set(fit.maxima) == {"map", "mle"}
+    assert not np.allclose(fit.maxima["map"], fit.maxima["mle"])
 
 
 def test_a_refused_approximation_has_no_intervals_unless_asked_for(monkeypatch):

@@ -53,6 +53,24 @@ def test_log_density_of_a_mixture(problem):
         assert ours[g] == pytest.approx(np.log(total), rel=1e-9)
 
 
+def test_a_mixture_on_some_of_the_columns(problem):
+    """Columns without random effects count too."""
+    X, Y, _, _ = problem
+    ls = least_squares(X, Y, np.array([0, 2]))
+    beta, sigma2 = ls.mean + np.array([0.3, 0.0, -0.2]), np.array([0.7])
+    A = np.array([[1.0, 0.2], [0.2, 0.5]])
+    shifts = Shifts(np.array([0.1, 0]), np.array([0.2, 0]), np.array([1.5, 0]), np.array([0.4, 0]))
+    ours = log_density(ls, Parameters(beta, A, sigma2, None, shifts))
+    Z = X[:, [0, 2]]
+    for g, y in enumerate(Y):
+        total = 0.0
+        for share, shift, extra in ((0.7, 0.0, 0.0), (0.1, 1.5, 0.4), (0.2, -1.5, 0.4)):
+            Psi = A + np.diag([extra, 0.0])
+            V = Z @ Psi @ Z.T + sigma2[0] * np.eye(9)
+            total += share * multivariate_normal(X @ beta + shift * Z[:, 0], V).pdf(y)
+        assert ours[g] == pytest.approx(np.log(total), rel=1e-9)
+
+
 def test_replicated_genes_have_the_moments_of_the_law(problem):
     _, _, ls, Psi = problem
     many = ls._replace(b=np.zeros((20_000, 3)))
