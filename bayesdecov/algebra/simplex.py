@@ -25,6 +25,18 @@ def proportions(theta: Array) -> Array:
     return np.exp(log_proportions(theta))
 
 
+def to_cells(p: Array, per_cell: Array) -> Array:
+    """Fractions of cells from fractions of mRNA (last axis), given the mRNA per cell."""
+    cells = p / per_cell
+    result: Array = cells / cells.sum(axis=-1, keepdims=True)
+    return result
+
+
+def to_mrna(p: Array, per_cell: Array) -> Array:
+    """The inverse of `to_cells`."""
+    return to_cells(p, 1.0 / per_cell)
+
+
 def theta_of(p: Array) -> Array:
     """Inverse of `proportions`: log-ratios to the last cell type; ``p`` must be positive."""
     return np.log(p[:, :-1]) - np.log(p[:, -1:])

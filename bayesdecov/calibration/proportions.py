@@ -8,7 +8,6 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from bayesdecov.algebra.priors import Dirichlet
 from bayesdecov.algebra.terms import Array
 from bayesdecov.deconvolution.problem import prepare
 from bayesdecov.deconvolution.shards import collect, run_shards
@@ -49,7 +48,6 @@ def replicates(
     any_bulk = pd.DataFrame(np.tile(mu.mean(axis=1)[:, None], simulations), reference.genes, names)
     exact = replace(reference, scale="exact")
     problem = prepare(any_bulk, exact, noise="none", df=df, notes=Notes())
-    assert isinstance(problem.prior, Dirichlet)
     p = rng.dirichlet(np.ones(problem.n_types), simulations)
     noise = problem.covariance.draw(p, rng)
     if df is not None:

@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayesdecov.algebra.simplex import to_cells
 from bayesdecov.checks import generator
 from bayesdecov.deconvolution.predictive import (
+    Likelihood,
     expression_of,
     gene_log_likelihood,
     kept,
+    law_of,
     likelihood_of,
     prior_draws,
     replicate,
@@ -40,9 +43,9 @@ def to_inference_data(fit: Deconvolution, *, log_likelihood: bool = False, seed:
     }
     bulk = ("chain", "draw", "sample", "gene")
     groups = {"posterior": _posterior(fit, coords), "sample_stats": _sample_stats(fit, coords)}
-    if fit.law is not None:
-        groups |= _prior(fit, coords, rng)
-        law = likelihood_of(fit)
+    law = None if fit.law is None else likelihood_of(fit)
+    if law is not None:
+        groups |= _prior(fit, law, coords, rng)
         positions = kept(fit, room(fit, PREDICTIVE))
         values = replicate(law, expression_of(fit, positions), rng)
         groups["posterior_predictive"] = _labelled({"bulk": (bulk, values)}, coords, positions)
@@ -61,7 +64,7 @@ def to_inference_data(fit: Deconvolution, *, log_likelihood: bool = False, seed:
     if "counting_noise" in fit.diagnostics:
         constant["counting_noise"] = ("sample", fit.diagnostics["counting_noise"].to_numpy(float))
     groups["constant_data"] = _labelled(constant, coords)
-    groups["fit"] = _fit(fit, coords)
+    groups["fit"] = _fit(fit, law, coords)
     attrs = fit.settings | {"method": fit.method, "quantity": fit.quantity}
     return from_groups(groups, attrs)
 
@@ -108,27 +111,22 @@ def _sample_stats(fit: Deconvolution, coords: dict[str, Any]) -> xr.Dataset:
 
 
 def _prior(
-    fit: Deconvolution, coords: dict[str, Any], rng: np.random.Generator
+    fit: Deconvolution, law: Likelihood, coords: dict[str, Any], rng: np.random.Generator
 ) -> dict[str, xr.Dataset]:
     p, size = prior_draws(fit, room(fit, PRIOR), rng)
+    per_cell = law_of(fit).per_cell
+    shown = p if per_cell is None else to_cells(p, per_cell)
     prior = _labelled(
-        {"proportions": (("chain", "draw", "sample", "cell_type"), p),
+        {"proportions": (("chain", "draw", "sample", "cell_type"), shown),
          "size_factor": (("chain", "draw", "sample"), size)}, coords,
     )  # fmt: skip
     count = room(fit, PREDICTIVE)
-    few = p[:, :count] if fit.law is None or fit.law.per_cell is None else _mrna(fit, p[:, :count])
-    values = replicate(likelihood_of(fit), size[:, :count, :, None] * few, rng)
+    values = replicate(law, size[:, :count, :, None] * p[:, :count], rng)
     predicted = _labelled({"bulk": (("chain", "draw", "sample", "gene"), values)}, coords)
     return {"prior": prior, "prior_predictive": predicted}
 
 
-def _mrna(fit: Deconvolution, p: Any) -> Any:
-    """Fractions of mRNA from fractions of cells."""
-    weighted = p * fit.law.per_cell  # type: ignore[union-attr]
-    return weighted / weighted.sum(axis=-1, keepdims=True)
-
-
-def _fit(fit: Deconvolution, coords: dict[str, Any]) -> xr.Dataset:
+def _fit(fit: Deconvolution, law: Likelihood | None, coords: dict[str, Any]) -> xr.Dataset:
     """Estimates and diagnostics of every sample; the normal approximation where there is one."""
     summary: dict[str, Any] = {
         str(name): ("sample", column.to_numpy(dtype=str if column.dtype == object else None))
@@ -137,9 +135,9 @@ def _fit(fit: Deconvolution, coords: dict[str, Any]) -> xr.Dataset:
     summary["estimate"] = (("sample", "cell_type"), fit.proportions.to_numpy())
     for name, table in fit.maxima.items():
         summary[f"{name}_estimate"] = (("sample", "cell_type"), table.to_numpy())
-    if fit.law is not None:
+    if law is not None:
         q = expression_of(fit, kept(fit, _RESIDUALS))
-        residuals = gene_log_likelihood(fit, likelihood_of(fit), q)[1].mean(axis=(0, 1))
+        residuals = gene_log_likelihood(fit, law, q)[1].mean(axis=(0, 1))
         summary["gene_residual"] = (("sample", "gene"), residuals)
     if fit.covariance is not None:
         summary["covariance"] = (("sample", "cell_type", "cell_type_bis"), fit.covariance)
@@ -157,7 +155,6 @@ def _fit(fit: Deconvolution, coords: dict[str, Any]) -> xr.Dataset:
 
 def to_pymc(fit: Deconvolution, **options: Any) -> Any:
     """`bayesdecov.models.convolution` with this fit's data, covariances, prior and noise."""
-    from bayesdecov.deconvolution.predictive import law_of
     from bayesdecov.models import convolution
 
     law = law_of(fit)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from bayesdecov import checks
 from bayesdecov.algebra.predictive import misfit_probability
 from bayesdecov.algebra.priors import Prior
-from bayesdecov.algebra.simplex import proportions
+from bayesdecov.algebra.simplex import proportions, to_cells
 from bayesdecov.algebra.terms import Array
 from bayesdecov.baselines import BASELINES
 from bayesdecov.deconvolution.diagnostics import (
@@ -58,9 +58,9 @@ def outcome(
     if per_cell is not None:
         quantity = "cell fractions"
         covariance = _cell_covariance(p, covariance, per_cell)
-        p = _to_cells(p, per_cell)
+        p = to_cells(p, per_cell)
         if drawn is not None:
-            drawn = _to_cells(drawn, per_cell)
+            drawn = to_cells(drawn, per_cell)
             known = np.isfinite(drawn).all(axis=(1, 2, 3))
             p[known] = drawn[known].mean(axis=(1, 2))
     draws, law, maxima = None, None, {}
@@ -68,7 +68,7 @@ def outcome(
         draws = Draws(drawn, posterior.size, posterior.stats)
         maxima = {
             name: pd.DataFrame(
-                value if per_cell is None else _to_cells(value, per_cell), samples, cell_types
+                value if per_cell is None else to_cells(value, per_cell), samples, cell_types
             )
             for name, value in (("map", posterior.map), ("mle", posterior.mle))
         }
@@ -171,17 +171,10 @@ def _tell(
             )
 
 
-def _to_cells(p: Array, per_cell: Array) -> Array:
-    """Cell fractions from mRNA fractions (last axis)."""
-    cells = p / per_cell
-    result: Array = cells / cells.sum(axis=-1, keepdims=True)
-    return result
-
-
 def _cell_covariance(p: Array, covariance: Array, per_cell: Array) -> Array:
-    """Delta method for `_to_cells`."""
+    """Delta method for `to_cells`."""
     total = (p / per_cell).sum(axis=1)[:, None, None]
-    cells = _to_cells(p, per_cell)
+    cells = to_cells(p, per_cell)
     J = (np.eye(p.shape[1]) - cells[:, :, None]) / per_cell[None, None, :] / total
     result: Array = J @ covariance @ J.transpose(0, 2, 1)
     return result

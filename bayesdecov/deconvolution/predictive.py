@@ -13,7 +13,7 @@ from bayesdecov.algebra.dense import Dense
 from bayesdecov.algebra.lowrank import LowRank
 from bayesdecov.algebra.predictive import leave_one_out
 from bayesdecov.algebra.priors import Dirichlet
-from bayesdecov.algebra.simplex import proportions
+from bayesdecov.algebra.simplex import proportions, to_mrna
 from bayesdecov.algebra.terms import Array, Term
 from bayesdecov.deconvolution.laplace import adapt, truncated
 from bayesdecov.deconvolution.problem import likelihood_covariance
@@ -70,8 +70,7 @@ def expression_of(fit: Deconvolution, positions: np.ndarray) -> Array:
         p = fit.draws.proportions[:, :, positions]
         size = fit.draws.size_factor[:, :, positions]
     if law.per_cell is not None:
-        p = p * law.per_cell
-        p = p / p.sum(axis=-1, keepdims=True)
+        p = to_mrna(p, law.per_cell)
     return np.asarray((size[..., None] * p).transpose(1, 2, 0, 3))
 
 
@@ -103,7 +102,7 @@ def gene_log_likelihood(fit: Deconvolution, law: Likelihood, q: Array) -> tuple[
 
 
 def prior_draws(fit: Deconvolution, count: int, rng: np.random.Generator) -> tuple[Array, Array]:
-    """Proportions and size factors from the prior, (1, draw, sample, ...).
+    """Proportions (fractions of mRNA) and size factors from the prior, (1, draw, sample, ...).
 
     The paper's Eq. 8 is the flat prior times :math:`|V|^{-1/2}`, drawn by importance resampling.
     A free size factor has no proper prior; it is drawn as `to_pymc` has it.
@@ -120,9 +119,6 @@ def prior_draws(fit: Deconvolution, count: int, rng: np.random.Generator) -> tup
         p = np.exp(z - z.max(axis=1, keepdims=True))
         p /= p.sum(axis=1, keepdims=True)
     p = p.reshape(1, count, n, n_types)
-    if law.per_cell is not None:
-        p = p / law.per_cell
-        p /= p.sum(axis=-1, keepdims=True)
     size = np.ones((1, count, n))
     if law.free_size:
         size = law.unit * rng.lognormal(0.0, 1.0, size.shape)

@@ -144,10 +144,7 @@ def _diagnose(idata: Any, names: list[str], notes: Notes) -> dict[str, Any]:
 
 def _summarise(ls: LeastSquares, idata: Any, options: Options) -> Estimate:
     posterior = idata["posterior"]
-    beta, Psi, sigma = (
-        np.asarray(posterior[name]).reshape(-1, *np.asarray(posterior[name]).shape[2:])
-        for name in ("beta", "Psi", "sigma")
-    )
+    beta, Psi, sigma = (_pooled(posterior[name]) for name in ("beta", "Psi", "sigma"))
     kept = np.unique(np.linspace(0, len(beta) - 1, _ENOUGH).astype(int))
     nu = _tails(posterior)
     centre = beta.mean(axis=0)
@@ -173,9 +170,15 @@ def _summarise(ls: LeastSquares, idata: Any, options: Options) -> Estimate:
     )  # fmt: skip
 
 
+def _pooled(values: Any) -> Array:
+    """Draws of all chains, (draw, ...), also of a parameter with no entries."""
+    array = np.asarray(values)
+    return array.reshape(array.shape[0] * array.shape[1], *array.shape[2:])
+
+
 def _tails(posterior: Any) -> Array | None:
     """Draws of ``nu`` (draw,), None for the normal."""
-    return np.asarray(posterior["nu"]).ravel() if "nu" in posterior else None
+    return _pooled(posterior["nu"]) if "nu" in posterior else None
 
 
 def _scale_law(
@@ -190,7 +193,7 @@ def _mixture(ls: LeastSquares, idata: Any, active: list[int]) -> Estimate:
     """What `fit_mixture` reports, with draws of the sampler for the parameters' uncertainty."""
     posterior = idata["posterior"]
     pooled = {
-        name: np.asarray(posterior[name]).reshape(-1, *np.asarray(posterior[name]).shape[2:])
+        name: _pooled(posterior[name])
         for name in ("beta", "Psi", "sigma", "null", "up", "down", "delta", "tau")
         if name in posterior
     }

@@ -328,7 +328,7 @@ def _genes(run: Run) -> dict[str, Any]:
     residual = pd.DataFrame(
         run.groups["fit"]["gene_residual"].to_numpy(),
         columns=run.groups["fit"]["gene"].to_numpy().astype(str),
-    )
+    ).dropna()  # samples whose approximation was refused have none
     summary = pd.DataFrame(
         {
             "mean": residual.mean(),
@@ -336,7 +336,6 @@ def _genes(run: Run) -> dict[str, Any]:
             "beyond 2": (residual.abs() > 2).mean(),
         }
     ).sort_values("rms", ascending=False)
-    residual = residual.dropna()  # of samples whose approximation was refused
     text = (
         "Every gene's residual given all other genes, in its standard deviations. A mean far "
         "from zero is a gene that is higher or lower in all bulks than the reference says."
