@@ -11,10 +11,11 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bayesdecov import datasets, models, plots, simulate
+    from bayesdecov import datasets, gating, models, plots, simulate
     from bayesdecov.comparison import compare
     from bayesdecov.deconvolution.deconvolve import deconvolve
     from bayesdecov.errors import BayesdecovWarning, InputError
+    from bayesdecov.gating.gate import gate
     from bayesdecov.mixed_effects.fastmix import fastmix
     from bayesdecov.reference.reference import Reference
     from bayesdecov.reporting.build import report
@@ -32,6 +33,8 @@ __all__ = [
     "datasets",
     "deconvolve",
     "fastmix",
+    "gate",
+    "gating",
     "models",
     "plots",
     "report",
@@ -42,6 +45,7 @@ _HOMES = {
     "Reference": "bayesdecov.reference.reference",
     "deconvolve": "bayesdecov.deconvolution.deconvolve",
     "fastmix": "bayesdecov.mixed_effects.fastmix",
+    "gate": "bayesdecov.gating.gate",
     "compare": "bayesdecov.comparison",
     "report": "bayesdecov.reporting.build",
     "InputError": "bayesdecov.errors",

@@ -23,8 +23,8 @@ from bayesdecov.reference.reference import Reference
 from bayesdecov.reporting.build import report
 
 if TYPE_CHECKING:
+    from bayesdecov.deconvolution.result import Deconvolution
     from bayesdecov.mixed_effects.result import MixedEffects
-    from bayesdecov.results import Deconvolution
 
 _METHODS = ("laplace", "nuts")
 _OTHERS = ("map", "nnls", "simplex")

@@ -72,8 +72,8 @@ def run_of(source: Any, name: str | None = None) -> Run:
         return source if name is None else replace(source, name=name)
     if isinstance(source, (str, Path)):
         return _from_folder(Path(source), name)
+    from bayesdecov.deconvolution.result import Deconvolution
     from bayesdecov.mixed_effects.result import MixedEffects
-    from bayesdecov.results import Deconvolution
 
     if isinstance(source, (Deconvolution, MixedEffects)):
         return _from_fit(source, name)
@@ -83,9 +83,9 @@ def run_of(source: Any, name: str | None = None) -> Run:
 
 def _from_fit(fit: Any, name: str | None) -> Run:
     from bayesdecov._arviz import as_tree
+    from bayesdecov.deconvolution.result import Deconvolution
     from bayesdecov.deconvolution.write import record_of as record_of_proportions
     from bayesdecov.mixed_effects.write import record_of as record_of_effects
-    from bayesdecov.results import Deconvolution
 
     tree = as_tree(fit.to_inference_data())
     groups = {str(key): child.to_dataset() for key, child in tree.children.items()}

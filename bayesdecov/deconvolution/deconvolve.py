@@ -16,13 +16,13 @@ from bayesdecov.algebra.priors import Prior
 from bayesdecov.baselines import BASELINES
 from bayesdecov.deconvolution.outcome import outcome
 from bayesdecov.deconvolution.problem import NOISES, prepare
+from bayesdecov.deconvolution.result import Deconvolution
 from bayesdecov.deconvolution.sampling import expected_minutes
 from bayesdecov.deconvolution.shards import collect, run_shards
 from bayesdecov.diagnostics import PARETO_K
 from bayesdecov.errors import InputError, Notes
 from bayesdecov.io.tables import expression_frame
 from bayesdecov.reference.reference import Reference
-from bayesdecov.results import Deconvolution
 from bayesdecov.sampling import Sampling
 
 METHODS = ("map", "laplace", "nuts", *BASELINES)

@@ -23,7 +23,7 @@ from bayesdecov.deconvolution.predictive import (
 if TYPE_CHECKING:
     import xarray as xr
 
-    from bayesdecov.results import Deconvolution
+    from bayesdecov.deconvolution.result import Deconvolution
 
 PREDICTIVE = 100  # draws of whole bulks
 PRIOR = 500
@@ -86,7 +86,7 @@ def _labelled(variables: dict[str, Any], coords: dict[str, Any], draws: Any = No
 
 
 def _posterior(fit: Deconvolution, coords: dict[str, Any]) -> xr.Dataset:
-    if fit.draws is None:
+    if fit.draws is None or fit.draws.size_factor is None:
         p = fit.proportions.to_numpy()[None, None]
         size = fit.diagnostics["size_factor"].to_numpy(dtype=float)[None, None]
     else:

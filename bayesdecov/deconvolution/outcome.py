@@ -23,9 +23,10 @@ from bayesdecov.deconvolution.diagnostics import (
 from bayesdecov.deconvolution.fit import Estimates
 from bayesdecov.deconvolution.posterior import Posterior
 from bayesdecov.deconvolution.problem import Problem
+from bayesdecov.deconvolution.result import Deconvolution, Law, Normal
 from bayesdecov.deconvolution.shards import Output
 from bayesdecov.diagnostics import E_BFMI, ESS, R_HAT
-from bayesdecov.results import Deconvolution, Draws, Law, Normal
+from bayesdecov.results import Draws
 
 
 def outcome(
@@ -65,7 +66,7 @@ def outcome(
             p[known] = drawn[known].mean(axis=(1, 2))
     draws, law, maxima = None, None, {}
     if posterior is not None and drawn is not None:
-        draws = Draws(drawn, posterior.size, posterior.stats)
+        draws = Draws(drawn, posterior.stats, posterior.size)
         maxima = {
             name: pd.DataFrame(
                 value if per_cell is None else to_cells(value, per_cell), samples, cell_types

@@ -21,7 +21,7 @@ from bayesdecov.errors import InputError
 from bayesdecov.reference.structures import Covariance
 
 if TYPE_CHECKING:
-    from bayesdecov.results import Deconvolution, Law
+    from bayesdecov.deconvolution.result import Deconvolution, Law
 
 _LARGEST = 5_000_000  # numbers in a predictive group
 
@@ -63,7 +63,7 @@ def kept(fit: Deconvolution, count: int) -> np.ndarray:
 def expression_of(fit: Deconvolution, positions: np.ndarray) -> Array:
     """``q = s p``, fractions of mRNA times size factor, (chain, draw, sample, cell_type)."""
     law = law_of(fit)
-    if fit.draws is None:
+    if fit.draws is None or fit.draws.size_factor is None:
         p = fit.proportions.to_numpy()[:, None, None]
         size = fit.diagnostics["size_factor"].to_numpy(dtype=float)[:, None, None]
     else:

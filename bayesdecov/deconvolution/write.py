@@ -10,7 +10,7 @@ from bayesdecov.io.outputs import run_record, whole_folder, write_json
 from bayesdecov.io.tables import write_table
 
 if TYPE_CHECKING:
-    from bayesdecov.results import Deconvolution
+    from bayesdecov.deconvolution.result import Deconvolution
 
 
 def write_deconvolution(

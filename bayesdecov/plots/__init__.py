@@ -3,6 +3,16 @@
 from bayesdecov.plots.calibration import calibration
 from bayesdecov.plots.comparison import comparison
 from bayesdecov.plots.effects import effects, volcano
+from bayesdecov.plots.gating import gate, gates
 from bayesdecov.plots.proportions import intervals, stacked_bars
 
-__all__ = ["calibration", "comparison", "effects", "intervals", "stacked_bars", "volcano"]
+__all__ = [
+    "calibration",
+    "comparison",
+    "effects",
+    "gate",
+    "gates",
+    "intervals",
+    "stacked_bars",
+    "volcano",
+]

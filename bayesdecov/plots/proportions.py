@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from bayesdecov import checks
 
 if TYPE_CHECKING:
-    from bayesdecov.results import Deconvolution
+    from bayesdecov.results import Proportions
 
 _MANY_SAMPLES = 60  # more than this and names would not be readable
 
@@ -31,7 +31,7 @@ def plain(name: object) -> str:
     return str(name).replace("$", r"\$")
 
 
-def stacked_bars(fit: Deconvolution, *, title: str | None = None) -> Figure:
+def stacked_bars(fit: Proportions, *, title: str | None = None) -> Figure:
     """One bar per sample, one colour per cell type, sorted by the most abundant type.
 
     Examples
@@ -68,9 +68,7 @@ def stacked_bars(fit: Deconvolution, *, title: str | None = None) -> Figure:
     return figure
 
 
-def intervals(
-    fit: Deconvolution, *, prob: float = 0.95, truth: pd.DataFrame | None = None
-) -> Figure:
+def intervals(fit: Proportions, *, prob: float = 0.95, truth: pd.DataFrame | None = None) -> Figure:
     """Estimates with their intervals, one panel per cell type.
 
     With ``truth`` (samples x cell types) estimates are drawn against it, and the share of

@@ -1,0 +1,132 @@
+"""The commands about flow cytometry: gate, and hierarchy (show and convert)."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from bayesdecov.cli.app import Force, Progress, app, guarded
+from bayesdecov.cli.app import out as console
+from bayesdecov.errors import InputError
+
+Exclusion = Annotated[
+    Path | None, typer.Option(help="DAFi's exclusion file, for a .config hierarchy.")
+]
+
+
+@app.command()
+@guarded
+def gate(
+    files: Annotated[
+        list[Path],
+        typer.Argument(help="FCS files, event tables (.txt .csv, also .gz), or a folder of FCS."),
+    ],
+    hierarchy: Annotated[
+        Path, typer.Option(help="Gates: .toml, DAFi's .config, Gating-ML .xml or FlowJo .wsp.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for the results.")],
+    exclusion: Exclusion = None,
+    k: Annotated[
+        int | None, typer.Option(help="Clusters of a sample, for a .config hierarchy, 500.")
+    ] = None,
+    k_sub: Annotated[
+        int | None, typer.Option(help="Clusters where Recluster is 2, for a .config hierarchy.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="First seed of k-means; the file's.")] = None,
+    seeds: Annotated[
+        int, typer.Option(help="Number of seeds; with 5 or more intervals hold their spread.")
+    ] = 1,
+    draws: Annotated[int, typer.Option(help="Posterior draws of every sample.")] = 1000,
+    prob: Annotated[float, typer.Option(help="Probability of the intervals.")] = 0.95,
+    members: Annotated[
+        str | None,
+        typer.Option(help="Also write each event's populations: csv, parquet, or fcs."),
+    ] = None,
+    n_jobs: Annotated[int, typer.Option(help="Files at a time; -1 for all cores.")] = 1,
+    plots: Annotated[bool, typer.Option(help="Also draw plots/*.png.")] = True,
+    force: Force = False,
+    progress: Progress = True,
+) -> None:
+    """Turn flow-cytometry files into cell-type proportions (DAFi gating)."""
+    from bayesdecov import checks
+    from bayesdecov.gating.gate import gate as run
+    from bayesdecov.gating.write import check_members, draw, fill_gating
+    from bayesdecov.io.outputs import check_folder, whole_folder
+
+    inputs = {"hierarchy": hierarchy}
+    if exclusion is not None:
+        inputs["exclusion"] = exclusion
+    check_folder(out, force=force, inputs=[*inputs.values(), *files])
+    checks.probability(prob, "prob")
+    if members is not None:
+        from bayesdecov.gating.write import MEMBERS
+
+        checks.choice(members, MEMBERS, "members")
+    gates = _read(hierarchy, exclusion=exclusion, k=k, k_sub=k_sub)
+    result = run(files, gates, seed=seed, seeds=seeds, draws=draws, n_jobs=n_jobs,
+                 progress=progress)  # fmt: skip
+    check_members(result, members)
+    with whole_folder(out, force=force) as folder:
+        fill_gating(result, folder, prob=prob, members=members, inputs=inputs,
+                    arguments=sys.argv[1:])  # fmt: skip
+        if plots:
+            draw(result, folder / "plots")
+    console.print(str(result), markup=False)
+    console.print(f"written: {out}", markup=False)
+
+
+@app.command()
+@guarded
+def hierarchy(
+    source: Annotated[
+        Path, typer.Argument(help="Gates: .toml, DAFi's .config, Gating-ML .xml or FlowJo .wsp.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option(help="Convert: .toml, .config (DAFi) or .xml (Gating-ML 2.0).")
+    ] = None,
+    exclusion: Exclusion = None,
+    out_exclusion: Annotated[
+        Path | None, typer.Option(help="Where excluded regions go, for a .config target.")
+    ] = None,
+    columns: Annotated[
+        str | None,
+        typer.Option(help="Names of the event table's columns, with commas, for a .config target."),
+    ] = None,
+    k: Annotated[int | None, typer.Option(help="Clusters, for a .config source, 500.")] = None,
+    k_sub: Annotated[int | None, typer.Option(help="Where Recluster is 2.")] = None,
+    mode: Annotated[
+        str | None, typer.Option(help="Imported gates filter events (default) or cluster.")
+    ] = None,
+    sample: Annotated[
+        str | None, typer.Option(help="Sample of a FlowJo workspace whose gates are read.")
+    ] = None,
+    force: Force = False,
+) -> None:
+    """Check and show a gating hierarchy, and convert it between formats."""
+    gates = _read(source, exclusion=exclusion, k=k, k_sub=k_sub, mode=mode, sample=sample)
+    console.print(str(gates), markup=False)
+    if out is not None:
+        named = None if columns is None else [name.strip() for name in columns.split(",")]
+        gates.write(out, out_exclusion, columns=named, force=force)
+        console.print(f"written: {out}", markup=False)
+
+
+def _read(source: Path, **options: Any) -> Any:
+    """A hierarchy; options that its format does not have are refused."""
+    from bayesdecov.gating.hierarchy import Hierarchy
+
+    given = {name: value for name, value in options.items() if value is not None}
+    kind = source.suffix.lower()
+    mine = {".toml": (), ".xml": ("mode",), ".wsp": ("mode", "sample")}.get(
+        kind, ("exclusion", "k", "k_sub")
+    )
+    for name in given:
+        if name not in mine:
+            fix = "set it in the file" if kind == ".toml" else "leave it out"
+            raise InputError(
+                name.replace("_", "-"), f"does not belong to a {kind} hierarchy", fix=fix
+            )
+    return Hierarchy.read(source, **given)

@@ -1,0 +1,81 @@
+r"""Proportions of a common denominator from events, and draws that say how sure they are.
+
+Events of the denominator fall into cells: in one type, in none (the rest), or, where types
+overlap, in several. Counting error is that of a multinomial sample: given one clustering, the
+shares of the cells have the posterior :math:`\mathrm{Dirichlet}(n_c + 1/2)` (Jeffreys' prior). The
+start of k-means moves populations too, so draws from several seeds are put together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from bayesdecov.gating.gates import ALL
+from bayesdecov.gating.hierarchy import Hierarchy
+from bayesdecov.gating.kmeans import Array
+from bayesdecov.gating.regions import Mask
+
+_PRIOR = 0.5
+
+
+class Tally(NamedTuple):
+    """Events of the denominator by cell; bit j of a cell says that type j holds its events."""
+
+    total: int
+    cells: dict[int, int]
+    outside: int  # events of the types that the denominator does not hold
+
+
+def tally(hierarchy: Hierarchy, inside: Mask) -> Tally:
+    """Count one sample, gated with one seed."""
+    number = {name: i for i, name in enumerate(hierarchy.names)}
+    code = np.zeros(inside.shape[1], dtype=np.int64)
+    for bit, name in enumerate(hierarchy.types):
+        code += inside[number[name]].astype(np.int64) << bit
+    of = hierarchy.composition.of
+    chosen = np.ones(len(code), dtype=bool) if of == ALL else inside[number[of]]
+    values, counts = np.unique(code[chosen], return_counts=True)
+    cells = dict(zip(values.tolist(), counts.tolist(), strict=True))
+    return Tally(int(chosen.sum()), cells, int((code[~chosen] > 0).sum()))
+
+
+def shares(counted: Tally, n_types: int, *, rest: bool) -> Array:
+    """Share of every type, and of the rest; NaN where the denominator is empty."""
+    totals = np.zeros(n_types + rest)
+    for cell, count in counted.cells.items():
+        totals[_columns(cell, n_types, rest=rest)] += count
+    return totals / counted.total if counted.total else np.full(len(totals), np.nan)
+
+
+def overlap(counted: Tally) -> int:
+    """Events that more than one type holds."""
+    return sum(count for cell, count in counted.cells.items() if cell.bit_count() > 1)
+
+
+def draw(
+    counted: Sequence[Tally], n_types: int, *, rest: bool, draws: int, rng: np.random.Generator
+) -> Array:
+    """Draws of the proportions, (draw, type), the seeds in turn; NaN without a denominator."""
+    drawn = np.full((draws, n_types + rest), np.nan)
+    for seed, one in enumerate(counted):
+        mine = drawn[seed :: len(counted)]
+        if not one.total:
+            continue
+        cells = sorted({0, *(1 << bit for bit in range(n_types)), *one.cells})
+        alpha = np.array([one.cells.get(cell, 0) + _PRIOR for cell in cells])
+        share = rng.dirichlet(alpha, size=len(mine))
+        mine[:] = 0.0
+        for column, cell in enumerate(cells):
+            for kind in _columns(cell, n_types, rest=rest):
+                mine[:, kind] += share[:, column]
+    return drawn
+
+
+def _columns(cell: int, n_types: int, *, rest: bool) -> list[int]:
+    """Columns that an event of this cell counts for."""
+    if cell == 0:
+        return [n_types] if rest else []
+    return [bit for bit in range(n_types) if cell >> bit & 1]

@@ -1,0 +1,196 @@
+"""DAFi's configuration files: 11 tab-separated columns and a name, and an exclusion file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from bayesdecov.checks import some
+from bayesdecov.errors import InputError
+from bayesdecov.gating.gates import Axis, Clustering, Exclusion, Gate
+from bayesdecov.gating.hierarchy import Hierarchy
+from bayesdecov.gating.regions import Box, Slope
+from bayesdecov.gating.rules import problem
+
+COLUMNS = (
+    "Pop_ID", "DimensionX", "DimensionY", "Min_X", "Max_X", "Min_Y", "Max_Y", "Parent_ID",
+    "Cluster_Type", "Visualize_or_Not", "Recluster_or_Not",
+)  # fmt: skip
+_SCALE = 200
+_CLUSTERS, _EVENTS, _SLOPE = 0, 1, 2
+
+
+def read_config(
+    inclusion: Path, exclusion: Path | None, k: int, k_sub: int | None, seed: int, init: str
+) -> Hierarchy:
+    """See `Hierarchy.from_config`."""
+    rows, names = _rows(inclusion, "hierarchy")
+    removed = [] if exclusion is None else _rows(exclusion, "exclusion")[0]
+    if len(removed) > len(rows):
+        raise InputError("exclusion", "must not have more rows than the hierarchy",
+                         found=f"{len(removed)} and {len(rows)}")  # fmt: skip
+    again = {0: 0, 1: k}  # column 11 is a property of the parent
+    sub = k if k_sub is None else k_sub
+    gates = tuple(
+        _gate(number, row, names, removed, again.get(row[10], sub))
+        for number, row in enumerate(rows)
+    )
+    clustering = Clustering(k=k, k_sub=k_sub, seed=seed, init=init)
+    return Hierarchy(gates, inclusion.stem, _SCALE, clustering)
+
+
+def _gate(
+    number: int, row: list[int], names: list[str], removed: list[list[int]], recluster: int
+) -> Gate:
+    name = names[number]
+    _, x, y, *bounds, parent, kind, _, _ = row
+    if not 0 <= parent <= number:
+        raise problem(name, "Parent_ID", "must be an earlier row, or 0 for all events",
+                      found=parent)  # fmt: skip
+    exclude: tuple[Exclusion, ...] = ()
+    if number < len(removed):
+        _, other_x, other_y, *other, _, _, _, _ = removed[number]
+        exclude = (Exclusion(Box(*other), other_x, other_y),)
+    return Gate(
+        name=name, x=x, y=y,
+        region=_slope(name, bounds) if kind == _SLOPE else Box(*bounds),
+        parent=None if parent == 0 else names[parent - 1],
+        mode="cluster" if kind == _CLUSTERS else "events",
+        exclude=exclude,
+        recluster=recluster,
+    )  # fmt: skip
+
+
+def _slope(name: str, bounds: list[int]) -> Slope:
+    """A slope gate's bounds are two corners: Min_Y / Min_X and Max_Y / Max_X."""
+    x_low, x_high, y_low, y_high = bounds
+    if x_low == 0 or x_high == 0:
+        raise problem(name, "Min_X", "of a slope gate must not be 0, nor Max_X", found=bounds)
+    return Slope(y_low / x_low, y_high / x_high)
+
+
+def _rows(path: Path, argument: str) -> tuple[list[list[int]], list[str]]:
+    """Whole numbers and names of every row that is not blank."""
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except FileNotFoundError:
+        raise InputError(argument, f"the file {str(path)!r} does not exist") from None
+    except UnicodeDecodeError:
+        raise InputError(argument, f"{str(path)!r} is not a text file") from None
+    rows: list[list[int]] = []
+    names: list[str] = []
+    for number, line in enumerate(lines, start=1):
+        cells = [cell.strip() for cell in line.rstrip("\r\n").split("\t")]
+        if not any(cells):
+            continue
+        if not rows and cells[0].lower() == "pop_id":
+            continue  # a header
+        while len(cells) > len(COLUMNS) and not cells[-1]:
+            cells.pop()
+        if len(cells) not in (11, 12):
+            raise InputError(
+                argument, f"line {number} of {path.name!r} must have 11 columns and perhaps a name",
+                found=f"{len(cells)} separated by tabs",
+                fix="13 columns belong to DAFi's R version: its column 12 is `columns` of [cluster]"
+                if len(cells) == 13 else "separate columns by tabs",
+            )  # fmt: skip
+        try:
+            row = [int(cell) for cell in cells[:11]]
+        except ValueError:
+            bad = next(c for c in cells[:11] if not c.lstrip("-").isdigit())
+            raise InputError(argument, f"line {number} of {path.name!r} must hold whole numbers",
+                             found=repr(bad)) from None  # fmt: skip
+        rows.append(row)
+        names.append(cells[11] if len(cells) == 12 else f"pop{len(rows)}")
+    if not rows:
+        raise InputError(argument, f"{str(path)!r} holds no gates")
+    return rows, _distinct(names)
+
+
+def _distinct(names: list[str]) -> list[str]:
+    """Names are free text there, so the same one may stand twice."""
+    return [f"{name}_{number}" if names.count(name) > 1 else name
+            for number, name in enumerate(names, start=1)]  # fmt: skip
+
+
+def write_config(
+    hierarchy: Hierarchy, path: Path, exclusion: Path | None, columns: Sequence[str] | None
+) -> None:
+    """DAFi's files of a hierarchy, or an `InputError` that says what they cannot express."""
+    k, k_sub = hierarchy.clustering.k, hierarchy.clustering.k_sub or hierarchy.clustering.k
+    lines, removed = [], []
+    for number, gate in enumerate(hierarchy.gates, start=1):
+        x, y = (_number(axis, columns, gate.name) for axis in (gate.x, gate.y))
+        if isinstance(gate.region, Slope):
+            kind, bounds = _SLOPE, _slope_bounds(gate)
+        else:
+            kind = _CLUSTERS if gate.mode == "cluster" else _EVENTS
+            bounds = _bounds(gate.region, hierarchy, gate.name, "box")
+        parent = 0 if gate.parent is None else hierarchy.names.index(gate.parent) + 1
+        clusters = hierarchy.clusters_of(gate)
+        if clusters not in (0, k, k_sub):
+            raise problem(gate.name, "recluster", f"DAFi knows two numbers of clusters, {k} and "
+                          f"{k_sub} here", found=clusters)  # fmt: skip
+        again = 0 if not clusters else (1 if clusters == k else 2)
+        lines.append([number, x, y, *bounds, parent, kind, 1, again, gate.name])
+        if len(gate.exclude) > 1:
+            raise problem(gate.name, "exclude", "DAFi knows one excluded box for each gate",
+                          found=len(gate.exclude))  # fmt: skip
+        box = [x, y, 0, 0, 0, 0]
+        for part in gate.exclude:
+            axes = [_number(own if own is not None else axis, columns, gate.name)
+                    for own, axis in ((part.x, gate.x), (part.y, gate.y))]  # fmt: skip
+            box = [*axes, *_bounds(part.region, hierarchy, gate.name, "exclude")]
+        removed.append([number, *box, 0, 0, 0, 0])
+    if any(gate.exclude for gate in hierarchy.gates) and exclusion is None:
+        raise InputError("exclusion", "gates exclude regions, which DAFi keeps in a second file",
+                         fix="say where it goes")  # fmt: skip
+    _write(path, lines)
+    if exclusion is not None:
+        _write(exclusion, removed)
+
+
+def _write(path: Path, lines: list[list[object]] | list[list[int]]) -> None:
+    text = "".join("\t".join(map(str, line)) + "\n" for line in lines)
+    path.write_text(text, encoding="utf-8")
+
+
+def _number(axis: Axis, columns: Sequence[str] | None, gate: str) -> int:
+    if isinstance(axis, int):
+        return axis
+    if columns is None:
+        raise InputError("columns", "DAFi numbers columns, so it takes the event table's names",
+                         found=f"gate {gate!r} on {axis!r}",
+                         fix="give the names in order, without Time")  # fmt: skip
+    if axis not in list(columns):
+        raise InputError("columns", "must name every axis of the gates",
+                         found=f"no {axis!r} in {some(columns, 12)}")  # fmt: skip
+    return list(columns).index(axis) + 1
+
+
+def _bounds(region: object, hierarchy: Hierarchy, gate: str, field: str) -> list[int]:
+    if not isinstance(region, Box):
+        raise problem(gate, field, "DAFi knows boxes only", found=region)
+    numbers = [
+        min(max(bound * _SCALE / hierarchy.unit, 0.0), float(_SCALE))
+        for bound in (region.x_min, region.x_max, region.y_min, region.y_max)
+    ]
+    if any(abs(value - round(value)) > 1e-9 for value in numbers):
+        raise problem(gate, field, f"DAFi takes whole numbers of {_SCALE} parts of the scale",
+                      found=numbers)  # fmt: skip
+    return [round(value) for value in numbers]
+
+
+def _slope_bounds(gate: Gate) -> list[int]:
+    """Two corners within 0..200 whose ratios are the slopes exactly."""
+    assert isinstance(gate.region, Slope)
+    corners = []
+    for value in (gate.region.low, gate.region.high):
+        pairs = [(x, round(value * x)) for x in range(_SCALE, 0, -1) if value * x <= _SCALE]
+        exact = [(x, y) for x, y in pairs if abs(y / x - value) < 1e-12]
+        if not exact:
+            raise problem(gate.name, "slope", f"is no ratio of whole numbers up to {_SCALE}",
+                          found=value)  # fmt: skip
+        corners.append(exact[0])
+    (x_low, y_low), (x_high, y_high) = corners
+    return [x_low, x_high, y_low, y_high]

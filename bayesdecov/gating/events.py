@@ -1,0 +1,233 @@
+"""Events of a sample on the full scale, with names for their columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bayesdecov.errors import InputError
+from bayesdecov.gating import fcs
+from bayesdecov.gating.gates import Axis
+from bayesdecov.gating.hierarchy import Hierarchy
+from bayesdecov.gating.kmeans import Array, Labels
+from bayesdecov.gating.rules import nearest
+from bayesdecov.gating.scales import CHANNELS, scatter, transformed
+
+_OFF_SCALE = 0.01  # share of events above its range that makes a channel's $PnR nonsense
+_FEW = 50  # events; fewer than DAFi accepts
+
+
+@dataclass(frozen=True)
+class Events:
+    """Events of one sample.
+
+    Attributes
+    ----------
+    name
+        Of the sample.
+    z
+        (event, column), in units of the full scale: 0 to 1 but for what lies off it.
+    columns
+        Names shown.
+    names
+        For every column all names it answers to.
+    rows, total
+        Which events of the file these are (from 0), and how many it has; events with missing
+        values are left out.
+    facts
+        How it was read: version, compensation, transform.
+    notes
+        What a user should know, each with the sample's name.
+    """
+
+    name: str
+    z: Array
+    columns: list[str]
+    names: list[tuple[str, ...]]
+    rows: Labels
+    total: int
+    facts: dict[str, Any] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    def column(self, axis: Axis) -> int:
+        """The column that a gate means.
+
+        Raises
+        ------
+        InputError
+            There is none, or there are two; the nearest name is given.
+        """
+        if isinstance(axis, int):
+            if axis > len(self.columns):
+                raise InputError("files", f"{self.name!r} has no column {axis}",
+                                 found=f"{len(self.columns)} columns")  # fmt: skip
+            return axis - 1
+        for matches in (
+            [i for i, names in enumerate(self.names) if axis in (self.columns[i], *names)],
+            [i for i, names in enumerate(self.names) if _plain(axis) in map(_plain, names)],
+        ):
+            if len(matches) == 1:
+                return matches[0]
+            if matches:
+                raise InputError("files", f"{axis!r} is the name of {len(matches)} channels of "
+                                 f"{self.name!r}", fix="use their $PnN")  # fmt: skip
+        advice = nearest(axis, [name for names in self.names for name in names])
+        raise InputError(
+            "files", f"{self.name!r} lacks the marker {axis!r}", found=", ".join(self.columns),
+            fix=f"{advice} Otherwise add it to [aliases] of the hierarchy".strip(),
+        )  # fmt: skip
+
+
+def _plain(name: str) -> str:
+    return "".join(letter for letter in name.casefold() if letter.isalnum())
+
+
+def read_events(source: str | Path | pd.DataFrame, hierarchy: Hierarchy, name: str = "") -> Events:
+    """Events of an FCS file, of DAFi's event table (.txt .tsv .csv, also .gz), or of a DataFrame.
+
+    FCS files are compensated and transformed as ``hierarchy.reading`` says; tables are taken as
+    they are. A column called Time is left out.
+    """
+    if isinstance(source, pd.DataFrame):
+        return _from_table(source, hierarchy, name or "events")
+    path = Path(source)
+    name = name or sample_name(path)
+    if path.suffix.lower() in (".fcs", ".lmd"):
+        return _from_fcs(path, hierarchy, name)
+    return _from_table(_table(path), hierarchy, name)
+
+
+def sample_name(path: Path) -> str:
+    """The file's name without its endings."""
+    name = path.name
+    for ending in (".gz", ".txt", ".tsv", ".csv", ".fcs", ".lmd"):
+        if name.lower().endswith(ending) and len(name) > len(ending):
+            name = name[: -len(ending)]
+    return name
+
+
+def _table(path: Path) -> pd.DataFrame:
+    if not path.is_file():
+        raise InputError("files", f"the file {str(path)!r} does not exist")
+    kind = "".join(path.suffixes[-2:] if path.suffix.lower() == ".gz" else path.suffixes[-1:])
+    if kind.lower().removesuffix(".gz") not in (".txt", ".tsv", ".csv"):
+        raise InputError("files", "must be FCS files or event tables (.txt, .tsv, .csv, also .gz)",
+                         found=repr(path.name))  # fmt: skip
+    try:
+        separator = "," if ".csv" in kind.lower() else "\t"
+        return pd.read_csv(path, sep=separator, encoding="utf-8-sig")
+    except Exception as error:  # unpacking and parsing fail in many ways
+        reason = str(error).strip().split("\n")[0] or type(error).__name__
+        raise InputError("files", f"{path.name!r} cannot be read as an event table",
+                         found=reason.rstrip(".")) from None  # fmt: skip
+
+
+def _from_table(table: pd.DataFrame, hierarchy: Hierarchy, name: str) -> Events:
+    # DAFi drops exactly this name, and numbers the columns that are left
+    frame = table.drop(columns="Time", errors="ignore")
+    columns = [str(column).strip() for column in frame.columns]
+    if not columns or len(frame) == 0:
+        raise InputError("files", f"{name!r} holds no events",
+                         found=f"{len(frame)} rows, {len(columns)} columns")  # fmt: skip
+    text = [c for c in frame.columns if not pd.api.types.is_numeric_dtype(frame[c])]
+    if text:
+        raise InputError("files", f"{name!r} must hold numbers only",
+                         found=f"text in column {text[0]!r}: {frame[text[0]].iloc[0]!r}",
+                         fix="a row per event, a column per marker, separated by tabs")  # fmt: skip
+    values = frame.to_numpy(dtype=np.float64)
+    return _events(name, values, [(c,) for c in columns], hierarchy,
+                   {"format": "table", "compensation": "", "transform": "none"}, [])  # fmt: skip
+
+
+def _from_fcs(path: Path, hierarchy: Hierarchy, name: str) -> Events:
+    raw = fcs.read_raw(path)
+    reading, notes, values = hierarchy.reading, list(raw.notes), raw.values
+    facts = {"format": f"FCS {raw.version}", "transform": reading.transform, "compensation": ""}
+    if raw.integer and reading.transform != "none":
+        # channels of the instrument's own scale; FCSTrans multiplies 10-bit ones by 4
+        top = np.array([channel.top for channel in raw.channels])
+        values = values * (CHANNELS / np.where(top > 0, top, CHANNELS))
+        facts |= {"transform": "none (integer data)", "compensation": "none (integer data)"}
+    else:
+        found = fcs.spillover(raw, reading.compensate)
+        if isinstance(found, str):
+            facts["compensation"] = f"none: {found}"
+            if found.startswith("the file has no"):
+                notes.append(f"{name} is not compensated: {found}")
+        else:
+            matrix, index = found
+            values[:, index] = np.linalg.solve(matrix.T, values[:, index].T).T
+            facts["compensation"] = "file" if reading.compensate == "file" else "table"
+        if reading.transform != "none":
+            _to_channels(values, raw.channels, hierarchy, name, notes)
+    keep = [i for i, channel in enumerate(raw.channels) if channel.kind != "time"]
+    if not keep:
+        raise InputError("files", f"{path.name!r} has no channel but time")
+    names = [_names(raw.channels[i], hierarchy.aliases) for i in keep]
+    return _events(name, values[:, keep], names, hierarchy, facts, notes)
+
+
+def _to_channels(
+    values: Array,
+    channels: Sequence[fcs.Channel],
+    hierarchy: Hierarchy,
+    name: str,
+    notes: list[str],
+) -> None:
+    reading, nonsense = hierarchy.reading, []
+    for i, channel in enumerate(channels):
+        column = values[:, i]
+        if channel.kind == "time":
+            continue
+        top = reading.range or channel.top
+        if reading.range is None and not (np.mean(column > top) <= _OFF_SCALE and top > 0):
+            top = float(np.nanmax(column, initial=1.0))
+            nonsense.append(channel.name)
+        if channel.kind == "scatter":
+            values[:, i] = scatter(column, top)
+        else:
+            values[:, i] = transformed(column, reading.transform, top, reading.parameters)
+    if nonsense:
+        notes.append(
+            f"{name}: more than {_OFF_SCALE:.0%} of the events lie above the range that the file "
+            f"gives for {', '.join(nonsense)}; their largest value was taken as the range"
+        )
+
+
+def _names(channel: fcs.Channel, aliases: Any) -> tuple[str, ...]:
+    """All names of a channel; the first is shown: alias, marker, channel."""
+    names = [aliases[n] for n in (channel.name, channel.marker) if n in aliases]
+    return tuple(dict.fromkeys(n for n in (*names, channel.marker, channel.name) if n))
+
+
+def _events(
+    name: str,
+    values: Array,
+    names: Sequence[tuple[str, ...]],
+    hierarchy: Hierarchy,
+    facts: dict[str, Any],
+    notes: list[str],
+) -> Events:
+    names = [(hierarchy.aliases[n[0]], *n) if n[0] in hierarchy.aliases else tuple(n)
+             for n in names]  # fmt: skip
+    shown = [n[0] for n in names]
+    columns = [own if shown.count(own) == 1 else f"{own} [{n[-1]}]"
+               for own, n in zip(shown, names, strict=True)]  # fmt: skip
+    columns = [c if columns.count(c) == 1 else f"{c} ({i})" for i, c in enumerate(columns, 1)]
+    finite = np.isfinite(values).all(axis=1)
+    rows, total = np.flatnonzero(finite), len(values)
+    if len(rows) < total:
+        notes.append(f"{name}: {total - len(rows)} of {total} events have missing values and "
+                     "are left out")  # fmt: skip
+        values = values[rows]
+    if len(rows) == 0:
+        raise InputError("files", f"{name!r} holds no events without missing values")
+    if len(rows) < _FEW:
+        notes.append(f"{name} has only {len(rows)} events")
+    values /= hierarchy.full_scale
+    return Events(name, values, columns, list(names), rows, total, facts, notes)

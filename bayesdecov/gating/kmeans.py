@@ -1,0 +1,183 @@
+r"""Lloyd's k-means to the last tie: the labels of the plain double loop, in a tenth of its time.
+
+Assign every event to its nearest center (Euclidean, over all columns; the lowest number wins ties),
+move every center to the mean of its events, repeat a fixed number of times. Gates decide by
+centers, so one event that changes sides can move a population: the answer must be the algorithm's,
+not an approximation of it.
+
+Three things make it fast without changing it. The expanded square
+:math:`\lVert z\rVert^2 - 2 z^\top c + \lVert c\rVert^2` needs only a matrix product; events whose
+two nearest centers it cannot tell apart are decided by the plain sum over columns. Centers are put
+into groups, and an event keeps a lower bound on its distance to every group (Ding et al., *Yinyang
+K-means*, ICML 2015): groups that moved too little to matter are not looked at again. And when no
+label changes, no later iteration can change anything.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+Labels = NDArray[np.int64]
+
+ITERATIONS = 100  # the original's, whether converged or not
+_GROUP = 20  # centers per group
+_TIE = 1e-10  # squared distances closer than this are compared by the plain sum
+_SLACK = 1e-5  # of bounds in single precision, in units of the full scale
+_BLOCK = 2000  # rows of a plain distance table
+
+
+class Clusters(NamedTuple):
+    """Labels (event,), centers (cluster, column) that are the means of these labels."""
+
+    labels: Labels
+    centers: Array
+    iterations: int
+    stable: bool  # no label would change
+
+
+def lloyd(z: Array, start: Array, iterations: int = ITERATIONS) -> Clusters:
+    """K-means from given centers.
+
+    Parameters
+    ----------
+    z
+        Events, (event, column), in units of the full scale.
+    start
+        Centers to start from, (cluster, column). One that attracts no event stays where it is.
+    iterations
+        Of assigning and moving.
+    """
+    columns = np.ascontiguousarray(z.T)
+    square = np.einsum("ij,ij->i", z, z)
+    centers = np.array(start, dtype=np.float64)
+    groups = _grouped(centers)
+    group_of = np.empty(len(centers), dtype=np.int64)
+    for number, members in enumerate(groups):
+        group_of[members] = number
+    n = len(z)
+    everything = np.arange(n)
+    labels = np.zeros(n, dtype=np.int64)
+    upper = np.full(n, np.inf)  # on the distance to an event's own center
+    # on its distance to any other center of a group, (group, event)
+    lower = np.full((len(groups), n), -np.inf, dtype=np.float32)
+    for iteration in range(iterations):
+        if iteration == 0:
+            rows, reach = everything, upper
+        else:
+            rows, reach = _doubtful(z, centers, labels, upper, lower)
+        found = labels.copy()
+        best = np.full(n, np.inf)
+        second = np.full(n, np.inf)
+        for number, members in enumerate(groups):
+            if iteration == 0:
+                some = rows
+            else:
+                near = lower[number, rows] <= reach + _SLACK
+                some = rows[near | (group_of[labels[rows]] == number)]
+            if len(some):
+                _visit(z, square, centers, members, some, found, best, second, lower, number,
+                       group_of)  # fmt: skip
+        tied = rows[second[rows] - best[rows] < _TIE]
+        for start_row in range(0, len(tied), _BLOCK):
+            block = tied[start_row : start_row + _BLOCK]
+            found[block] = plain_squares(z[block], centers).argmin(axis=1)
+        upper[rows] = np.sqrt(np.maximum(best[rows], 0.0))
+        if iteration and np.array_equal(found, labels):
+            return Clusters(labels, centers, iteration, True)
+        labels = found
+        moved = _means(columns, labels, centers)
+        step = np.sqrt(((moved - centers) ** 2).sum(axis=1))
+        centers = moved
+        upper += step[labels]
+        for number, members in enumerate(groups):
+            lower[number] -= np.float32(step[members].max())
+    return Clusters(labels, centers, iterations, False)
+
+
+def plain_squares(z: Array, centers: Array) -> Array:
+    """Squared distances, (event, cluster), summed column by column in double precision."""
+    total = np.zeros((len(z), len(centers)))
+    for column in range(z.shape[1]):
+        difference = z[:, column, None] - centers[:, column]
+        total += difference * difference
+    return total
+
+
+def _grouped(centers: Array) -> list[Labels]:
+    """Centers in groups that lie near each other; any grouping gives the same answer."""
+    count = max(1, len(centers) // _GROUP)
+    pivots = centers[np.linspace(0, len(centers) - 1, count).astype(np.int64)]
+    for _ in range(5):
+        number = plain_squares(centers, pivots).argmin(axis=1)
+        pivots = _means(np.ascontiguousarray(centers.T), number, pivots)
+    return [members for g in range(count) if len(members := np.flatnonzero(number == g))]
+
+
+def _doubtful(
+    z: Array, centers: Array, labels: Labels, upper: Array, lower: NDArray[np.float32]
+) -> tuple[Labels, Array]:
+    """Events that may have a new nearest center, and their distance to their own."""
+    nearest = lower.min(axis=0)
+    rows = np.flatnonzero(nearest <= upper + _SLACK)
+    away = z[rows]
+    away -= centers[labels[rows]]
+    reach = np.sqrt(np.einsum("ij,ij->i", away, away))
+    upper[rows] = reach
+    still = nearest[rows] <= reach + _SLACK
+    return rows[still], reach[still]
+
+
+def _visit(
+    z: Array,
+    square: Array,
+    centers: Array,
+    members: Labels,
+    rows: Labels,
+    found: Labels,
+    best: Array,
+    second: Array,
+    lower: NDArray[np.float32],
+    number: int,
+    group_of: Labels,
+) -> None:
+    """Compare some events with the centers of one group; updates best, second, found and lower.
+
+    An event's bound on a group leaves its own center out, so the group of the best center so far
+    remembers the second best of that group, and gets the best back when another group wins.
+    """
+    c = centers[members]
+    distance = z[rows] @ c.T
+    distance *= -2.0
+    distance += square[rows, None]
+    distance += np.einsum("ij,ij->i", c, c)
+    first = distance.argmin(axis=1)
+    position = np.arange(len(rows))
+    smallest = distance[position, first]
+    distance[position, first] = np.inf
+    runner_up = distance.min(axis=1)
+    before = best[rows]
+    wins = smallest < before
+    lower[number, rows] = np.sqrt(np.maximum(np.where(wins, runner_up, smallest), 0.0))
+    second[rows] = np.minimum(np.minimum(second[rows], np.maximum(smallest, before)), runner_up)
+    loser = wins & (before < np.inf)
+    past, group = rows[loser], group_of[found[rows[loser]]]
+    distance_past = np.sqrt(np.maximum(before[loser], 0.0))
+    lower[group, past] = np.minimum(lower[group, past], distance_past)
+    best[rows[wins]] = smallest[wins]
+    found[rows[wins]] = members[first[wins]]
+
+
+def _means(columns: Array, labels: Labels, centers: Array) -> Array:
+    """Means of the events of every cluster, summed in the order of events; empty ones stay."""
+    count = len(centers)
+    size = np.bincount(labels, minlength=count)
+    filled = size > 0
+    moved = centers.copy()
+    for j, column in enumerate(columns):
+        total = np.bincount(labels, column, minlength=count)
+        moved[filled, j] = total[filled] / size[filled]
+    return moved

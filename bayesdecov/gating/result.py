@@ -1,0 +1,161 @@
+"""What `gate` returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bayesdecov import checks
+from bayesdecov.errors import InputError
+from bayesdecov.gating.hierarchy import Hierarchy
+from bayesdecov.gating.picture import Picture
+from bayesdecov.gating.sample import Packed
+from bayesdecov.results import Proportions
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gating(Proportions):
+    """Counts and proportions of gated samples, how sure they are, and how they were made.
+
+    Attributes
+    ----------
+    proportions
+        Samples x types (and the rest): shares of the denominator, means over seeds.
+    counts
+        Samples x populations: events, whole numbers with one seed, means over several.
+    diagnostics
+        One row per sample: ``events`` of the file, ``used`` (without missing values),
+        ``denominator`` (its events), ``overlap`` (events that several types hold), ``seed_sd``
+        (largest standard deviation of a proportion over seeds), and how the file was read.
+    by_seed
+        Tidy: sample, seed, population, count.
+    hierarchy
+        The gates.
+    failures
+        Files that could not be gated: sample, file, error.
+    draws
+        Posterior draws of the proportions (`bayesdecov.results.Draws`), one chain.
+    files
+        Where samples came from.
+    """
+
+    counts: pd.DataFrame
+    by_seed: pd.DataFrame
+    hierarchy: Hierarchy
+    failures: pd.DataFrame
+    files: dict[str, Path] = field(default_factory=dict)
+    packed: dict[str, Packed] = field(default_factory=dict)
+    pictures: dict[str, Picture] = field(default_factory=dict)
+
+    def table(self) -> pd.DataFrame:
+        """Every population of every sample.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Tidy: sample, population, path, parent, count, percent_parent, percent_total; with
+            several seeds means, and ``count_sd`` over seeds.
+        """
+        rows = []
+        spread = self.by_seed.groupby(["sample", "population"], sort=False)["count"].std()
+        several = self.settings["seeds"] > 1
+        for sample, counts in self.counts.iterrows():
+            total = self.diagnostics.loc[sample, "used"]
+            for gate in self.hierarchy.gates:
+                count = counts[gate.name]
+                whole = total if gate.parent is None else counts[gate.parent]
+                row = {
+                    "sample": sample, "population": gate.name,
+                    "path": self.hierarchy.path(gate.name), "parent": gate.parent or "root",
+                    "count": count,
+                    "percent_parent": 100 * count / whole if whole else 0.0,
+                    "percent_total": 100 * count / total,
+                }  # fmt: skip
+                if several:
+                    row["count_sd"] = spread[(sample, gate.name)]
+                rows.append(row)
+        return pd.DataFrame(rows)
+
+    def members(self, sample: str) -> pd.DataFrame:
+        """Which events of a sample belong to which population (with the first seed).
+
+        Returns
+        -------
+        pandas.DataFrame
+            Events x populations, True or False; the index ``event`` counts the file's events
+            from 1. Events with missing values belong nowhere.
+        """
+        if sample not in self.packed:
+            raise InputError("sample", "must be one of the gated samples", found=repr(sample),
+                             fix=f"samples are {checks.some(self.packed)}")  # fmt: skip
+        packed = self.packed[sample]
+        inside = np.zeros((packed.total, len(self.counts.columns)), dtype=bool)
+        bits = np.unpackbits(packed.bits, axis=1, count=len(packed.rows))
+        inside[packed.rows] = bits.T.astype(bool)
+        index = pd.RangeIndex(1, packed.total + 1, name="event")
+        return pd.DataFrame(inside, index, self.counts.columns)
+
+    def to_inference_data(self) -> Any:
+        """ArviZ container: the draws of the proportions and, as constant data, the counts."""
+        import xarray as xr
+
+        from bayesdecov._arviz import from_groups
+
+        assert self.draws is not None
+        p = self.draws.proportions.transpose(1, 2, 0, 3)
+        coords = {"sample": self.proportions.index.to_numpy().astype(str),
+                  "cell_type": self.proportions.columns.to_numpy().astype(str),
+                  "population": self.counts.columns.to_numpy().astype(str)}  # fmt: skip
+        posterior = xr.Dataset(
+            {"proportions": (("chain", "draw", "sample", "cell_type"), p)},
+            coords={"chain": np.arange(p.shape[0]), "draw": np.arange(p.shape[1]),
+                    "sample": coords["sample"], "cell_type": coords["cell_type"]},
+        )  # fmt: skip
+        seeds = list(dict.fromkeys(self.by_seed["seed"]))
+        counted = self.by_seed["count"].to_numpy().reshape(len(self.counts), len(seeds), -1)
+        constant = xr.Dataset(
+            {"counts": (("sample", "seed", "population"), counted)},
+            coords={"sample": coords["sample"], "seed": seeds, "population": coords["population"]},
+        )
+        attrs = self.settings | {"quantity": self.quantity}
+        return from_groups({"posterior": posterior, "constant_data": constant}, attrs)
+
+    def write(self, folder: str | Path, *, members: str | None = None, force: bool = False) -> None:
+        """Write tables, pictures and ``run.json`` into a new folder, whole or not at all.
+
+        Parameters
+        ----------
+        folder
+            Must not exist, or be the folder of an earlier run with ``force``.
+        members
+            Also every event's populations: "csv", "parquet", or "fcs" (the file with one more
+            parameter for every population).
+        force
+            Replace an earlier run.
+        """
+        from bayesdecov.gating.write import write_gating
+
+        write_gating(self, Path(folder), members=members, force=force)
+
+    def __str__(self) -> str:
+        n, n_populations = self.counts.shape
+        d, c = self.diagnostics, self.hierarchy.clustering
+        seeds = self.settings["seeds"]
+        lines = [
+            f"Gating: {n} samples, {n_populations} populations, {int(d['events'].sum()):,} events",
+            f"  k-means: k = {c.k}, init {c.init}, {seeds} seed{'s' if seeds > 1 else ''} from "
+            f"{self.settings['seed']}, inherit {c.inherit}",
+            f"  quantity: {self.quantity}",
+        ]
+        if seeds > 1:
+            worst = d["seed_sd"].idxmax()
+            lines.append(f"  largest spread over seeds: {d['seed_sd'].max():.4f} ({worst})")
+        if len(self.failures):
+            lines.append(f"  FAILED: {checks.some(self.failures['sample'])} (.failures)")
+        return "\n".join([*lines, *self._common_lines()])
+
+    __repr__ = __str__

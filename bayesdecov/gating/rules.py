@@ -1,0 +1,169 @@
+"""What a hierarchy must obey; every message names the gate and the field."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from bayesdecov.errors import InputError
+from bayesdecov.gating.regions import Box, Polygon, Region, Slope
+from bayesdecov.gating.scales import PARAMETERS, TRANSFORMS
+from bayesdecov.gating.starts import STARTS
+
+if TYPE_CHECKING:
+    from bayesdecov.gating.gates import Gate
+    from bayesdecov.gating.hierarchy import Hierarchy
+
+MODES = ("cluster", "events")
+INHERIT = ("root", "nearest")
+
+
+def problem(
+    gate: str | None, field: str, rule: str, *, found: object = None, fix: str = ""
+) -> InputError:
+    """An error that names the gate and the field."""
+    where = f"hierarchy, gate {gate!r}" if gate else "hierarchy"
+    argument = f"{where}, {field}" if field else where
+    return InputError(argument, rule, found="" if found is None else repr(found), fix=fix)
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """The name that was probably meant, as advice; empty if none is close."""
+    folded = {str(n).casefold(): str(n) for n in names}
+    close = difflib.get_close_matches(str(name).casefold(), list(folded), n=1, cutoff=0.5)
+    return f"did you mean {folded[close[0]]!r}?" if close else ""
+
+
+def check(hierarchy: Hierarchy) -> None:
+    """Refuse a hierarchy that cannot be meant."""
+    if not hierarchy.gates:
+        raise problem(None, "gate", "needs at least one gate")
+    scale = hierarchy.scale
+    if isinstance(scale, str):
+        if scale != "raw":
+            raise problem(None, "scale", "must be a positive number or 'raw'", found=scale)
+    elif not _number(scale) or not 0 < scale < math.inf:
+        raise problem(None, "scale", "must be a positive number or 'raw'", found=scale)
+    _settings(hierarchy)
+    seen: list[str] = []
+    for gate in hierarchy.gates:
+        _gate(gate, seen)
+        for region in (gate.region, *(e.region for e in gate.exclude)):
+            _region(gate.name, region, None if isinstance(scale, str) else float(scale))
+        seen.append(gate.name)
+    composition = hierarchy.composition
+    if composition.of != "all" and composition.of not in seen:
+        raise problem(None, "proportions.of", "must be 'all' or a gate", found=composition.of,
+                      fix=nearest(composition.of, seen))  # fmt: skip
+    for name in composition.types:
+        if name not in seen:
+            raise problem(None, "proportions.types", "must be gates", found=name,
+                          fix=nearest(name, seen))  # fmt: skip
+    if len(set(composition.types)) < len(composition.types):
+        raise problem(None, "proportions.types", "must differ", found=composition.types)
+    if composition.rest in hierarchy.types:
+        raise problem(None, "proportions.rest", "must not be the name of a type",
+                      found=composition.rest)  # fmt: skip
+
+
+def _settings(hierarchy: Hierarchy) -> None:
+    c, r = hierarchy.clustering, hierarchy.reading
+    for field, count in (("cluster.k", c.k), ("cluster.k_sub", c.k_sub)):
+        if count is not None and (not _whole(count) or count < 1):
+            raise problem(None, field, "must be a whole number from 1", found=count)
+    if not _whole(c.seed) or not 0 <= c.seed < 2**31:
+        raise problem(None, "cluster.seed", "must be a whole number from 0 to 2^31 - 1",
+                      found=c.seed)  # fmt: skip
+    words = (
+        ("cluster.init", c.init, STARTS),
+        ("cluster.inherit", c.inherit, INHERIT),
+        ("read.transform", r.transform, TRANSFORMS),
+    )
+    for field, word, options in words:
+        if word not in options:
+            raise problem(None, field, f"must be one of {', '.join(map(repr, options))}",
+                          found=word)  # fmt: skip
+    if not isinstance(r.compensate, str):
+        raise problem(None, "read.compensate", "must be 'file', 'none' or the path of a table",
+                      found=r.compensate)  # fmt: skip
+    if r.range is not None and (not _number(r.range) or not 0 < r.range < math.inf):
+        raise problem(None, "read.range", "must be a positive number", found=r.range)
+    allowed = PARAMETERS.get(r.transform, {})
+    for name, value in r.parameters.items():
+        if name not in allowed:
+            raise problem(None, f"read.{name}", f"is no parameter of {r.transform!r}", found=value,
+                          fix=f"it takes {', '.join(allowed) or 'none'}")  # fmt: skip
+        if not _number(value) or value < 0 or (name in "TM" and value == 0):
+            raise problem(None, f"read.{name}", "must be a positive number", found=value)
+    for name, alias in hierarchy.aliases.items():
+        if not isinstance(alias, str) or not alias.strip():
+            raise problem(None, f"aliases.{name}", "must be a name", found=alias)
+
+
+def _gate(gate: Gate, seen: list[str]) -> None:
+    if not isinstance(gate.name, str) or not gate.name.strip():
+        raise problem(None, f"gate number {len(seen) + 1}, name", "must be a name", found=gate.name)
+    if gate.name in seen:
+        raise problem(gate.name, "name", "must be unique")
+    if gate.name == "all":
+        raise problem(gate.name, "name", "'all' stands for all events", fix="choose another name")
+    if gate.parent is not None and gate.parent not in seen:
+        raise problem(gate.name, "parent", "must be a gate that comes earlier", found=gate.parent,
+                      fix=nearest(gate.parent, seen))  # fmt: skip
+    for field, axis in (("x", gate.x), ("y", gate.y)):
+        if not _whole(axis) and not (isinstance(axis, str) and axis.strip()):
+            raise problem(gate.name, field, "must be a marker or a column number", found=axis)
+        if _whole(axis) and int(axis) < 1:
+            raise problem(gate.name, field, "columns are numbered from 1", found=axis)
+    if gate.mode not in MODES:
+        raise problem(gate.name, "mode", f"must be one of {', '.join(map(repr, MODES))}",
+                      found=gate.mode)  # fmt: skip
+    if isinstance(gate.region, Slope) and gate.mode != "events":
+        raise problem(gate.name, "mode", "a slope filters events", found=gate.mode)
+    if not isinstance(gate.recluster, bool) and (not _whole(gate.recluster) or gate.recluster < 0):
+        raise problem(gate.name, "recluster", "must be true, false or a number of clusters",
+                      found=gate.recluster)  # fmt: skip
+
+
+def _region(gate: str, region: Region, scale: float | None) -> None:
+    if isinstance(region, Slope):
+        if not (_number(region.low) and _number(region.high) and 0 <= region.low < region.high):
+            raise problem(gate, "slope", "must be two numbers, 0 <= low < high",
+                          found=[region.low, region.high])  # fmt: skip
+        return
+    if isinstance(region, Box):
+        numbers = [region.x_min, region.x_max, region.y_min, region.y_max]
+        field = "box"
+        if not all(map(_number, numbers)):
+            raise problem(gate, field, "must be four numbers: x min, x max, y min, y max",
+                          found=numbers)  # fmt: skip
+        if region.x_min > region.x_max or region.y_min > region.y_max:
+            raise problem(gate, field, "min must not exceed max", found=numbers,
+                          fix="the order is x min, x max, y min, y max")  # fmt: skip
+    elif isinstance(region, Polygon):
+        numbers = [value for corner in region.vertices for value in corner]
+        field = "polygon"
+        if len(region.vertices) < 3 or not all(map(_number, numbers)):
+            raise problem(gate, field, "needs at least three corners [x, y]",
+                          found=[list(corner) for corner in region.vertices])  # fmt: skip
+        if not all(map(math.isfinite, numbers)):
+            raise problem(gate, field, "corners must be finite", found=numbers)
+    else:
+        raise problem(gate, "region", "must be a Box, Slope or Polygon", found=region)
+    if scale is None:
+        return
+    beyond = [v for v in numbers if math.isfinite(v) and not 0 <= v <= scale]
+    if beyond:
+        raise problem(gate, field, f"bounds must lie within 0..{scale:g}, the scale",
+                      found=beyond[0],
+                      fix="set `scale` to the units of the bounds; inf means no bound")  # fmt: skip
+
+
+def _number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and value == value
+
+
+def _whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)

@@ -1,0 +1,58 @@
+"""What users name as files, as sources by sample name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from bayesdecov import checks
+from bayesdecov.errors import InputError
+from bayesdecov.gating.events import sample_name
+
+FCS = (".fcs", ".lmd")
+
+
+def sources_of(files: Any) -> dict[str, Any]:
+    """Sources by sample name."""
+    if isinstance(files, Mapping):
+        if not files:
+            raise InputError("files", "must name at least one file")
+        return {str(name): source for name, source in files.items()}
+    if isinstance(files, pd.DataFrame):
+        raise InputError("files", "a table of events needs a sample name",
+                         fix="give {'name': table}")  # fmt: skip
+    listed = [files] if isinstance(files, (str, Path)) else files
+    if not isinstance(listed, Sequence):
+        try:
+            listed = list(listed)
+        except TypeError:
+            raise InputError("files", "must be paths, or a mapping of names to paths or tables",
+                             found=type(files).__name__) from None  # fmt: skip
+    paths: list[Path] = []
+    for entry in listed:
+        if not isinstance(entry, (str, Path)):
+            raise InputError("files", "must be paths, or a mapping of names to paths or tables",
+                             found=type(entry).__name__)  # fmt: skip
+        path = Path(entry)
+        if path.is_dir():
+            inside = sorted(p for p in path.iterdir() if p.suffix.lower() in FCS)
+            if not inside:
+                raise InputError("files", f"the folder {str(path)!r} holds no .fcs files")
+            paths += inside
+        else:
+            paths.append(path)
+    if not paths:
+        raise InputError("files", "must name at least one file")
+    names = [sample_name(path) for path in paths]
+    if len(set(names)) < len(names):  # A01.fcs in the folders of several plates
+        names = [f"{path.resolve().parent.name}_{name}" if names.count(name) > 1 else name
+                 for path, name in zip(paths, names, strict=True)]  # fmt: skip
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise InputError("files", "sample names (file names without endings) must be unique",
+                         found=checks.some(twice), fix="give a mapping of names to files or "
+                         "rename the files")  # fmt: skip
+    return dict(zip(names, paths, strict=True))

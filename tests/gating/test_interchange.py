@@ -1,0 +1,128 @@
+"""Gating-ML and FlowJo workspaces: the same events as flowkit itself finds."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import bayesdecov as bd
+from bayesdecov.errors import BayesdecovWarning, InputError
+from bayesdecov.gating import Box, Composition, Exclusion, Gate, Hierarchy, Polygon, Slope
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    fk = pytest.importorskip("flowkit", reason="flowkit is not installed")
+
+GATES = (
+    Gate("Single cells", "FSC-A", "FSC-H", Slope(0.62, 0.95), mode="events"),
+    Gate("Cells", "FSC-A", "SSC-A", Box(38, 200, 5, 190), "Single cells", "events"),
+    Gate("Neutrophils", "APC-A", "V500-A", Box(100, 180, 90, 180), "Cells", "events"),
+    Gate("Odd", "V450-A", "PE-Cy7-A", Polygon(((60, 10), (190, 20), (180, 90), (70, 120))),
+         "Cells", "events"),
+)  # fmt: skip
+
+
+def counts_of_flowkit(strategy, path):
+    session = fk.Session(strategy, [fk.Sample(str(path))])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        session.analyze_samples()
+        report = session.get_analysis_report()
+    return report.set_index("gate_name")["count"]
+
+
+@pytest.fixture
+def uncompensated(cytometry, tmp_path):
+    """A file without spillover, so that both programs start from the same numbers."""
+    cohort, _ = cytometry
+    names = list(cohort.spillover)
+    clean = replace(cohort, samples={"donor01": cohort.samples["donor01"]},
+                    spillover=pd.DataFrame(np.eye(8), names, names))  # fmt: skip
+    return clean.write(tmp_path / "clean")[0]
+
+
+def test_exported_gates_hold_the_same_events(uncompensated, tmp_path):
+    tree = Hierarchy(GATES, composition=Composition(types=("Odd",)))
+    tree.write(tmp_path / "gates.xml")
+    text = (tmp_path / "gates.xml").read_text()
+    # flowkit wants a matrix for "FCS"; this file's is the identity
+    text = text.replace('compensation-ref="FCS"', 'compensation-ref="uncompensated"')
+    (tmp_path / "plain.xml").write_text(text)
+    strategy = fk.parse_gating_xml(str(tmp_path / "plain.xml"))
+    theirs = counts_of_flowkit(strategy, uncompensated)
+    ours = bd.gate(uncompensated, tree).counts.loc["donor01"]
+    assert ours.tolist() == [theirs[name] for name in
+                             ("Single_cells", "Cells", "Neutrophils", "Odd")]  # fmt: skip
+    again = replace(Hierarchy.read(tmp_path / "gates.xml"), composition=tree.composition)
+    assert again.reading.compensate == "file"
+    assert [g.parent for g in again.gates] == [None, "Single_cells", "Cells", "Cells"]
+    assert bd.gate(uncompensated, again).counts.loc["donor01"].tolist() == ours.tolist()
+
+
+def test_what_gatingml_cannot_say_is_said(tmp_path):
+    tree = Hierarchy((Gate("a", "FSC-A", "SSC-A", Box(30, 90, 5, 45),
+                           exclude=(Exclusion(Box(0, 1, 0, 1)),)),))  # fmt: skip
+    with pytest.warns(BayesdecovWarning) as caught:
+        tree.write(tmp_path / "a.xml")
+    said = [str(one.message) for one in caught]
+    assert "no gates on clusters" in said[0]
+    assert "excluded regions are not written: a" in said[1]
+    numbered = Hierarchy((Gate("a", 1, 2, Box(30, 90, 5, 45)),))
+    with pytest.raises(InputError, match="names channels"):
+        numbered.write(tmp_path / "b.xml")
+    assert {path.name for path in tmp_path.iterdir()} == {"a.xml"}
+
+
+def test_flowjo_workspace(uncompensated, tmp_path):
+    from flowkit._utils import wsp_utils
+
+    strategy = fk.GatingStrategy()
+    strategy.add_transform("lin", fk.transforms.LinearTransform(param_t=262144, param_a=0))
+    logicle = fk.transforms.LogicleTransform(param_t=262144, param_w=0.5, param_m=4.5, param_a=0)
+    strategy.add_transform("biex", logicle)
+
+    def axis(name, transform, low=None, high=None):
+        return fk.Dimension(name, "uncompensated", transform, range_min=low, range_max=high)
+
+    cells = [axis("FSC-A", "lin", 0.2, 0.9), axis("SSC-A", "lin", 0.02, 1.0)]
+    t_cells = [axis("V450-A", "biex", 0.5, 1.0), axis("PE-Cy7-A", "biex", 0.1, 0.5)]
+    corners = [[0.5, 0.13], [0.9, 0.13], [0.9, 0.5], [0.5, 0.5]]
+    strategy.add_gate(fk.gates.RectangleGate("Cells", cells), ("root",))
+    strategy.add_gate(fk.gates.RectangleGate("T", t_cells), ("root", "Cells"))
+    polygon = fk.gates.PolygonGate("P", [axis("V450-A", "biex"), axis("PE-Cy7-A", "biex")], corners)
+    strategy.add_gate(polygon, ("root", "Cells"))
+    with (tmp_path / "x.wsp").open("wb") as handle:
+        wsp_utils.export_flowjo_wsp(
+            strategy, "All Samples", [fk.Sample(str(uncompensated))], handle
+        )
+    tree = replace(Hierarchy.read(tmp_path / "x.wsp"), composition=Composition(types=("T",)))
+    assert tree.reading.compensate == "none"
+    theirs = counts_of_flowkit(strategy, uncompensated)
+    ours = bd.gate(uncompensated, tree).counts.loc["donor01"]
+    assert {name: ours[name] for name in theirs.index} == theirs.to_dict()
+    with pytest.raises(InputError, match="must be a sample of the workspace"):
+        Hierarchy.read(tmp_path / "x.wsp", sample="nobody")
+    assert Hierarchy.read(tmp_path / "x.wsp", mode="cluster").gates[0].mode == "cluster"
+
+
+@pytest.mark.real_data
+def test_reference_gates_of_gatingml(real_data):
+    """Boolean, quadrant and three-dimensional gates are left out by name, the rest is read."""
+    with (
+        pytest.warns(BayesdecovWarning, match="left out: .*Boolean"),
+        pytest.warns(BayesdecovWarning, match="other compensations"),
+    ):
+        tree = Hierarchy.read(real_data / "fcs" / "gml_all_gates.xml", range=1024.0)
+    assert {"Range1", "Rectangle1", "Polygon1", "Ellipse1", "ScaleRect1"} <= set(tree.names)
+
+
+def test_files_that_are_neither(tmp_path):
+    (tmp_path / "a.xml").write_text("<html></html>")
+    (tmp_path / "b.wsp").write_text("no xml")
+    for name in ("a.xml", "b.wsp"):
+        with pytest.raises(InputError, match="cannot be read by flowkit"):
+            Hierarchy.read(tmp_path / name)
