@@ -229,5 +229,5 @@ def _events(
         raise InputError("files", f"{name!r} holds no events without missing values")
     if len(rows) < _FEW:
         notes.append(f"{name} has only {len(rows)} events")
-    values /= hierarchy.full_scale
-    return Events(name, values, columns, list(names), rows, total, facts, notes)
+    z = np.divide(values, hierarchy.full_scale, order="C")  # a copy: the table is the user's
+    return Events(name, z, columns, list(names), rows, total, facts, notes)

@@ -57,6 +57,13 @@ def test_tables_are_taken_as_they_are(blobs, tmp_path):
     assert sample_name(tmp_path / "b.fcs.txt.gz") == "b"
 
 
+def test_the_users_table_stays_as_it_is(blobs):
+    table = blobs.drop(columns="Time")
+    before = table.copy()
+    read_events(table, TREE, "x")
+    assert table.equals(before)
+
+
 def test_missing_values_are_left_out_and_said(blobs):
     blobs.loc[[3, 10], "CD4"] = [np.nan, np.inf]
     events = read_events(blobs, TREE, "x")
