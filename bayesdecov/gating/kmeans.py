@@ -15,6 +15,7 @@ label changes, no later iteration can change anything.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -27,7 +28,7 @@ ITERATIONS = 100  # the original's, whether converged or not
 _GROUP = 20  # centers per group
 _TIE = 1e-10  # squared distances closer than this are compared by the plain sum
 _SLACK = 1e-5  # of bounds in single precision, in units of the full scale
-_BLOCK = 2000  # rows of a plain distance table
+_BLOCK = 4096  # events at a time: what they need stays in the cache
 
 
 class Clusters(NamedTuple):
@@ -78,13 +79,12 @@ def lloyd(z: Array, start: Array, iterations: int = ITERATIONS) -> Clusters:
             else:
                 near = lower[number, rows] <= reach + _SLACK
                 some = rows[near | (group_of[labels[rows]] == number)]
-            if len(some):
-                _visit(z, square, centers, members, some, found, best, second, lower, number,
+            for part in _blocks(some, _BLOCK):
+                _visit(z, square, centers, members, part, found, best, second, lower, number,
                        group_of)  # fmt: skip
         tied = rows[second[rows] - best[rows] < _TIE]
-        for start_row in range(0, len(tied), _BLOCK):
-            block = tied[start_row : start_row + _BLOCK]
-            found[block] = plain_squares(z[block], centers).argmin(axis=1)
+        for part in _blocks(tied, _BLOCK // 8):
+            found[part] = plain_squares(z[part], centers).argmin(axis=1)
         upper[rows] = np.sqrt(np.maximum(best[rows], 0.0))
         if iteration and np.array_equal(found, labels):
             return Clusters(labels, centers, iteration, True)
@@ -107,6 +107,11 @@ def plain_squares(z: Array, centers: Array) -> Array:
     return total
 
 
+def _blocks(rows: Labels, size: int) -> Iterator[Labels]:
+    for first in range(0, len(rows), size):
+        yield rows[first : first + size]
+
+
 def _grouped(centers: Array) -> list[Labels]:
     """Centers in groups that lie near each other; any grouping gives the same answer."""
     count = max(1, len(centers) // _GROUP)
@@ -123,9 +128,13 @@ def _doubtful(
     """Events that may have a new nearest center, and their distance to their own."""
     nearest = lower.min(axis=0)
     rows = np.flatnonzero(nearest <= upper + _SLACK)
-    away = z[rows]
-    away -= centers[labels[rows]]
-    reach = np.sqrt(np.einsum("ij,ij->i", away, away))
+    reach = np.empty(len(rows))
+    done = 0
+    for part in _blocks(rows, _BLOCK):
+        away = z[part]
+        away -= centers[labels[part]]
+        reach[done : done + len(part)] = np.sqrt(np.einsum("ij,ij->i", away, away))
+        done += len(part)
     upper[rows] = reach
     still = nearest[rows] <= reach + _SLACK
     return rows[still], reach[still]
