@@ -13,7 +13,7 @@ from bayesdecov import checks
 from bayesdecov.errors import InputError, Notes
 from bayesdecov.io.outputs import run_record, whole_folder, write_json
 from bayesdecov.io.tables import write_table
-from bayesdecov.runs import PROPORTIONS, Run, run_of
+from bayesdecov.runs import EFFECTS, PROPORTIONS, Run, run_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -74,13 +74,14 @@ class Comparison:
 def compare(*fits: Any, yardstick: str | None = None) -> Comparison:
     """Set any number of runs of the same data side by side.
 
-    Proportions are compared sample by sample; of `fastmix` the effects on the whole transcriptome.
+    Proportions are compared sample by sample, also those of bulk expression with those of flow
+    cytometry; of `fastmix` the effects on the whole transcriptome.
 
     Parameters
     ----------
     *fits
-        What `deconvolve` or `fastmix` return, folders of finished runs, or ``(name, fit)`` pairs.
-        All of one kind; what not all of them have is left out, with a warning.
+        What `deconvolve`, `gate` or `fastmix` return, folders of finished runs, or ``(name, fit)``
+        pairs. All of one kind; what not all of them have is left out, with a warning.
     yardstick
         Name of the run that differences are taken from; default: the first by "nuts", else by
         "laplace", else by "map", else the first.
@@ -108,7 +109,7 @@ def compare(*fits: Any, yardstick: str | None = None) -> Comparison:
                    for fit in fits])  # fmt: skip
     if len(runs) < 2:
         raise InputError("fits", "needs at least two runs", found=str(len(runs)))
-    kinds = {run.command for run in runs.values()}
+    kinds = {EFFECTS if run.command == EFFECTS else PROPORTIONS for run in runs.values()}
     if len(kinds) > 1:
         raise InputError("fits", "all must be proportions or all effects",
                          found=" and ".join(sorted(kinds)))  # fmt: skip
@@ -180,7 +181,7 @@ def _named(runs: list[Run]) -> dict[str, Run]:
 
 def _estimates(run: Run) -> pd.DataFrame:
     """Estimate, sd and 95 % limits: proportions, or effects on the whole transcriptome."""
-    if run.command == PROPORTIONS:
+    if run.command != EFFECTS:
         table = run.tables["intervals"].copy()
         table["sample"] = table["sample"].astype(str)
         return table.set_index(["sample", "cell_type"])[["mean", "sd", "low", "high"]]

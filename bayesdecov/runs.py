@@ -14,8 +14,14 @@ import xarray as xr
 from bayesdecov.errors import InputError
 from bayesdecov.io.tables import read_table
 
-PROPORTIONS, EFFECTS = "deconvolve", "fastmix"
-_NAMES = ("sample", "cell_type", "gene", "covariate")
+PROPORTIONS, EFFECTS, GATING = "deconvolve", "fastmix", "gate"
+_TABLES = {
+    PROPORTIONS: ("proportions", "intervals", "diagnostics"),
+    EFFECTS: ("fixed", "genes", "covariance", "design"),
+    GATING: ("proportions", "intervals", "diagnostics", "populations"),
+}
+_TIDY = ("intervals", "genes", "populations")  # tidy tables have no row names
+_NAMES = ("sample", "cell_type", "gene", "covariate", "population", "path", "parent")
 
 
 @dataclass(frozen=True)
@@ -27,14 +33,16 @@ class Run:
     name
         What comparisons call it.
     command
-        "deconvolve" or "fastmix".
+        "deconvolve", "fastmix" or "gate".
     tables
-        "proportions", "intervals" and "diagnostics"; or "fixed", "genes", "covariance" and
-        "design".
+        "proportions", "intervals" and "diagnostics" (of gating also "populations"); or "fixed",
+        "genes", "covariance" and "design".
     groups
         The ArviZ groups as Datasets.
     record
         What ``run.json`` holds: settings, versions, inputs, warnings, timings.
+    source
+        The fit, or its folder.
     """
 
     name: str
@@ -42,6 +50,7 @@ class Run:
     tables: dict[str, pd.DataFrame]
     groups: dict[str, xr.Dataset]
     record: Mapping[str, Any]
+    source: Any = None
 
     @property
     def settings(self) -> Mapping[str, Any]:
@@ -67,17 +76,18 @@ class Run:
 
 
 def run_of(source: Any, name: str | None = None) -> Run:
-    """A `Run` of a fit (`Deconvolution`, `MixedEffects`) or of the folder it was written to."""
+    """A `Run` of a fit (`Deconvolution`, `MixedEffects`, `Gating`) or of its folder."""
     if isinstance(source, Run):
         return source if name is None else replace(source, name=name)
     if isinstance(source, (str, Path)):
         return _from_folder(Path(source), name)
     from bayesdecov.deconvolution.result import Deconvolution
+    from bayesdecov.gating.result import Gating
     from bayesdecov.mixed_effects.result import MixedEffects
 
-    if isinstance(source, (Deconvolution, MixedEffects)):
+    if isinstance(source, (Deconvolution, MixedEffects, Gating)):
         return _from_fit(source, name)
-    raise InputError("fit", "must be what deconvolve or fastmix return, or the folder of a run",
+    raise InputError("fit", "must be what deconvolve, fastmix or gate return, or a run's folder",
                      found=type(source).__name__)  # fmt: skip
 
 
@@ -85,18 +95,24 @@ def _from_fit(fit: Any, name: str | None) -> Run:
     from bayesdecov._arviz import as_tree
     from bayesdecov.deconvolution.result import Deconvolution
     from bayesdecov.deconvolution.write import record_of as record_of_proportions
+    from bayesdecov.gating.result import Gating
+    from bayesdecov.gating.write import record_of as record_of_gating
     from bayesdecov.mixed_effects.write import record_of as record_of_effects
 
     tree = as_tree(fit.to_inference_data())
     groups = {str(key): child.to_dataset() for key, child in tree.children.items()}
-    if isinstance(fit, Deconvolution):
+    name = name or fit.method
+    if isinstance(fit, (Deconvolution, Gating)):
         tables = {"proportions": fit.proportions, "intervals": fit.intervals(),
                   "diagnostics": fit.diagnostics}  # fmt: skip
+        if isinstance(fit, Gating):
+            tables["populations"] = fit.table()
+            return Run(name, GATING, tables, groups, record_of_gating(fit, 0.95, (), {}), fit)
         record = record_of_proportions(fit, 0.95, {}, ())
-        return Run(name or fit.method, PROPORTIONS, tables, groups, record)
+        return Run(name, PROPORTIONS, tables, groups, record, fit)
     tables = {"fixed": fit.fixed, "genes": fit.genes, "covariance": fit.covariance,
               "design": fit.design.columns}  # fmt: skip
-    return Run(name or fit.method, EFFECTS, tables, groups, record_of_effects(fit, {}, ()))
+    return Run(name, EFFECTS, tables, groups, record_of_effects(fit, {}, ()), fit)
 
 
 def _from_folder(folder: Path, name: str | None) -> Run:
@@ -112,12 +128,10 @@ def _from_folder(folder: Path, name: str | None) -> Run:
     except (ValueError, KeyError) as error:
         raise InputError("run", f"{str(path)!r} is not the record of a run",
                          found=str(error).split("\n")[0]) from None  # fmt: skip
-    if command not in (PROPORTIONS, EFFECTS):
-        raise InputError("run", "must be a run of 'deconvolve' or 'fastmix'", found=repr(command))
-    names = {
-        PROPORTIONS: ("proportions", "intervals", "diagnostics"),
-        EFFECTS: ("fixed", "genes", "covariance", "design"),
-    }[command]
+    if command not in _TABLES:
+        raise InputError("run", "must be a run of 'deconvolve', 'fastmix' or 'gate'",
+                         found=repr(command))  # fmt: skip
+    names = _TABLES[command]
     absent = [f"{n}.csv" for n in names if not (folder / f"{n}.csv").is_file()]
     if not (folder / "posterior.nc").is_file():
         absent.append("posterior.nc")
@@ -127,11 +141,10 @@ def _from_folder(folder: Path, name: str | None) -> Run:
     tables = {}
     for each in names:
         path = folder / f"{each}.csv"
-        tidy = each in ("intervals", "genes")  # tidy tables have no row names
-        tables[each] = _tidy(path) if tidy else read_table(path, each)
+        tables[each] = _tidy(path) if each in _TIDY else read_table(path, each)
     tree = as_tree(load(folder / "posterior.nc"))
     groups = {str(key): child.to_dataset() for key, child in tree.children.items()}
-    return Run(name or folder.resolve().name, command, tables, groups, record)
+    return Run(name or folder.resolve().name, command, tables, groups, record, folder)
 
 
 def _tidy(path: Path) -> pd.DataFrame:

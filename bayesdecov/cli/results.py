@@ -16,7 +16,7 @@ from bayesdecov.errors import InputError
 @app.command()
 @guarded
 def report(
-    run: Annotated[Path, typer.Argument(help="Folder that deconvolve or fastmix wrote.")],
+    run: Annotated[Path, typer.Argument(help="Folder that deconvolve, fastmix or gate wrote.")],
     out: Annotated[
         Path | None, typer.Option(help="HTML file to write. Default: report.html in the folder.")
     ] = None,

@@ -12,7 +12,7 @@ import joblib
 import numpy as np
 import pandas as pd
 
-from bayesdecov import checks
+from bayesdecov import __version__, checks
 from bayesdecov.errors import InputError, Notes
 from bayesdecov.gating.composition import draw, overlap, shares
 from bayesdecov.gating.gates import ALL
@@ -119,7 +119,8 @@ def gate(
         more = f"; and {len(failures) - _SHOWN} more" if len(failures) > _SHOWN else ""
         notes.warn(f"{len(failures)} of {len(outcomes)} files failed: {said}{more}")
     settings = {
-        "method": "dafi", "hierarchy": to_tree(hierarchy), "seed": first, "seeds": seeds,
+        "bayesdecov": __version__, "method": "dafi", "hierarchy": to_tree(hierarchy),
+        "seed": first, "seeds": seeds,
         "draws": draws, "scale": f"{hierarchy.scale}", "n_jobs": n_jobs,
         "seconds": round(time.perf_counter() - started, 3),
     }  # fmt: skip

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from bayesdecov.gating.result import Gating
 
 MEMBERS = ("csv", "parquet", "fcs")
+_PAGE = 60  # samples in one picture of a gate
+_DPI = 110
 
 
 def write_gating(
@@ -136,7 +138,11 @@ def draw(gating: Gating, folder: Path) -> None:
     folder.mkdir(exist_ok=True)
     for sample in gating.counts.index:
         figure = plots.gates(gating, sample)
-        figure.savefig(folder / f"sample-{file_name(sample)}.png", dpi=110)
+        figure.savefig(folder / f"sample-{file_name(sample)}.png", dpi=_DPI)
+    samples = list(gating.counts.index)
     for gate in gating.hierarchy.names:
-        plots.gate(gating, gate).savefig(folder / f"gate-{file_name(gate)}.png", dpi=110)
+        for page, first in enumerate(range(0, len(samples), _PAGE), start=1):
+            figure = plots.gate(gating, gate, samples[first : first + _PAGE])
+            number = f"-{page}" if len(samples) > _PAGE else ""
+            figure.savefig(folder / f"gate-{file_name(gate)}{number}.png", dpi=_DPI)
     plots.stacked_bars(gating).savefig(folder / "proportions.png", dpi=150)

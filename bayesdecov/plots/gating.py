@@ -40,12 +40,15 @@ def gates(gating: Gating, sample: str) -> Figure:
     return figure
 
 
-def gate(gating: Gating, name: str) -> Figure:
-    """One gate in all samples, drawn as `gates` does."""
+def gate(gating: Gating, name: str, samples: Sequence[str] | None = None) -> Figure:
+    """One gate in all samples, or in some, drawn as `gates` does."""
     _known(name, gating.hierarchy.names, "gate")
     index = gating.hierarchy.names.index(name)
-    figure, panels = _strip(len(gating.pictures))
-    for panel, sample in zip(panels, gating.pictures, strict=True):
+    samples = list(gating.pictures) if samples is None else list(samples)
+    for sample in samples:
+        _known(sample, list(gating.pictures), "samples")
+    figure, panels = _strip(len(samples))
+    for panel, sample in zip(panels, samples, strict=True):
         title = f"{plain(str(sample))}\n{_title(gating, sample, index)}"
         _dots(panel, gating, sample, [index], title)
     figure.suptitle(plain(gating.hierarchy.path(name)), fontsize=10, x=0.01, ha="left")

@@ -10,7 +10,7 @@ from typing import Any
 
 from bayesdecov.errors import InputError
 from bayesdecov.io.outputs import check_place
-from bayesdecov.runs import PROPORTIONS, Run, run_of
+from bayesdecov.runs import EFFECTS, GATING, PROPORTIONS, Run, run_of
 
 
 def report(fit: Any, path: str | Path = "report.html", *, force: bool = False) -> Path:
@@ -23,7 +23,7 @@ def report(fit: Any, path: str | Path = "report.html", *, force: bool = False) -
     Parameters
     ----------
     fit
-        What `deconvolve` or `fastmix` return, or the folder of a finished run.
+        What `deconvolve`, `fastmix` or `gate` return, or the folder of a finished run.
     path
         The file to write.
     force
@@ -82,9 +82,10 @@ def render(run: Run) -> str:
     """The page as text."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    from bayesdecov.reporting import effects, proportions
+    from bayesdecov.reporting import effects, gating, proportions
 
-    content = proportions.content(run) if run.command == PROPORTIONS else effects.content(run)
+    page = {PROPORTIONS: proportions, EFFECTS: effects, GATING: gating}[run.command]
+    content = page.content(run)
     environment = Environment(
         loader=PackageLoader("bayesdecov", "reporting"),
         autoescape=True,

@@ -15,6 +15,12 @@ FASTMIX = (
     "type-specific biomarker inference. Bioinformatics; medRxiv 2021.09.14.21263182.",
     "https://doi.org/10.1101/2021.09.14.21263182",
 )
+DAFI = (
+    "Lee et al. (2018). DAFi: a directed recursive data filtering and clustering approach for "
+    "improving and interpreting data clustering identification of cell populations from "
+    "polychromatic flow cytometry data. Cytometry A 93(6), 597-610.",
+    "https://doi.org/10.1002/cyto.a.23371",
+)
 _PYMC = (
     "Abril-Pla et al. (2023). PyMC: a modern and comprehensive probabilistic programming "
     "framework in Python. PeerJ Computer Science 9, e1516.",
@@ -99,6 +105,29 @@ def prior(name: str) -> str:
         "normal": "a softmax of a zero-sum normal",
     }
     return known.get(name, name)
+
+
+def of_gating(settings: Mapping[str, Any], n_samples: int, version: str) -> str:
+    """A methods paragraph about gating."""
+    tree = settings["hierarchy"]
+    cluster, read = tree["cluster"], tree["read"]
+    clustered = [gate for gate in tree["gate"] if gate["mode"] == "cluster"]
+    text = (
+        f"Cell populations of {n_samples} flow-cytometry samples were identified with bayesdecov "
+        f"{version} by {len(tree['gate'])} gates (DAFi)"
+    )
+    if clustered:
+        text += (
+            f", {len(clustered)} of them on clusters of k-means (k = {cluster['k']}, start "
+            f"{cluster['init']}) by their centroid"
+        )
+    if read["transform"] != "none":
+        text += f"; fluorescence was shown on the scale {read['transform']}"
+    seeds = int(settings["seeds"])
+    text += ". Intervals are equal-tailed quantiles of Dirichlet(counts + 1/2) draws"
+    if clustered and seeds > 1:
+        text += f" over {seeds} seeds of k-means"
+    return text + "."
 
 
 def of_effects(settings: Mapping[str, Any], n_genes: int, n_samples: int, version: str) -> str:
