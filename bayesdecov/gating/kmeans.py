@@ -26,8 +26,9 @@ Labels = NDArray[np.int64]
 
 ITERATIONS = 100  # the original's, whether converged or not
 _GROUP = 20  # centers per group
-_TIE = 1e-10  # squared distances closer than this are compared by the plain sum
-_SLACK = 1e-5  # of bounds in single precision, in units of the full scale
+# in units of the longest event: squared distances closer than this are compared by the plain sum,
+_TIE = 1e-10
+_SLACK = 1e-5  # and bounds in single precision are trusted to this
 _BLOCK = 4096  # events at a time: what they need stays in the cache
 
 
@@ -55,6 +56,8 @@ def lloyd(z: Array, start: Array, iterations: int = ITERATIONS) -> Clusters:
     columns = np.ascontiguousarray(z.T)
     square = np.einsum("ij,ij->i", z, z)
     centers = np.array(start, dtype=np.float64)
+    longest = max(square.max(), (centers**2).sum(axis=1).max())
+    tie, slack = _TIE * longest, _SLACK * np.sqrt(longest)
     groups = _grouped(centers)
     group_of = np.empty(len(centers), dtype=np.int64)
     for number, members in enumerate(groups):
@@ -69,7 +72,7 @@ def lloyd(z: Array, start: Array, iterations: int = ITERATIONS) -> Clusters:
         if iteration == 0:
             rows, reach = everything, upper
         else:
-            rows, reach = _doubtful(z, centers, labels, upper, lower)
+            rows, reach = _doubtful(z, centers, labels, upper, lower, slack)
         found = labels.copy()
         best = np.full(n, np.inf)
         second = np.full(n, np.inf)
@@ -77,12 +80,12 @@ def lloyd(z: Array, start: Array, iterations: int = ITERATIONS) -> Clusters:
             if iteration == 0:
                 some = rows
             else:
-                near = lower[number, rows] <= reach + _SLACK
+                near = lower[number, rows] <= reach + slack
                 some = rows[near | (group_of[labels[rows]] == number)]
             for part in _blocks(some, _BLOCK):
                 _visit(z, square, centers, members, part, found, best, second, lower, number,
                        group_of)  # fmt: skip
-        tied = rows[second[rows] - best[rows] < _TIE]
+        tied = rows[second[rows] - best[rows] <= tie]
         for part in _blocks(tied, _BLOCK // 8):
             found[part] = plain_squares(z[part], centers).argmin(axis=1)
         upper[rows] = np.sqrt(np.maximum(best[rows], 0.0))
@@ -123,11 +126,16 @@ def _grouped(centers: Array) -> list[Labels]:
 
 
 def _doubtful(
-    z: Array, centers: Array, labels: Labels, upper: Array, lower: NDArray[np.float32]
+    z: Array,
+    centers: Array,
+    labels: Labels,
+    upper: Array,
+    lower: NDArray[np.float32],
+    slack: float,
 ) -> tuple[Labels, Array]:
     """Events that may have a new nearest center, and their distance to their own."""
     nearest = lower.min(axis=0)
-    rows = np.flatnonzero(nearest <= upper + _SLACK)
+    rows = np.flatnonzero(nearest <= upper + slack)
     reach = np.empty(len(rows))
     done = 0
     for part in _blocks(rows, _BLOCK):
@@ -136,7 +144,7 @@ def _doubtful(
         reach[done : done + len(part)] = np.sqrt(np.einsum("ij,ij->i", away, away))
         done += len(part)
     upper[rows] = reach
-    still = nearest[rows] <= reach + _SLACK
+    still = nearest[rows] <= reach + slack
     return rows[still], reach[still]
 
 

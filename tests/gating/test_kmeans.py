@@ -57,6 +57,18 @@ def test_many_equal_distances():
     assert (found.centers == centers).all()
 
 
+@pytest.mark.parametrize("unit", [1e-6, 1.0, 64.0, 1e6])
+def test_any_unit(unit):
+    """Raw intensities, far off the full scale, and shares of almost nothing."""
+    rng = np.random.default_rng(5)
+    z = rng.lognormal(size=(900, 5)).round(2) * unit
+    start = start_of(z, 60, "random", 1)
+    found = lloyd(z, start)
+    labels, centers = plain(z, start)
+    assert (found.labels == labels).all()
+    assert (found.centers == centers).all()
+
+
 def test_it_stops_where_it_is_told():
     rng = np.random.default_rng(0)
     z = rng.uniform(size=(500, 3))
