@@ -18,12 +18,21 @@ _RARE = 500  # events drawn of each population, where it has as many
 
 
 class Picture(NamedTuple):
-    """Events (event, gate, 2) in units of the scale, their membership, kept centroids, labels."""
+    """Events (event, column) in units of the scale, on the columns that gates look at.
 
-    points: NDArray[np.float32]
-    inside: Mask  # (population, event)
+    ``inside`` (population, event); ``axes`` the two columns of each gate; ``labels`` of columns;
+    ``kept`` centroids of every cluster gate (cluster, 2).
+    """
+
+    values: NDArray[np.float32]
+    inside: Mask
+    axes: list[tuple[int, int]]
+    labels: list[str]
     kept: list[Array | None]
-    labels: list[tuple[str, str]]
+
+    def points(self, gate: int) -> NDArray[np.float32]:
+        """Events on the axes of a gate, (event, 2)."""
+        return self.values[:, list(self.axes[gate])]
 
 
 def picture(hierarchy: Hierarchy, events: Events, members: Members) -> Picture:
@@ -36,8 +45,14 @@ def picture(hierarchy: Hierarchy, events: Events, members: Members) -> Picture:
         rows = np.flatnonzero(population)
         if chosen[rows].sum() < _RARE:
             chosen[rng.permutation(rows)[:_RARE]] = True
-    axes = np.array([[events.column(gate.x), events.column(gate.y)] for gate in hierarchy.gates])
-    points = (events.z[chosen][:, axes] * hierarchy.unit).astype(np.float32)
+    axes = [(events.column(gate.x), events.column(gate.y)) for gate in hierarchy.gates]
+    used = sorted({column for pair in axes for column in pair})
+    values = (events.z[chosen][:, used] * hierarchy.unit).astype(np.float32)
     kept = [None if centers is None else centers * hierarchy.unit for centers in members.kept]
-    labels = [(events.columns[x], events.columns[y]) for x, y in axes]
-    return Picture(points, members.inside[:, chosen], kept, labels)
+    return Picture(
+        values=values,
+        inside=members.inside[:, chosen],
+        axes=[(used.index(x), used.index(y)) for x, y in axes],
+        labels=[events.columns[column] for column in used],
+        kept=kept,
+    )

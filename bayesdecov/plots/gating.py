@@ -100,7 +100,7 @@ def _title(gating: Gating, sample: str, index: int) -> str:
 def _dots(panel: Any, gating: Gating, sample: str, group: list[int], title: str) -> None:
     hierarchy, picture = gating.hierarchy, gating.pictures[sample]
     first = hierarchy.gates[group[0]]
-    points = picture.points[:, group[0]]
+    points = picture.points(group[0])
     parent = (
         np.ones(len(points), dtype=bool)
         if first.parent is None
@@ -123,7 +123,7 @@ def _dots(panel: Any, gating: Gating, sample: str, group: list[int], title: str)
         kept = picture.kept[i]
         if kept is not None and len(kept):
             panel.plot(*kept.T, "+", color="red", ms=4, mew=0.8)
-    x, y = picture.labels[group[0]]
+    x, y = (picture.labels[column] for column in picture.axes[group[0]])
     panel.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
     panel.set_xlabel(plain(x), fontsize=8)
     panel.set_ylabel(plain(y), fontsize=8)
