@@ -126,6 +126,9 @@ def compare(*fits: Any, yardstick: str | None = None) -> Comparison:
         raise InputError("fits", "must have samples and cell types (or covariates) in common",
                          found="none")  # fmt: skip
     notes = Notes()
+    trees = {str(run.settings["hierarchy"]) for run in runs.values() if "hierarchy" in run.settings}
+    if len(trees) > 1:
+        notes.warn("these runs were gated with different hierarchies (settings of run.json)")
     for what, meaning in (
         ("quantity", "different things"),
         ("interval_probability", "intervals of different probability"),

@@ -15,7 +15,7 @@ class InputError(ValueError):
             message += f"; found {found}"
         message += "."
         if fix:
-            message += f" {fix[0].upper()}{fix[1:]}."
+            message += f" {fix[0].upper()}{fix[1:]}{'' if fix[-1] in '.?' else '.'}"
         super().__init__(message)
 
 

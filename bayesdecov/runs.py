@@ -88,7 +88,9 @@ def run_of(source: Any, name: str | None = None) -> Run:
     if isinstance(source, (Deconvolution, MixedEffects, Gating)):
         return _from_fit(source, name)
     raise InputError("fit", "must be what deconvolve, fastmix or gate return, or a run's folder",
-                     found=type(source).__name__)  # fmt: skip
+                     found=type(source).__name__,
+                     fix="give runs as separate arguments" if isinstance(source, list) else ""
+                     )  # fmt: skip
 
 
 def _from_fit(fit: Any, name: str | None) -> Run:
@@ -152,5 +154,5 @@ def _tidy(path: Path) -> pd.DataFrame:
     table = pd.read_csv(path, dtype=str, keep_default_na=False)
     for name in table.columns:
         if name not in _NAMES:
-            table[name] = pd.to_numeric(table[name].replace("", "nan"))
+            table[name] = [float(value) if value else float("nan") for value in table[name]]
     return table

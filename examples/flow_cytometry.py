@@ -4,7 +4,7 @@ A hundred simulated donors, half of them treated. Their blood goes through a flo
 colours, spillover, dead cells, doublets) and its expression is measured. Only the simulator knows
 the composition; the analysis starts from the files.
 
-Run it from anywhere: ``python examples/flow_cytometry.py`` (about a minute).
+Run it from anywhere: ``python examples/flow_cytometry.py`` (a minute or two).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def main() -> None:
     # The truth: expression of three measured cell types, and genes that react in two of them.
     cohort = bd.simulate.fastmix("III", "code", n_genes=1000, n_samples=100, seed=4)
     blood = bd.simulate.cytometry(
-        proportions=cohort.proportions.rename(columns=CELLS), n_events=20_000, seed=4
+        proportions=cohort.proportions.rename(columns=CELLS), n_events=10_000, seed=4
     )
     with tempfile.TemporaryDirectory() as folder:
         files = blood.write(folder)  # one FCS file per donor, with its spillover matrix

@@ -73,7 +73,7 @@ def gate(
         fill_gating(result, folder, prob=prob, members=members, inputs=inputs,
                     arguments=sys.argv[1:])  # fmt: skip
         if plots:
-            draw(result, folder / "plots")
+            draw(result, folder / "plots", progress=progress)
     console.print(str(result), markup=False)
     console.print(f"written: {out}", markup=False)
 

@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from bayesdecov.algebra.terms import Array
 from bayesdecov.gating.gates import ALL
 from bayesdecov.gating.hierarchy import Hierarchy
-from bayesdecov.gating.kmeans import Array
 from bayesdecov.gating.regions import Mask
 
 _PRIOR = 0.5
@@ -32,14 +32,15 @@ class Tally(NamedTuple):
 def tally(hierarchy: Hierarchy, inside: Mask) -> Tally:
     """Count one sample, gated with one seed."""
     number = {name: i for i, name in enumerate(hierarchy.names)}
-    code = np.zeros(inside.shape[1], dtype=np.int64)
-    for bit, name in enumerate(hierarchy.types):
-        code += inside[number[name]].astype(np.int64) << bit
     of = hierarchy.composition.of
-    chosen = np.ones(len(code), dtype=bool) if of == ALL else inside[number[of]]
-    values, counts = np.unique(code[chosen], return_counts=True)
-    cells = dict(zip(values.tolist(), counts.tolist(), strict=True))
-    return Tally(int(chosen.sum()), cells, int((code[~chosen] > 0).sum()))
+    chosen = np.ones(inside.shape[1], dtype=bool) if of == ALL else inside[number[of]]
+    types = inside[[number[name] for name in hierarchy.types]]
+    # the types of an event as a row of bytes, bit j of the whole for type j
+    packed = np.packbits(types[:, chosen], axis=0, bitorder="little").T
+    values, counts = np.unique(np.ascontiguousarray(packed), axis=0, return_counts=True)
+    cells = {int.from_bytes(value.tobytes(), "little"): int(count)
+             for value, count in zip(values, counts, strict=True)}  # fmt: skip
+    return Tally(int(chosen.sum()), cells, int(types[:, ~chosen].any(axis=0).sum()))
 
 
 def shares(counted: Tally, n_types: int, *, rest: bool) -> Array:
@@ -58,12 +59,14 @@ def overlap(counted: Tally) -> int:
 def draw(
     counted: Sequence[Tally], n_types: int, *, rest: bool, draws: int, rng: np.random.Generator
 ) -> Array:
-    """Draws of the proportions, (draw, type), the seeds in turn; NaN without a denominator."""
+    """Draws of the proportions, (draw, type), the seeds in turn; NaN without a denominator.
+
+    Seeds that leave the denominator empty say nothing.
+    """
     drawn = np.full((draws, n_types + rest), np.nan)
-    for seed, one in enumerate(counted):
-        mine = drawn[seed :: len(counted)]
-        if not one.total:
-            continue
+    filled = [one for one in counted if one.total]
+    for seed, one in enumerate(filled):
+        mine = drawn[seed :: len(filled)]
         cells = sorted({0, *(1 << bit for bit in range(n_types)), *one.cells})
         alpha = np.array([one.cells.get(cell, 0) + _PRIOR for cell in cells])
         share = rng.dirichlet(alpha, size=len(mine))

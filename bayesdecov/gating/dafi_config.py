@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
 from bayesdecov.checks import some
-from bayesdecov.errors import InputError
+from bayesdecov.errors import BayesdecovWarning, InputError
 from bayesdecov.gating.gates import Axis, Clustering, Exclusion, Gate
 from bayesdecov.gating.hierarchy import Hierarchy
 from bayesdecov.gating.regions import Box, Slope
@@ -50,7 +51,8 @@ def _gate(
     exclude: tuple[Exclusion, ...] = ()
     if number < len(removed):
         _, other_x, other_y, *other, _, _, _, _ = removed[number]
-        exclude = (Exclusion(Box(*other), other_x, other_y),)
+        if any((other_x, other_y, *other)):  # a row of zeros stands for nothing
+            exclude = (Exclusion(Box(*other), other_x, other_y),)
     return Gate(
         name=name, x=x, y=y,
         region=_slope(name, bounds) if kind == _SLOPE else Box(*bounds),
@@ -79,10 +81,16 @@ def _rows(path: Path, argument: str) -> tuple[list[list[int]], list[str]]:
         raise InputError(argument, f"{str(path)!r} is not a text file") from None
     rows: list[list[int]] = []
     names: list[str] = []
+    blank = 0
     for number, line in enumerate(lines, start=1):
         cells = [cell.strip() for cell in line.rstrip("\r\n").split("\t")]
         if not any(cells):
+            blank = blank or number
             continue
+        if blank and argument == "exclusion":
+            raise InputError(argument, f"{path.name!r} must not have blank lines between its rows",
+                             found=f"line {blank}",
+                             fix="row i belongs to row i of the hierarchy")  # fmt: skip
         if not rows and cells[0].lower() == "pop_id":
             continue  # a header
         while len(cells) > len(COLUMNS) and not cells[-1]:
@@ -109,8 +117,13 @@ def _rows(path: Path, argument: str) -> tuple[list[list[int]], list[str]]:
 
 def _distinct(names: list[str]) -> list[str]:
     """Names are free text there, so the same one may stand twice."""
-    return [f"{name}_{number}" if names.count(name) > 1 else name
-            for number, name in enumerate(names, start=1)]  # fmt: skip
+    distinct: list[str] = []
+    for number, name in enumerate(names, start=1):
+        own = f"{name}_{number}" if names.count(name) > 1 else name
+        while own in distinct or (own != name and own in names):
+            own += "_"
+        distinct.append(own)
+    return distinct
 
 
 def write_config(
@@ -136,17 +149,25 @@ def write_config(
         if len(gate.exclude) > 1:
             raise problem(gate.name, "exclude", "DAFi knows one excluded box for each gate",
                           found=len(gate.exclude))  # fmt: skip
-        box = [x, y, 0, 0, 0, 0]
+        box = [0, 0, 0, 0, 0, 0]
         for part in gate.exclude:
             axes = [_number(own if own is not None else axis, columns, gate.name)
                     for own, axis in ((part.x, gate.x), (part.y, gate.y))]  # fmt: skip
             box = [*axes, *_bounds(part.region, hierarchy, gate.name, "exclude")]
         removed.append([number, *box, 0, 0, 0, 0])
+    default = Hierarchy(hierarchy.gates, scale=hierarchy.scale)
+    lost = [name for name in ("clustering", "reading", "composition", "aliases")
+            if getattr(hierarchy, name) != getattr(default, name)]  # fmt: skip
+    if lost:
+        warnings.warn(f"DAFi's files hold gates only, so these settings are not in them: "
+                      f"{', '.join(lost)}", BayesdecovWarning, stacklevel=4)  # fmt: skip
     if any(gate.exclude for gate in hierarchy.gates) and exclusion is None:
         raise InputError("exclusion", "gates exclude regions, which DAFi keeps in a second file",
                          fix="say where it goes")  # fmt: skip
     _write(path, lines)
     if exclusion is not None:
+        while removed and not any(removed[-1][3:]):  # gates without an excluded region
+            removed.pop()
         _write(exclusion, removed)
 
 

@@ -10,15 +10,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bayesdecov.algebra.terms import Array
+from bayesdecov.checks import some
 from bayesdecov.errors import InputError
 from bayesdecov.gating import fcs
 from bayesdecov.gating.gates import Axis
 from bayesdecov.gating.hierarchy import Hierarchy
-from bayesdecov.gating.kmeans import Array, Labels
+from bayesdecov.gating.kmeans import Labels
 from bayesdecov.gating.rules import nearest
 from bayesdecov.gating.scales import CHANNELS, scatter, transformed
 
 _OFF_SCALE = 0.01  # share of events above its range that makes a channel's $PnR nonsense
+_BEYOND = 1.5  # full scales
 _FEW = 50  # events; fewer than DAFi accepts
 
 
@@ -35,7 +38,9 @@ class Events:
     columns
         Names shown.
     names
-        For every column all names it answers to.
+        For every column all names it answers to, an alias first.
+    aliased
+        Columns that have an alias.
     rows, total
         Which events of the file these are (from 0), and how many it has; events with missing
         values are left out.
@@ -51,6 +56,7 @@ class Events:
     names: list[tuple[str, ...]]
     rows: Labels
     total: int
+    aliased: tuple[int, ...] = ()
     facts: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
@@ -68,6 +74,7 @@ class Events:
                                  found=f"{len(self.columns)} columns")  # fmt: skip
             return axis - 1
         for matches in (
+            [i for i in self.aliased if self.names[i][0] == axis],
             [i for i, names in enumerate(self.names) if axis in (self.columns[i], *names)],
             [i for i, names in enumerate(self.names) if _plain(axis) in map(_plain, names)],
         ):
@@ -77,9 +84,12 @@ class Events:
                 raise InputError("files", f"{axis!r} is the name of {len(matches)} channels of "
                                  f"{self.name!r}", fix="use their $PnN")  # fmt: skip
         advice = nearest(axis, [name for names in self.names for name in names])
+        said = [n[0] if len(n) == 1 else f"{n[0]} ({', '.join(n[1:])})" for n in self.names]
+        if axis.casefold() == "time":
+            advice = "time is never clustered or gated."
         raise InputError(
-            "files", f"{self.name!r} lacks the marker {axis!r}", found=", ".join(self.columns),
-            fix=f"{advice} Otherwise add it to [aliases] of the hierarchy".strip(),
+            "files", f"{self.name!r} lacks the marker {axis!r}", found=some(said, 30),
+            fix=f'{advice} Otherwise write "NAME IN THE FILE" = "{axis}" under [aliases]'.strip(),
         )  # fmt: skip
 
 
@@ -131,6 +141,10 @@ def _from_table(table: pd.DataFrame, hierarchy: Hierarchy, name: str) -> Events:
     # DAFi drops exactly this name, and numbers the columns that are left
     frame = table.drop(columns="Time", errors="ignore")
     columns = [str(column).strip() for column in frame.columns]
+    twice = sorted({column for column in columns if columns.count(column) > 1})
+    if twice:
+        raise InputError("files", f"{name!r} must not have two columns of one name",
+                         found=", ".join(twice))  # fmt: skip
     if not columns or len(frame) == 0:
         raise InputError("files", f"{name!r} holds no events",
                          found=f"{len(frame)} rows, {len(columns)} columns")  # fmt: skip
@@ -147,14 +161,19 @@ def _from_table(table: pd.DataFrame, hierarchy: Hierarchy, name: str) -> Events:
 def _from_fcs(path: Path, hierarchy: Hierarchy, name: str) -> Events:
     raw = fcs.read_raw(path)
     reading, notes, values = hierarchy.reading, list(raw.notes), raw.values
+    finite = np.isfinite(values).all(axis=1)
     facts = {"format": f"FCS {raw.version}", "transform": reading.transform, "compensation": ""}
-    if raw.integer and reading.transform != "none":
-        # channels of the instrument's own scale; FCSTrans multiplies 10-bit ones by 4
+    if raw.displayed and reading.transform != "none":
+        # FCSTrans multiplies 10-bit channels by 4
         top = np.array([channel.top for channel in raw.channels])
         values = values * (CHANNELS / np.where(top > 0, top, CHANNELS))
-        facts |= {"transform": "none (integer data)", "compensation": "none (integer data)"}
+        facts |= {"transform": "none (display channels)", "compensation": "none (display channels)"}
+        if reading.compensate not in ("file", "none"):
+            notes.append(f"{name} holds display channels (integers), which are not compensated: "
+                         f"{reading.compensate} is not used")  # fmt: skip
     else:
         found = fcs.spillover(raw, reading.compensate)
+        _undo_gain(values, raw.channels, name, notes)
         if isinstance(found, str):
             facts["compensation"] = f"none: {found}"
             if found.startswith("the file has no"):
@@ -168,8 +187,20 @@ def _from_fcs(path: Path, hierarchy: Hierarchy, name: str) -> Events:
     keep = [i for i, channel in enumerate(raw.channels) if channel.kind != "time"]
     if not keep:
         raise InputError("files", f"{path.name!r} has no channel but time")
-    names = [_names(raw.channels[i], hierarchy.aliases) for i in keep]
+    names = [tuple(dict.fromkeys(n for n in (raw.channels[i].marker, raw.channels[i].name) if n))
+             for i in keep]  # fmt: skip
+    values[~finite] = np.nan  # a scatter value without a bound is no value either
     return _events(name, values[:, keep], names, hierarchy, facts, notes)
+
+
+def _undo_gain(values: Array, channels: Sequence[fcs.Channel], name: str, notes: list[str]) -> None:
+    """Linear values are recorded times the amplifier's gain ($PnG)."""
+    gained = [i for i, c in enumerate(channels) if c.gain != 1 and c.kind != "time"]
+    for i in gained:
+        values[:, i] /= channels[i].gain
+    if gained:
+        notes.append(f"{name}: values are divided by the gain ($PnG) of "
+                     f"{', '.join(channels[i].name for i in gained)}")  # fmt: skip
 
 
 def _to_channels(
@@ -184,7 +215,7 @@ def _to_channels(
         column = values[:, i]
         if channel.kind == "time":
             continue
-        top = reading.range or channel.top
+        top = reading.range or channel.top / channel.gain
         if reading.range is None and not (np.mean(column > top) <= _OFF_SCALE and top > 0):
             top = float(np.nanmax(column, initial=1.0))
             nonsense.append(channel.name)
@@ -199,12 +230,6 @@ def _to_channels(
         )
 
 
-def _names(channel: fcs.Channel, aliases: Any) -> tuple[str, ...]:
-    """All names of a channel; the first is shown: alias, marker, channel."""
-    names = [aliases[n] for n in (channel.name, channel.marker) if n in aliases]
-    return tuple(dict.fromkeys(n for n in (*names, channel.marker, channel.name) if n))
-
-
 def _events(
     name: str,
     values: Array,
@@ -213,8 +238,8 @@ def _events(
     facts: dict[str, Any],
     notes: list[str],
 ) -> Events:
-    names = [(hierarchy.aliases[n[0]], *n) if n[0] in hierarchy.aliases else tuple(n)
-             for n in names]  # fmt: skip
+    aliases = hierarchy.aliases
+    names = [(*dict.fromkeys(aliases[n] for n in own if n in aliases), *own) for own in names]
     shown = [n[0] for n in names]
     columns = [own if shown.count(own) == 1 else f"{own} [{n[-1]}]"
                for own, n in zip(shown, names, strict=True)]  # fmt: skip
@@ -230,4 +255,15 @@ def _events(
     if len(rows) < _FEW:
         notes.append(f"{name} has only {len(rows)} events")
     z = np.divide(values, hierarchy.full_scale, order="C")  # a copy: the table is the user's
-    return Events(name, z, columns, list(names), rows, total, facts, notes)
+    high = z.max(axis=0)
+    off = [f"{c} ({values[:, i].max():.4g})" for i, c in enumerate(columns) if high[i] > _BEYOND]
+    if off and not isinstance(hierarchy.scale, str) and facts["transform"] == "none":
+        notes.append(
+            f"{name}: values lie far beyond the full scale of {hierarchy.full_scale:g}: "
+            f'{some(off)}; set `range` of [read] with transform = "none", or scale = "raw"'
+        )
+    unused = [a for a in aliases if not any(a in own for own in names)]
+    if unused:
+        notes.append(f"{name} has no channel for the aliases of {some(unused)}")
+    aliased = tuple(i for i, own in enumerate(names) if any(n in aliases for n in own))
+    return Events(name, z, columns, list(names), rows, total, aliased, facts, notes)

@@ -10,10 +10,11 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from bayesdecov.algebra.terms import Array
 from bayesdecov.errors import InputError
-from bayesdecov.gating.kmeans import Array
 
-_SPILL = ("spill", "spillover", "comp")
+_SPILL = ("spillover", "spill", "comp")
+_TWELVE_BITS = 4096
 _LENIENT = (
     {"ignore_offset_error": True},
     {"ignore_offset_discrepancy": True},
@@ -23,11 +24,13 @@ _LENIENT = (
 
 
 class Channel(NamedTuple):
-    """$PnN, $PnS and $PnR of one parameter."""
+    """$PnN, $PnS, $PnR, $PnG and the decades of $PnE of one parameter."""
 
     name: str
     marker: str
     top: float
+    gain: float = 1.0
+    decades: float = 0.0
 
     @property
     def kind(self) -> str:
@@ -47,6 +50,16 @@ class Raw(NamedTuple):
     version: str
     integer: bool
     notes: list[str]
+
+    @property
+    def displayed(self) -> bool:
+        """Whether values are the instrument's own display channels, as old files have them.
+
+        Integers that were amplified logarithmically, or of no more than 12 bits. Integers of more
+        bits on a linear scale are intensities like floating-point data.
+        """
+        light = [channel for channel in self.channels if channel.kind == "fluorescence"]
+        return self.integer and any(c.decades > 0 or c.top <= _TWELVE_BITS for c in light)
 
 
 def read_raw(path: Path) -> Raw:
@@ -77,8 +90,10 @@ def read_raw(path: Path) -> Raw:
                 first = first or error
                 continue
         if options:
-            notes.append(f"{path.name} breaks the FCS standard ({_reason(first, path)}); read with "
-                         f"{', '.join(options)}: look at its events")  # fmt: skip
+            notes.append(
+                f"{path.name} breaks the FCS standard ({_reason(first, path)}); it was read "
+                f"leniently ({_said(options)}): look at its events"
+            )
         break
     else:
         raise InputError("files", f"{path.name!r} is no readable FCS file",
@@ -87,15 +102,30 @@ def read_raw(path: Path) -> Raw:
     if len(values) == 0:
         raise InputError("files", f"{path.name!r} holds no events")
     channels = [
-        Channel(str(c["pnn"]).strip(), str(c["pns"] or "").strip(), float(c["pnr"] or 0))
+        Channel(
+            str(c["pnn"]).strip(),
+            str(c["pns"] or "").strip(),
+            float(c["pnr"] or 0),
+            float(c["png"] or 1) or 1.0,
+            float(c["pne"][0]) if c["pne"] else 0.0,
+        )
         for _, c in sorted(data.channels.items())
     ]
     integer = str(data.data_type).upper() == "I"
     return Raw(values, channels, dict(data.text), str(data.version), integer, notes)
 
 
+def _said(options: Mapping[str, bool]) -> str:
+    """What was tolerated, in words."""
+    words = {"ignore_offset_error": "data end one byte off",
+             "ignore_offset_discrepancy": "offsets of the text segment",
+             "use_header_offsets": "offsets of the header"}  # fmt: skip
+    return ", ".join(words[option] for option in options)
+
+
 def _reason(error: Exception | None, path: Path) -> str:
-    text = str(error).replace(str(path), path.name).strip().split("\n")[0].rstrip(".")
+    text = str(error).replace(str(path), path.name).strip().split("\n")[0]
+    text = text.split(" Set `")[0].rstrip(".")  # advice about flowio's own options
     known = {"invalid literal for int()": "no valid header", "buffer": "fewer events than promised",
              "greater than file size": "the data section is longer than the file"}  # fmt: skip
     for sign, said in known.items():
@@ -111,40 +141,58 @@ def spillover(raw: Raw, how: str) -> tuple[Array, list[int]] | str:
     matrix, names = _table(Path(how)) if how != "file" else _keyword(raw)
     if matrix is None:
         return "the file has no spillover matrix"
-    known = {channel.name: i for i, channel in enumerate(raw.channels)}
-    known = {channel.marker: i for i, channel in enumerate(raw.channels) if channel.marker} | known
-    absent = [name for name in names if name not in known]
+    if np.array_equal(matrix, np.eye(len(matrix))):
+        return "its matrix is the identity"
+    known: dict[str, int] = {}
+    for i, channel in reversed(list(enumerate(raw.channels))):
+        known |= {_bare(name): i for name in (channel.marker, channel.name) if name}
+    known |= {channel.name: i for i, channel in enumerate(raw.channels)}
+    absent = [name for name in names if _bare(name) not in known and name not in known]
     if how == "file" and absent and all(name.isdigit() for name in names):
         known = {str(i + 1): i for i in range(len(raw.channels))}
         absent = [name for name in names if name not in known]
     if absent:
         raise InputError("compensate", "every dye of the spillover matrix must be a channel",
                          found=f"no {', '.join(map(repr, absent[:5]))}")  # fmt: skip
-    index = [known[name] for name in names]
-    if all(raw.channels[i].name.upper().startswith(("COMP-", "<")) for i in index):
+    index = [known[name] if name in known else known[_bare(name)] for name in names]
+    if all(raw.channels[i].name != _bare(raw.channels[i].name) for i in index):
         return "its channels are compensated already"
-    if np.array_equal(matrix, np.eye(len(matrix))):
-        return "its matrix is the identity"
     if not np.isfinite(matrix).all() or np.linalg.cond(matrix) > 1e12:
         raise InputError("compensate", "the spillover matrix must be invertible",
                          fix='give another one, or compensate = "none"')  # fmt: skip
     return matrix, index
 
 
+def _bare(name: str) -> str:
+    """A channel's name without the signs of data that are compensated already."""
+    if name.upper().startswith("COMP-"):
+        return name[5:]
+    return name[1:-1] if name.startswith("<") and name.endswith(">") else name
+
+
 def _keyword(raw: Raw) -> tuple[Array | None, list[str]]:
-    """The matrix in the file's keywords: n, n names, n * n numbers by rows."""
-    text = next((raw.keywords[name] for name in _SPILL if raw.keywords.get(name, "").strip()), None)
-    if text is None:
-        return None, []
-    cells = [cell.strip() for cell in text.replace("\n", "").split(",")]
-    try:
-        count = int(cells[0])
-        matrix = np.array(cells[1 + count :][: count**2], dtype=np.float64).reshape(count, count)
-    except ValueError:
-        raise InputError("compensate", "the file's spillover matrix cannot be read",
-                         found=repr(text[:40]), fix='set compensate = "none"'
-                         ) from None  # fmt: skip
-    return (matrix if count else None), cells[1 : 1 + count]
+    """The matrix in the file's keywords: n, n names, n * n numbers by rows.
+
+    $COMP of old files has no names: it is about the first n fluorescence channels.
+    """
+    for keyword in _SPILL:
+        text = raw.keywords.get(keyword, "").replace("\n", "")
+        cells = [cell.strip() for cell in text.split(",")]
+        if cells == [""] or cells == ["0"]:
+            continue
+        try:
+            count = int(cells[0])
+            nameless = len(cells) == 1 + count**2
+            at = 1 if nameless else 1 + count
+            matrix = np.array(cells[at:], dtype=np.float64).reshape(count, count)
+        except ValueError:
+            raise InputError(
+                "compensate", "the file's spillover matrix cannot be read", found=repr(text[:40]),
+                fix='set compensate = "none"',
+            ) from None  # fmt: skip
+        light = [c.name for c in raw.channels if c.kind == "fluorescence"]
+        return matrix, light[:count] if nameless else cells[1 : 1 + count]
+    return None, []
 
 
 def _table(path: Path) -> tuple[Array, list[str]]:
@@ -153,9 +201,20 @@ def _table(path: Path) -> tuple[Array, list[str]]:
 
     table = checks.numeric(read_table(path, "compensate"), "compensate")
     checks.unique(table.columns, "compensate", "channel")
+    checks.unique(table.index, "compensate", "channel")
     if set(table.index) != set(table.columns):
         rows = pd.Index(table.index).symmetric_difference(table.columns)
         raise InputError("compensate", "rows and columns must be the same channels",
-                         found=f"{checks.some(rows)} on one side only")  # fmt: skip
+                         found=f"{checks.some(rows)} on one side only",
+                         fix="the first column names the dyes, the header the detectors"
+                         )  # fmt: skip
     names = [str(name) for name in table.columns]
-    return table.loc[names, names].to_numpy(dtype=np.float64), names
+    matrix = table.loc[names, names].to_numpy(dtype=np.float64)
+    if np.abs(np.diag(matrix) - 1).max() > 1e-6:
+        raise InputError("compensate", "a spillover matrix has ones on its diagonal",
+                         found=f"{np.diag(matrix)[0]:g}",
+                         fix="divide percentages by 100")  # fmt: skip
+    if matrix.min() < 0:
+        raise InputError("compensate", "spillover must not be negative", found=f"{matrix.min():g}",
+                         fix="give the spillover matrix, not its inverse")  # fmt: skip
+    return matrix, names

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from bayesdecov.progress import track
 from bayesdecov.results import Draws
 
 _SHOWN = 5  # warnings of one kind
+_ROUNDING = 1e-12
 
 
 def gate(
@@ -99,29 +101,36 @@ def gate(
     if not isinstance(hierarchy, Hierarchy):
         hierarchy = Hierarchy.read(hierarchy)
     sources = sources_of(files)
+    matrix = hierarchy.reading.compensate
+    if matrix not in ("file", "none") and not Path(matrix).is_file():
+        raise InputError("hierarchy, read.compensate", f"the file {matrix!r} does not exist")
     first = hierarchy.clustering.seed if seed is None else checks.whole(seed, "seed", at_least=0)
     seeds = checks.whole(seeds, "seeds")
-    draws = checks.whole(draws, "draws", at_least=2)
+    draws = checks.whole(draws, "draws", at_least=max(2, seeds))
+    if isinstance(n_jobs, bool) or not isinstance(n_jobs, int) or n_jobs == 0:
+        raise InputError("n_jobs", "must be a whole number, -1 for all cores", found=repr(n_jobs))
     used = [(first + i) % 2**31 for i in range(seeds)]
     outcomes = _run(sources, hierarchy, used, n_jobs, progress)
     notes = Notes()
+    # draws depend on a file's place among all files, not on which others can be read
+    places = [i for i, outcome in enumerate(outcomes) if isinstance(outcome, Gated)]
     samples = [outcome for outcome in outcomes if isinstance(outcome, Gated)]
     failures = [outcome for outcome in outcomes if isinstance(outcome, Failed)]
     if not samples:
-        one = failures[0]
+        reasons = dict.fromkeys(f"{one.name!r}: {one.error.rstrip('.')}" for one in failures)
         raise InputError("files", "none of the files could be gated",
-                         found=f"{len(failures)}, the first {one.name!r}: {one.error}".rstrip(".")
-                         ) from None  # fmt: skip
+                         found=f"{len(failures)}; {checks.some(reasons)}")  # fmt: skip
     _tell(notes, [note for sample in samples for note in sample.notes])
-    result = _result(samples, hierarchy, used, draws, notes)
+    result = _result(samples, places, hierarchy, used, draws, notes)
     if failures:
-        said = "; ".join(f"{one.name}: {one.error.rstrip('.')}" for one in failures[:_SHOWN])
+        said = "; ".join(f"{one.name}: {_short(one.error)}" for one in failures[:_SHOWN])
         more = f"; and {len(failures) - _SHOWN} more" if len(failures) > _SHOWN else ""
-        notes.warn(f"{len(failures)} of {len(outcomes)} files failed: {said}{more}")
+        notes.warn(f"{len(failures)} of {len(outcomes)} files failed (the result's failures have "
+                   f"the whole messages): {said}{more}")  # fmt: skip
     settings = {
         "bayesdecov": __version__, "method": "dafi", "hierarchy": to_tree(hierarchy),
         "seed": first, "seeds": seeds,
-        "draws": draws, "scale": f"{hierarchy.scale}", "n_jobs": n_jobs,
+        "draws": draws, "n_jobs": n_jobs,
         "seconds": round(time.perf_counter() - started, 3),
     }  # fmt: skip
     return Gating(
@@ -136,6 +145,11 @@ def gate(
         files={name: Path(source) for name, source in sources.items()
                if not isinstance(source, pd.DataFrame)},
     )  # fmt: skip
+
+
+def _short(error: str) -> str:
+    """What was wrong, without what was found and what to do."""
+    return error.split("; found ")[0].rstrip(".")
 
 
 def _run(
@@ -169,8 +183,9 @@ def _tell(notes: Notes, lines: list[str]) -> None:
 
 
 def _result(
-    samples: list[Gated], hierarchy: Hierarchy, seeds: list[int], draws: int, notes: Notes
-) -> dict[str, Any]:
+    samples: list[Gated], places: list[int], hierarchy: Hierarchy, seeds: list[int], draws: int,
+    notes: Notes,
+) -> dict[str, Any]:  # fmt: skip
     """Tables, draws and warnings of the samples that were gated."""
     names = pd.Index([sample.name for sample in samples], name="sample")
     types, rest = hierarchy.types, hierarchy.composition.rest
@@ -181,11 +196,16 @@ def _result(
     )
     drawn = np.stack([
         draw(sample.tallies, len(types), rest=bool(rest), draws=draws,
-             rng=np.random.default_rng([seeds[0], i]))
-        for i, sample in enumerate(samples)
+             rng=np.random.default_rng([seeds[0], place]))
+        for place, sample in zip(places, samples, strict=True)
     ])  # fmt: skip
     common = [np.mean([one.total for one in sample.tallies]) for sample in samples]
-    spread = each.std(axis=1, ddof=1).max(axis=1) if len(seeds) > 1 else np.nan
+    lost = np.array([sum(not one.total for one in sample.tallies) for sample in samples])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # samples without any denominator
+        estimates = np.nanmean(each, axis=1)
+        spread = np.nanstd(each, axis=1, ddof=1).max(axis=1) if len(seeds) > 1 else np.nan
+    spread = np.where(np.asarray(spread) < _ROUNDING, 0.0, spread)
     shared = np.array([overlap(sample.tallies[0]) for sample in samples])
     outside = np.array([sample.tallies[0].outside for sample in samples])
     diagnostics = pd.DataFrame([sample.facts for sample in samples], index=names)
@@ -202,9 +222,15 @@ def _result(
             f"in {checks.some(names[outside > 0])} types hold events that are not in {of!r}; only "
             "those in it are counted"
         )
-    empty = np.array(common) == 0
+    empty = lost == len(seeds)
     if empty.any():
         notes.warn(f"no events in {of!r}, so no proportions: {checks.some(names[empty])}")
+    some = (lost > 0) & ~empty
+    if some.any():
+        notes.warn(f"with some seeds there are no events in {of!r}; proportions are those of the "
+                   f"other seeds: {checks.some(names[some])}")  # fmt: skip
+    counts = np.stack([sample.counts for sample in samples])  # (sample, seed, population)
+    _tell_empty(counts.sum(axis=1), hierarchy, names, notes)
     clustered = any(gate.mode == "cluster" for gate in hierarchy.gates)
     if clustered and len(seeds) == 1:
         notes.info("intervals hold counting error only; with seeds=5 they also hold how much the "
@@ -212,10 +238,9 @@ def _result(
     if not hierarchy.composition.types:
         notes.info(f"proportions: the leaves of the hierarchy, {', '.join(types)}")
     base = "all events" if of == ALL else of
-    counts = np.stack([sample.counts for sample in samples])  # (sample, seed, population)
     mean = counts.mean(axis=1) if len(seeds) > 1 else counts[:, 0]
     return {
-        "proportions": pd.DataFrame(each.mean(axis=1), names, columns),
+        "proportions": pd.DataFrame(estimates, names, columns),
         "diagnostics": diagnostics,
         "method": "dafi",
         "quantity": f"fractions of {base}",
@@ -225,6 +250,18 @@ def _result(
         "packed": {sample.name: sample.packed for sample in samples},
         "pictures": {sample.name: sample.picture for sample in samples},
     }
+
+
+def _tell_empty(counts: np.ndarray, hierarchy: Hierarchy, names: pd.Index, notes: Notes) -> None:
+    """Gates that keep nothing of what their parent holds; a warning where that is usual."""
+    number = {name: i for i, name in enumerate(hierarchy.names)}
+    for i, gate in enumerate(hierarchy.gates):
+        above = np.ones(len(counts), dtype=bool) if gate.parent is None else (
+            counts[:, number[gate.parent]] > 0)  # fmt: skip
+        nothing = above & (counts[:, i] == 0)
+        if nothing.any():
+            said = f"the gate {gate.name!r} keeps nothing in {checks.some(names[nothing])}"
+            (notes.warn if nothing.sum() > 0.5 * above.sum() else notes.info)(said)
 
 
 def _by_seed(

@@ -47,6 +47,12 @@ def write_gatingml(hierarchy: Hierarchy, path: Path) -> None:
             f"{checks.some(directing)}; give members='csv' or 'fcs' to carry the populations",
             BayesdecovWarning, stacklevel=4,
         )  # fmt: skip
+    default = Hierarchy(hierarchy.gates, scale=hierarchy.scale, reading=hierarchy.reading)
+    lost = [name for name in ("clustering", "composition", "aliases")
+            if getattr(hierarchy, name) != getattr(default, name)]  # fmt: skip
+    if lost:
+        warnings.warn(f"Gating-ML holds gates only, so these settings are not in it: "
+                      f"{', '.join(lost)}", BayesdecovWarning, stacklevel=4)  # fmt: skip
     excluding = [g.name for g in hierarchy.gates if g.exclude]
     if excluding:
         warnings.warn(f"excluded regions are not written: {checks.some(excluding)}",
@@ -102,7 +108,7 @@ def _exported(kit: Any, strategy: Any, hierarchy: Hierarchy, gate: Gate, name: s
         return share if kind == "scatter" else share * FULL / CHANNELS
 
     def edge(bound: float, kind: str, *, upper: bool) -> float | None:
-        floored = not raw and (kind == "scatter" or hierarchy.reading.transform == "fcstrans")
+        floored = not raw
         off = bound >= hierarchy.unit and kind == "scatter" and not raw if upper else (
             bound <= 0 and floored)  # fmt: skip
         return None if off or not np.isfinite(bound) else value(bound, kind)

@@ -66,6 +66,9 @@ class Hierarchy:
         InputError
             Names the gate and the field.
         """
+        if not isinstance(path, (str, Path)):
+            raise InputError("hierarchy", "must be a Hierarchy or the path of a file",
+                             found=type(path).__name__)  # fmt: skip
         path = Path(path)
         if not path.is_file():
             raise InputError("hierarchy", f"the file {str(path)!r} does not exist")
@@ -154,7 +157,19 @@ class Hierarchy:
         return [gate.name for gate in self.gates]
 
     def __getitem__(self, name: str) -> Gate:
-        return next(gate for gate in self.gates if gate.name == name)
+        for gate in self.gates:
+            if gate.name == name:
+                return gate
+        raise KeyError(name)
+
+    def __iter__(self) -> Iterator[Gate]:
+        return iter(self.gates)
+
+    def __len__(self) -> int:
+        return len(self.gates)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.names
 
     def ancestors(self, name: str) -> Iterator[str]:
         """Parent, grandparent and so on."""
@@ -180,12 +195,18 @@ class Hierarchy:
             return (self.clustering.k_sub or self.clustering.k) if gate.recluster else 0
         return gate.recluster
 
+    def _depth_first(self, parent: str | None) -> Iterator[Gate]:
+        for gate in self.gates:
+            if gate.parent == parent:
+                yield gate
+                yield from self._depth_first(gate.name)
+
     def __str__(self) -> str:
         c = self.clustering
         count = f"{len(self.gates)} gate{'s' if len(self.gates) > 1 else ''}"
         title = f"Hierarchy {self.name}".strip()
         lines = [f"{title}: {count}, scale {self.scale}, k = {c.k}, init {c.init}, seed {c.seed}"]
-        for gate in self.gates:
+        for gate in self._depth_first(None):
             indent = "  " * (1 + sum(1 for _ in self.ancestors(gate.name)))
             extra = f", without {len(gate.exclude)} region(s)" if gate.exclude else ""
             if clusters := self.clusters_of(gate):

@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from bayesdecov import checks
+from bayesdecov.algebra.terms import Array
 from bayesdecov.errors import BayesdecovWarning, InputError
 from bayesdecov.gating.fcs import Channel
 from bayesdecov.gating.gates import Gate, Reading
 from bayesdecov.gating.hierarchy import Hierarchy
-from bayesdecov.gating.kmeans import Array
 from bayesdecov.gating.regions import Box, Polygon, Region, Slope
 from bayesdecov.gating.rules import MODES
 from bayesdecov.gating.scales import FULL, fcstrans, scatter
@@ -70,18 +71,26 @@ def read(path: Path, *, mode: str = "events", sample: str | None = None, group: 
         reason = str(error).strip().split("\n")[0] or type(error).__name__
         raise InputError("hierarchy", f"{str(path)!r} cannot be read by flowkit",
                          found=reason.rstrip(".")) from None  # fmt: skip
-    gates, left_out = [], []
+    found: dict[tuple[str, ...], Gate] = {}  # by path
+    left_out: list[str] = []
     matrices: set[str] = set()
     for name, parents in strategy.get_gate_ids():
+        path_of = (*map(str, parents), str(name))
         try:
-            gates.append(_imported(strategy, name, parents, sample, mode, top, matrices))
+            found[path_of] = _imported(strategy, name, parents, sample, mode, top, matrices)
         except _Inexpressible as why:
             left_out.append(f"{name} ({why})")
-    kept = {g.name for g in gates}
-    while orphans := [g for g in gates if g.parent is not None and g.parent not in kept]:
-        left_out += [f"{g.name} (its parent is left out)" for g in orphans]
-        gates = [g for g in gates if g not in orphans]
-        kept = {g.name for g in gates}
+    names = _distinct(list(found))
+    gates = []
+    for path_of, gate in found.items():
+        above = path_of[:-1]
+        while len(above) > 1 and above not in found:  # a gate that is left out lets all through
+            above = above[:-1]
+        parent = names[above] if above in found else None
+        if above != path_of[:-1]:
+            below = parent or "all events"
+            left_out.append(f"{path_of[-2]} above {path_of[-1]}, which is now below {below}")
+        gates.append(replace(gate, name=names[path_of], parent=parent))
     if left_out:
         warnings.warn(f"gates that have no counterpart are left out: {checks.some(left_out, 12)}",
                       BayesdecovWarning, stacklevel=2)  # fmt: skip
@@ -103,6 +112,20 @@ def _compensation(matrices: set[str]) -> str:
             BayesdecovWarning, stacklevel=4,
         )  # fmt: skip
     return "file"
+
+
+def _distinct(paths: list[tuple[str, ...]]) -> dict[tuple[str, ...], str]:
+    """Names of gates by path: the last part, or as many as tell it from the others."""
+    reserved = ("all", "rest")
+    names = {}
+    for path in paths:
+        for parts in range(1, len(path) + 1):
+            own = "/".join(path[-parts:])
+            twins = [other for other in paths if "/".join(other[-parts:]) == own]
+            if len(twins) == 1 and own not in reserved:
+                break
+        names[path] = own
+    return names
 
 
 class _Inexpressible(Exception):
@@ -135,13 +158,14 @@ def _imported(strategy: Any, name: str, parents: Any, sample: str | None, mode: 
     if kind in ("BooleanGate", "QuadrantGate"):
         raise _Inexpressible("a Boolean gate" if kind == "BooleanGate" else "quadrants")
     dimensions = list(gate.dimensions)
-    parent = None if len(parents) < 2 else str(parents[-1])
     if any(not hasattr(d, "id") for d in dimensions):
         y, x, slope = _ratio(strategy, dimensions)
-        return Gate(str(name), x, y, slope, parent=parent, mode="events")
+        return Gate(str(name), x, y, slope, mode="events")
     if len(dimensions) > 2 or (kind != "RectangleGate" and len(dimensions) != 2):
         raise _Inexpressible(f"{len(dimensions)} dimensions")
     axes = [str(d.id) for d in dimensions]
+    if any(Channel(axis, "", top).kind == "time" for axis in axes):
+        raise _Inexpressible("on time")
     matrices |= {str(d.compensation_ref or UNCOMPENSATED) for d in dimensions
                  if Channel(str(d.id), "", top).kind == "fluorescence"}  # fmt: skip
     maps = [_to_channels(strategy, d, top) for d in dimensions]
@@ -160,7 +184,7 @@ def _imported(strategy: Any, name: str, parents: Any, sample: str | None, mode: 
         )
         corners = np.column_stack([to(column) for to, column in zip(maps, outline.T, strict=True)])
         region = Polygon(tuple((float(x), float(y)) for x, y in np.clip(corners, 0.0, FULL)))
-    return Gate(str(name), axes[0], axes[1], region, parent=parent, mode=mode)
+    return Gate(str(name), axes[0], axes[1], region, mode=mode)
 
 
 def _ratio(strategy: Any, dimensions: list[Any]) -> tuple[str, str, Slope]:

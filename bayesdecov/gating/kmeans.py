@@ -21,7 +21,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from bayesdecov.algebra.terms import Array
+
 Labels = NDArray[np.int64]
 
 ITERATIONS = 100  # the original's, whether converged or not
@@ -55,7 +56,7 @@ def lloyd(z: Array, start: Array, iterations: int = ITERATIONS) -> Clusters:
     """
     columns = np.ascontiguousarray(z.T)
     square = np.einsum("ij,ij->i", z, z)
-    centers = np.array(start, dtype=np.float64)
+    centers: Array = np.array(start, dtype=np.float64)
     longest = max(square.max(), (centers**2).sum(axis=1).max())
     tie, slack = _TIE * longest, _SLACK * np.sqrt(longest)
     groups = _grouped(centers)
@@ -65,7 +66,7 @@ def lloyd(z: Array, start: Array, iterations: int = ITERATIONS) -> Clusters:
     n = len(z)
     everything = np.arange(n)
     labels = np.zeros(n, dtype=np.int64)
-    upper = np.full(n, np.inf)  # on the distance to an event's own center
+    upper: Array = np.full(n, np.inf)  # on the distance to an event's own center
     # on its distance to any other center of a group, (group, event)
     lower = np.full((len(groups), n), -np.inf, dtype=np.float32)
     for iteration in range(iterations):
@@ -87,13 +88,17 @@ def lloyd(z: Array, start: Array, iterations: int = ITERATIONS) -> Clusters:
                        group_of)  # fmt: skip
         tied = rows[second[rows] - best[rows] <= tie]
         for part in _blocks(tied, _BLOCK // 8):
+            # the bound of the group that loses the event has left out the center it had
+            had = group_of[found[part]]
+            distance = np.sqrt(np.maximum(best[part], 0.0))
+            lower[had, part] = np.minimum(lower[had, part], distance)
             found[part] = plain_squares(z[part], centers).argmin(axis=1)
         upper[rows] = np.sqrt(np.maximum(best[rows], 0.0))
         if iteration and np.array_equal(found, labels):
             return Clusters(labels, centers, iteration, True)
         labels = found
         moved = _means(columns, labels, centers)
-        step = np.sqrt(((moved - centers) ** 2).sum(axis=1))
+        step: Array = np.sqrt(((moved - centers) ** 2).sum(axis=1))
         centers = moved
         upper += step[labels]
         for number, members in enumerate(groups):

@@ -14,10 +14,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from bayesdecov.algebra.terms import Array
 from bayesdecov.gating.events import Events
 from bayesdecov.gating.gates import Gate
 from bayesdecov.gating.hierarchy import Hierarchy
-from bayesdecov.gating.kmeans import Array, Clusters, Labels, lloyd
+from bayesdecov.gating.kmeans import Clusters, Labels, lloyd
 from bayesdecov.gating.regions import Mask
 from bayesdecov.gating.starts import start_of
 

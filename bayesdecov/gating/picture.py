@@ -7,9 +7,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from bayesdecov.algebra.terms import Array
 from bayesdecov.gating.events import Events
 from bayesdecov.gating.hierarchy import Hierarchy
-from bayesdecov.gating.kmeans import Array
 from bayesdecov.gating.membership import Members
 from bayesdecov.gating.regions import Mask
 

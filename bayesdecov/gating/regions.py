@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesdecov.gating.kmeans import Array
+from bayesdecov.algebra.terms import Array
 
 Mask = NDArray[np.bool_]
 

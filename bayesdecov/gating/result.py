@@ -94,8 +94,9 @@ class Gating(Proportions):
                              fix=f"samples are {checks.some(self.packed)}")  # fmt: skip
         packed = self.packed[sample]
         inside = np.zeros((packed.total, len(self.counts.columns)), dtype=bool)
-        bits = np.unpackbits(packed.bits, axis=1, count=len(packed.rows))
-        inside[packed.rows] = bits.T.astype(bool)
+        used = packed.total if packed.rows is None else len(packed.rows)
+        bits = np.unpackbits(packed.bits, axis=1, count=used)
+        inside[slice(None) if packed.rows is None else packed.rows] = bits.T.astype(bool)
         index = pd.RangeIndex(1, packed.total + 1, name="event")
         return pd.DataFrame(inside, index, self.counts.columns)
 
@@ -146,16 +147,20 @@ class Gating(Proportions):
         d, c = self.diagnostics, self.hierarchy.clustering
         seeds = self.settings["seeds"]
         lines = [
-            f"Gating: {n} samples, {n_populations} populations, {int(d['events'].sum()):,} events",
+            f"Gating: {n} sample{'s' if n > 1 else ''}, {n_populations} "
+            f"population{'s' if n_populations > 1 else ''}, {int(d['events'].sum()):,} events",
             f"  k-means: k = {c.k}, init {c.init}, {seeds} seed{'s' if seeds > 1 else ''} from "
             f"{self.settings['seed']}, inherit {c.inherit}",
             f"  quantity: {self.quantity}",
         ]
-        if seeds > 1:
-            worst = d["seed_sd"].idxmax()
-            lines.append(f"  largest spread over seeds: {d['seed_sd'].max():.4f} ({worst})")
+        if seeds > 1 and d["seed_sd"].notna().any():
+            worst, largest = d["seed_sd"].idxmax(), d["seed_sd"].max()
+            where = f" ({worst})" if largest > 0 else ""
+            lines.append(f"  largest spread over seeds: {largest:.4f}{where}")
         if len(self.failures):
-            lines.append(f"  FAILED: {checks.some(self.failures['sample'])} (.failures)")
+            lines.append(
+                f"  FAILED: {checks.some(self.failures['sample'])} (failures.csv, .failures)"
+            )
         return "\n".join([*lines, *self._common_lines()])
 
     __repr__ = __str__

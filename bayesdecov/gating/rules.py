@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import numbers
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -63,6 +64,9 @@ def check(hierarchy: Hierarchy) -> None:
                           fix=nearest(name, seen))  # fmt: skip
     if len(set(composition.types)) < len(composition.types):
         raise problem(None, "proportions.types", "must differ", found=composition.types)
+    if composition.rest is not None and not isinstance(composition.rest, str):
+        raise problem(None, "proportions.rest", "must be a name, or \"\" for none",
+                      found=composition.rest)  # fmt: skip
     if composition.rest in hierarchy.types:
         raise problem(None, "proportions.rest", "must not be the name of a type",
                       found=composition.rest)  # fmt: skip
@@ -76,6 +80,11 @@ def _settings(hierarchy: Hierarchy) -> None:
     if not _whole(c.seed) or not 0 <= c.seed < 2**31:
         raise problem(None, "cluster.seed", "must be a whole number from 0 to 2^31 - 1",
                       found=c.seed)  # fmt: skip
+    for axis in c.columns or ():
+        _axis(None, "cluster.columns", axis)
+    if c.columns is not None and len(set(c.columns)) < len(c.columns):
+        raise problem(None, "cluster.columns", "must differ: one twice would weigh twice",
+                      found=list(c.columns))  # fmt: skip
     words = (
         ("cluster.init", c.init, STARTS),
         ("cluster.inherit", c.inherit, INHERIT),
@@ -112,11 +121,12 @@ def _gate(gate: Gate, seen: list[str]) -> None:
     if gate.parent is not None and gate.parent not in seen:
         raise problem(gate.name, "parent", "must be a gate that comes earlier", found=gate.parent,
                       fix=nearest(gate.parent, seen))  # fmt: skip
-    for field, axis in (("x", gate.x), ("y", gate.y)):
-        if not _whole(axis) and not (isinstance(axis, str) and axis.strip()):
-            raise problem(gate.name, field, "must be a marker or a column number", found=axis)
-        if _whole(axis) and int(axis) < 1:
-            raise problem(gate.name, field, "columns are numbered from 1", found=axis)
+    _axis(gate.name, "x", gate.x)
+    _axis(gate.name, "y", gate.y)
+    for part in gate.exclude:
+        for field, axis in (("exclude.x", part.x), ("exclude.y", part.y)):
+            if axis is not None:
+                _axis(gate.name, field, axis)
     if gate.mode not in MODES:
         raise problem(gate.name, "mode", f"must be one of {', '.join(map(repr, MODES))}",
                       found=gate.mode)  # fmt: skip
@@ -125,6 +135,16 @@ def _gate(gate: Gate, seen: list[str]) -> None:
     if not isinstance(gate.recluster, bool) and (not _whole(gate.recluster) or gate.recluster < 0):
         raise problem(gate.name, "recluster", "must be true, false or a number of clusters",
                       found=gate.recluster)  # fmt: skip
+    if not isinstance(gate.recluster, bool) and gate.recluster == 1:
+        raise problem(gate.name, "recluster", "one cluster holds everything", found=1,
+                      fix="write true, or a number from 2")  # fmt: skip
+
+
+def _axis(gate: str | None, field: str, axis: object) -> None:
+    if not _whole(axis) and not (isinstance(axis, str) and axis.strip()):
+        raise problem(gate, field, "must be a marker or a column number", found=axis)
+    if _whole(axis) and int(axis) < 1:  # type: ignore[call-overload]
+        raise problem(gate, field, "columns are numbered from 1", found=axis)
 
 
 def _region(gate: str, region: Region, scale: float | None) -> None:
@@ -134,27 +154,27 @@ def _region(gate: str, region: Region, scale: float | None) -> None:
                           found=[region.low, region.high])  # fmt: skip
         return
     if isinstance(region, Box):
-        numbers = [region.x_min, region.x_max, region.y_min, region.y_max]
+        bounds = [region.x_min, region.x_max, region.y_min, region.y_max]
         field = "box"
-        if not all(map(_number, numbers)):
+        if not all(map(_number, bounds)):
             raise problem(gate, field, "must be four numbers: x min, x max, y min, y max",
-                          found=numbers)  # fmt: skip
+                          found=bounds)  # fmt: skip
         if region.x_min > region.x_max or region.y_min > region.y_max:
-            raise problem(gate, field, "min must not exceed max", found=numbers,
+            raise problem(gate, field, "min must not exceed max", found=bounds,
                           fix="the order is x min, x max, y min, y max")  # fmt: skip
     elif isinstance(region, Polygon):
-        numbers = [value for corner in region.vertices for value in corner]
+        bounds = [value for corner in region.vertices for value in corner]
         field = "polygon"
-        if len(region.vertices) < 3 or not all(map(_number, numbers)):
+        if len(region.vertices) < 3 or not all(map(_number, bounds)):
             raise problem(gate, field, "needs at least three corners [x, y]",
                           found=[list(corner) for corner in region.vertices])  # fmt: skip
-        if not all(map(math.isfinite, numbers)):
-            raise problem(gate, field, "corners must be finite", found=numbers)
+        if not all(map(math.isfinite, bounds)):
+            raise problem(gate, field, "corners must be finite", found=bounds)
     else:
         raise problem(gate, "region", "must be a Box, Slope or Polygon", found=region)
     if scale is None:
         return
-    beyond = [v for v in numbers if math.isfinite(v) and not 0 <= v <= scale]
+    beyond = [v for v in bounds if math.isfinite(v) and not 0 <= v <= scale]
     if beyond:
         raise problem(gate, field, f"bounds must lie within 0..{scale:g}, the scale",
                       found=beyond[0],
@@ -162,8 +182,8 @@ def _region(gate: str, region: Region, scale: float | None) -> None:
 
 
 def _number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and value == value
+    return isinstance(value, numbers.Real) and not isinstance(value, bool) and value == value
 
 
 def _whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)

@@ -24,7 +24,7 @@ class Packed(NamedTuple):
     """Membership of the first seed, eight events a byte: (population, byte)."""
 
     bits: NDArray[np.uint8]
-    rows: Labels  # events of the file that were gated, from 0
+    rows: Labels | None  # events of the file that were gated, from 0; None: all
     total: int
 
 
@@ -82,7 +82,11 @@ def _gate(
         name=name,
         counts=np.array(counts, dtype=np.int64),
         tallies=tallies,
-        packed=Packed(np.packbits(first.inside, axis=1), events.rows, events.total),
+        packed=Packed(
+            np.packbits(first.inside, axis=1),
+            None if len(events.rows) == events.total else events.rows,
+            events.total,
+        ),
         picture=picture(hierarchy, events, first),
         facts={"events": events.total, "used": len(events.rows), **events.facts},
         notes=events.notes,

@@ -9,8 +9,9 @@ Display channels run from 0 to 4095, the full scale; gates are drawn on shares o
           \mathrm{channel}(x) = \max(0, S^{-1}(x))\cdot 4096/d,
 
 where :math:`w` is such that -111 is the lowest value shown at :math:`r = 2^{18}`, whatever the
-range of the channel. ``logicle`` and ``asinh`` are those of Gating-ML 2.0 (flowutils); the first
-equals ``fcstrans`` above zero and differs below it.
+range of the channel. ``logicle`` and ``asinh`` are those of Gating-ML 2.0 (flowutils), floored at
+zero too, so that a bound at the edge of the scale holds everything beyond; the first equals
+``fcstrans`` above zero and differs below it.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from functools import cache
 
 import numpy as np
 
-from bayesdecov.gating.kmeans import Array
+from bayesdecov.algebra.terms import Array
 
 FULL = 4095.0
 CHANNELS = 4096.0
@@ -63,7 +64,7 @@ def transformed(x: Array, how: str, top: float, parameters: Mapping[str, float])
         share = transforms.logicle(x, None, t=p["T"], m=p["M"], w=p["W"], a=p["A"])
     else:
         share = transforms.asinh(x, None, t=p["T"], m=p["M"], a=p["A"])
-    return np.asarray(share, dtype=np.float64) * CHANNELS
+    return np.maximum(np.asarray(share, dtype=np.float64), 0.0) * CHANNELS
 
 
 def fcstrans(x: Array, top: float = _RANGE) -> Array:

@@ -20,7 +20,15 @@ def sources_of(files: Any) -> dict[str, Any]:
     if isinstance(files, Mapping):
         if not files:
             raise InputError("files", "must name at least one file")
-        return {str(name): source for name, source in files.items()}
+        for name, source in files.items():
+            if not isinstance(source, (str, Path, pd.DataFrame)):
+                raise InputError(f"files[{name!r}]", "must be a path or a table of events",
+                                 found=type(source).__name__)  # fmt: skip
+        named = [str(name) for name in files]
+        if len(set(named)) < len(named):
+            raise InputError("files", "sample names must be unique as text",
+                             found=checks.some(named))  # fmt: skip
+        return dict(zip(named, files.values(), strict=True))
     if isinstance(files, pd.DataFrame):
         raise InputError("files", "a table of events needs a sample name",
                          fix="give {'name': table}")  # fmt: skip
@@ -40,12 +48,17 @@ def sources_of(files: Any) -> dict[str, Any]:
         if path.is_dir():
             inside = sorted(p for p in path.iterdir() if p.suffix.lower() in FCS)
             if not inside:
-                raise InputError("files", f"the folder {str(path)!r} holds no .fcs files")
+                raise InputError("files", f"the folder {str(path)!r} holds no .fcs files",
+                                 fix="name the files themselves, also event tables")  # fmt: skip
             paths += inside
         else:
             paths.append(path)
     if not paths:
         raise InputError("files", "must name at least one file")
+    resolved = [path.resolve() for path in paths]
+    again = sorted({path.name for path in resolved if resolved.count(path) > 1})
+    if again:
+        raise InputError("files", "must be given once each", found=f"{checks.some(again)} twice")
     names = [sample_name(path) for path in paths]
     if len(set(names)) < len(names):  # A01.fcs in the folders of several plates
         names = [f"{path.resolve().parent.name}_{name}" if names.count(name) > 1 else name

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bayesdecov.gating.kmeans import Array
+from bayesdecov.algebra.terms import Array
 
 STARTS = ("compat", "random", "k-means++")
 _MODULUS = 2**31 - 1

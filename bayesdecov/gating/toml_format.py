@@ -18,7 +18,7 @@ _CLUSTER = ("k", "k_sub", "columns", "init", "seed", "inherit")
 _READ = ("compensate", "transform", "range")
 _PROPORTIONS = ("of", "types", "rest")
 _GATE = ("name", "x", "y", "parent", "mode", "box", "slope", "polygon", "exclude", "recluster")
-_EXCLUDE = ("x", "y", "box", "polygon")
+_EXCLUDE = ("x", "y", "box", "slope", "polygon")
 _REGIONS = ("box", "slope", "polygon")
 
 
@@ -41,13 +41,13 @@ def from_tree(tree: Mapping[str, Any], folder: Path = Path()) -> Hierarchy:
             raise problem(None, "cluster.columns", "must be 'all' or a list of markers",
                           found=columns)  # fmt: skip
         cluster["columns"] = tuple(columns)
-    transform = tree.get("read", {}).get("transform", Reading.transform)
+    transform = _table(tree, "read", None).get("transform", Reading.transform)
     parameters = tuple(PARAMETERS.get(transform, ())) if isinstance(transform, str) else ()
     read = _table(tree, "read", (*_READ, *parameters))
     read["parameters"] = {name: read.pop(name) for name in parameters if name in read}
     compensate = read.get("compensate", "file")
     if isinstance(compensate, str) and compensate not in ("file", "none"):
-        read["compensate"] = str(folder / compensate)
+        read["compensate"] = str((folder / compensate).resolve())
     proportions = _table(tree, "proportions", _PROPORTIONS)
     if "types" in proportions:
         if not isinstance(proportions["types"], list):
@@ -120,9 +120,9 @@ def _exclusion(gate: str, part: Any) -> Exclusion:
     if not isinstance(part, Mapping):
         return Exclusion(_region(gate, "box", part, "exclude"))
     _known(gate, "exclude.", part, _EXCLUDE)
-    given = [key for key in ("box", "polygon") if key in part]
+    given = [key for key in _REGIONS if key in part]
     if len(given) != 1:
-        raise problem(gate, "exclude", "needs one of box and polygon", found=given)
+        raise problem(gate, "exclude", "needs exactly one of box, slope and polygon", found=given)
     return Exclusion(_region(gate, given[0], part[given[0]], "exclude"),
                      part.get("x"), part.get("y"))  # fmt: skip
 
@@ -155,7 +155,9 @@ def to_tree(hierarchy: Hierarchy) -> dict[str, Any]:
     if hierarchy.aliases:
         tree["aliases"] = dict(hierarchy.aliases)
     tree["gate"] = [_gate_tree(gate) for gate in hierarchy.gates]
-    tree["proportions"] = {"of": p.of, "types": list(hierarchy.types), "rest": p.rest or ""}
+    tree["proportions"] = {"of": p.of, "rest": p.rest or ""}
+    if p.types:
+        tree["proportions"]["types"] = list(p.types)
     return tree
 
 

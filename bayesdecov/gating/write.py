@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from bayesdecov import checks
 from bayesdecov.errors import InputError
+from bayesdecov.gating.fcs_write import add_parameters, is_integer
 from bayesdecov.gating.sources import FCS
 from bayesdecov.io.outputs import run_record, whole_folder, write_json
 from bayesdecov.io.tables import write_table
+from bayesdecov.progress import track
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from bayesdecov.gating.result import Gating
 
 MEMBERS = ("csv", "parquet", "fcs")
 _PAGE = 60  # samples in one picture of a gate
 _DPI = 110
+_LONGEST = 100  # letters of a file's name
 
 
 def write_gating(
@@ -44,6 +48,11 @@ def check_members(gating: Gating, members: str | None) -> None:
         if other:
             raise InputError("members", "'fcs' adds parameters to FCS files",
                              found=f"no FCS file of {checks.some(other)}",
+                             fix="choose 'csv' or 'parquet'")  # fmt: skip
+        whole = [name for name in gating.counts.index if is_integer(gating.files[name])]
+        if whole:
+            raise InputError("members", "'fcs' adds parameters to files of floating-point data",
+                             found=f"integer data in {checks.some(whole)}",
                              fix="choose 'csv' or 'parquet'")  # fmt: skip
     if members == "parquet":
         try:
@@ -89,60 +98,57 @@ def record_of(
     """What ``run.json`` holds."""
     settings = gating.settings | {"quantity": gating.quantity, "interval_probability": prob}
     files = {name: path for name, path in gating.files.items() if path.is_file()}
+    matrix = Path(gating.hierarchy.reading.compensate)
+    if matrix.is_file():
+        files = {"compensate": matrix, **files}
     record = run_record("gate", settings, gating.notes, inputs | files, arguments)
     record["failures"] = gating.failures.to_dict("records")
     record["timings"] = {"seconds": gating.settings["seconds"]}
     return record
 
 
-def file_name(name: str) -> str:
-    """A name as part of a file's name."""
-    return "".join(c if c.isalnum() or c in "-_+." else "_" for c in name)
+def file_names(names: Iterable[str]) -> dict[str, str]:
+    """A file name for every name: plain letters, not too long, no two alike."""
+    given: dict[str, str] = {}
+    taken: set[str] = set()
+    for name in map(str, names):
+        stem = "".join(c if c.isalnum() or c in "-_+." else "_" for c in name)[:_LONGEST]
+        own, number = stem, 2
+        while own.casefold() in taken:
+            own, number = f"{stem}~{number}", number + 1
+        taken.add(own.casefold())
+        given[name] = own
+    return given
 
 
 def _write_members(gating: Gating, folder: Path, how: str) -> None:
     folder.mkdir()
-    for sample in gating.counts.index:
+    for sample, stem in file_names(gating.counts.index).items():
         table = gating.members(sample)
-        path = folder / f"{file_name(sample)}.{how}"
+        path = folder / f"{stem}.{how}"
         if how == "csv":
             write_table(table.astype(int), path, index_label="event")
         elif how == "parquet":
             table.to_parquet(path)
         else:
-            _write_fcs(gating.files[sample], table.to_numpy(), list(table.columns), path)
+            add_parameters(gating.files[sample], table, path)
 
 
-def _write_fcs(source: Path, inside: np.ndarray, names: list[str], path: Path) -> None:
-    """The events of a file as recorded, with a parameter of 0 and 1 for every population."""
-    import flowio
-
-    from bayesdecov.gating.fcs import read_raw
-
-    raw = read_raw(source)
-    kept = {key: value for key, value in raw.keywords.items()
-            if key in ("spill", "spillover", "fil", "cyt", "date", "src", "timestep")}  # fmt: skip
-    values = np.column_stack([raw.values, inside.astype(np.float64)])
-    ranges = {f"p{i}r": f"{channel.top:g}" for i, channel in enumerate(raw.channels, start=1)}
-    with path.open("wb") as handle:
-        flowio.create_fcs(
-            handle, values.ravel().tolist(), [c.name for c in raw.channels] + names,
-            [c.marker for c in raw.channels] + [""] * len(names), kept | ranges,
-        )  # fmt: skip
-
-
-def draw(gating: Gating, folder: Path) -> None:
+def draw(gating: Gating, folder: Path, *, progress: bool = False) -> None:
     """A strip for every sample and for every gate, and the proportions."""
     from bayesdecov import plots
 
     folder.mkdir(exist_ok=True)
-    for sample in gating.counts.index:
-        figure = plots.gates(gating, sample)
-        figure.savefig(folder / f"sample-{file_name(sample)}.png", dpi=_DPI)
     samples = list(gating.counts.index)
-    for gate in gating.hierarchy.names:
-        for page, first in enumerate(range(0, len(samples), _PAGE), start=1):
-            figure = plots.gate(gating, gate, samples[first : first + _PAGE])
-            number = f"-{page}" if len(samples) > _PAGE else ""
-            figure.savefig(folder / f"gate-{file_name(gate)}{number}.png", dpi=_DPI)
+    pages = [samples[first : first + _PAGE] for first in range(0, len(samples), _PAGE)]
+    work: list[tuple[str, Callable[[], Figure]]] = [
+        (f"sample-{stem}", partial(plots.gates, gating, sample))
+        for sample, stem in file_names(samples).items()
+    ]
+    for gate, stem in file_names(gating.hierarchy.names).items():
+        for number, page in enumerate(pages, start=1):
+            name = f"gate-{stem}" if len(pages) == 1 else f"gate-{stem}-page{number}"
+            work.append((name, partial(plots.gate, gating, gate, page)))
+    for name, make in track(work, [1] * len(work), "Drawing", show=progress, unit="pictures"):
+        make().savefig(folder / f"{name}.png", dpi=_DPI)
     plots.stacked_bars(gating).savefig(folder / "proportions.png", dpi=150)

@@ -132,13 +132,15 @@ def _dots(panel: Any, gating: Gating, sample: str, group: list[int], title: str)
 
 
 def _limits(scale: float | str, unit: float, points: np.ndarray) -> tuple[Any, Any]:
-    """The scale; of raw units, and of data off the scale, what the events need."""
+    """The scale; of raw units, and beyond the scale's upper end, what the events need."""
     margin = _OUTSIDE * unit
     low, high = np.full(2, -margin), np.full(2, unit + margin)
     if scale == "raw" and len(points):
         low, high = np.percentile(points, [0.5, 99.5], axis=0)
         reach = 0.1 * (high - low) + 1e-9
         return low - reach, high + reach
+    if len(points):
+        high = np.maximum(high, np.percentile(points, 99.5, axis=0) + margin)
     return low, high
 
 

@@ -14,6 +14,8 @@ from bayesdecov import checks
 if TYPE_CHECKING:
     from bayesdecov.results import Proportions
 
+_LONGEST = 50  # letters of a name
+_FEW_SAMPLES = 20
 _MANY_SAMPLES = 60  # more than this and names would not be readable
 
 
@@ -27,8 +29,10 @@ def colours(count: int) -> list[tuple[float, ...]]:
 
 
 def plain(name: object) -> str:
-    """A name that matplotlib does not take for mathematics."""
-    return str(name).replace("$", r"\$")
+    """A name that matplotlib does not take for mathematics, cut where it is very long."""
+    text = str(name)
+    text = text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
+    return text.replace("$", r"\$")
 
 
 def stacked_bars(fit: Proportions, *, title: str | None = None) -> Figure:
@@ -72,7 +76,8 @@ def intervals(fit: Proportions, *, prob: float = 0.95, truth: pd.DataFrame | Non
     """Estimates with their intervals, one panel per cell type.
 
     With ``truth`` (samples x cell types) estimates are drawn against it, and the share of
-    intervals that hold it is in each title; otherwise samples are in order of their estimate.
+    intervals that hold it is in each title; otherwise samples are named, or in order of their
+    estimate where there are more than twenty.
     """
     checks.probability(prob, "prob")
     table = fit.intervals(prob)
@@ -86,9 +91,13 @@ def intervals(fit: Proportions, *, prob: float = 0.95, truth: pd.DataFrame | Non
     for name, panel, colour in zip(names, panels.ravel(), colours(len(names)), strict=False):
         part = table[table["cell_type"] == name].set_index("sample")
         if truth is None:
-            part = part.sort_values("mean")
+            few = len(part) <= _FEW_SAMPLES
+            part = part if few else part.sort_values("mean")
             x = np.arange(len(part), dtype=float)
-            panel.set_xlabel("samples, in order")
+            if few:
+                panel.set_xticks(x, [plain(label) for label in part.index], rotation=90, fontsize=6)
+            else:
+                panel.set_xlabel("samples, in order of the estimate")
             panel.set_title(plain(name), fontsize=9, loc="left")
         else:
             x = truth[name].reindex(part.index).to_numpy(dtype=float)

@@ -53,6 +53,14 @@ def _verdict(run: Run) -> dict[str, Any]:
             1 - number["used"] / number["events"] > _SHARE_LOST
         ),
     }
+    populations = run.tables["populations"]
+    found = populations.pivot(index="sample", columns="population", values="count").astype(float)
+    parents = dict(zip(populations["population"], populations["parent"], strict=True))
+    for name in dict.fromkeys(populations["population"]):
+        above = found[parents[name]] > 0 if parents[name] in found else found[name] >= 0
+        nothing = above & (found[name] == 0)
+        if nothing.sum() > 0.5 * above.sum():
+            kinds[f"the gate {name!r} keeps nothing"] = nothing.reindex(table.index.astype(str))
     reasons = [f"{kind}: {int(bad.sum())} ({checks.some(table.index[bad])})"
                for kind, bad in kinds.items() if bad.any()]  # fmt: skip
     failed = [one["sample"] for one in run.record.get("failures", [])]
@@ -60,9 +68,10 @@ def _verdict(run: Run) -> dict[str, Any]:
         reasons.append(f"files that could not be gated: {len(failed)} ({checks.some(failed)})")
     n = len(table)
     if not reasons:
-        return {"colour": "good", "text": f"All {n} files were gated; nothing stands out.",
-                "reasons": []}  # fmt: skip
-    return {"colour": "mixed", "text": f"{n} files were gated. Please note:", "reasons": reasons}
+        text = f"Gated: {n} of {n}; nothing stands out."
+        return {"colour": "good", "text": text, "reasons": []}
+    text = f"Gated: {n} of {n + len(failed)}. Please note:"
+    return {"colour": "mixed", "text": text, "reasons": reasons}
 
 
 def _glance(run: Run) -> list[tuple[str, str]]:
@@ -104,7 +113,10 @@ def _gates(run: Run) -> dict[str, Any] | None:
     """Strips of the gates: drawn from the fit, or those in the folder of the run."""
     names = [gate["name"] for gate in run.settings["hierarchy"]["gate"]]
     if isinstance(run.source, Path):
-        found = [_from_file(path) for name in names for path in _files(run.source, name)]
+        from bayesdecov.gating.write import file_names
+
+        stems = file_names(names).values()
+        found = [_from_file(path) for stem in stems for path in _files(run.source, stem)]
         text = "" if found else "The run drew no pictures (--no-plots)."
     else:
         from bayesdecov.plots import gate
@@ -119,12 +131,10 @@ def _gates(run: Run) -> dict[str, Any] | None:
     return section("Gates", f"{said} {text}".strip(), found, [])
 
 
-def _files(folder: Path, name: str) -> list[Path]:
-    from bayesdecov.gating.write import file_name
-
-    stem = f"gate-{file_name(name)}"
-    one = folder / "plots" / f"{stem}.png"
-    return [one] if one.is_file() else sorted((folder / "plots").glob(f"{stem}-[0-9]*.png"))[:1]
+def _files(folder: Path, stem: str) -> list[Path]:
+    one = folder / "plots" / f"gate-{stem}.png"
+    first = one.with_name(f"gate-{stem}-page1.png")
+    return [path for path in (one, first) if path.is_file()]
 
 
 def _from_file(path: Path) -> Picture:

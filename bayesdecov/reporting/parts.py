@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _DPI = 110
+_WHOLE = 1000.0
 
 
 class Picture(NamedTuple):
@@ -57,4 +58,8 @@ def _text(value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, (int, np.integer)):
         return str(value)
-    return f"{value:.4g}" if isinstance(value, (float, np.floating)) else str(value)
+    if not isinstance(value, (float, np.floating)):
+        return str(value)
+    number = float(value)
+    whole = abs(number) >= _WHOLE and number.is_integer()  # counts, not 1.664e+04
+    return str(int(number)) if whole else f"{number:.4g}"

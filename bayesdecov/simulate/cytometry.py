@@ -11,6 +11,7 @@ import pandas as pd
 
 from bayesdecov import checks
 from bayesdecov.errors import InputError
+from bayesdecov.gating.fcs_write import write_fcs
 from bayesdecov.gating.gates import Clustering, Composition, Gate
 from bayesdecov.gating.hierarchy import Hierarchy
 from bayesdecov.gating.regions import Box, Slope
@@ -87,8 +88,6 @@ class CytometryCohort:
 
     def write(self, folder: str | Path) -> list[Path]:
         """Write one FCS 3.1 file per sample, with its spillover matrix; returns their paths."""
-        import flowio
-
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         dyes = list(self.spillover.index)
@@ -98,12 +97,9 @@ class CytometryCohort:
             channels = list(events.columns)
             ranges = {f"p{i}r": f"{_TOP:.0f}" for i in range(1, len(channels) + 1)}
             path = folder / f"{name}.fcs"
-            with path.open("wb") as handle:
-                flowio.create_fcs(
-                    handle, events.to_numpy().ravel().tolist(), channels,
-                    [PANEL.get(channel, "") for channel in channels],
-                    {"spillover": spill, "cyt": "simulated", **ranges},
-                )  # fmt: skip
+            markers = [PANEL.get(channel, "") for channel in channels]
+            keywords = {"spillover": spill, "cyt": "simulated", **ranges}
+            write_fcs(path, events.to_numpy(), channels, markers, keywords)
             paths.append(path)
         return paths
 

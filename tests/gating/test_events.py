@@ -129,4 +129,4 @@ def test_integer_channels_are_stretched_to_the_scale(real_data):
     events = read_events(real_data / "fcs" / "Sample_Well_A02.fcs", TREE)
     raw = read_raw(real_data / "fcs" / "Sample_Well_A02.fcs")
     assert np.allclose(events.z[:, 0] * 4095, 4 * raw.values[:, 0])  # 10 bits: times four
-    assert "integer" in events.facts["transform"]
+    assert "display channels" in events.facts["transform"]

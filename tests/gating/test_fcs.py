@@ -106,9 +106,9 @@ def test_several_data_sets(tmp_path):
 
 @pytest.mark.real_data
 @pytest.mark.parametrize(("name", "said"), [
-    ("SG_2014-09-26_Duplicate_Names.fcs", "ignore_offset_error"),
-    ("data_start_offset_discrepancy_example.fcs", "ignore_offset_discrepancy"),
-    ("data_stop_offset_discrepancy_example.fcs", "ignore_offset_discrepancy"),
+    ("SG_2014-09-26_Duplicate_Names.fcs", "data end one byte off"),
+    ("data_start_offset_discrepancy_example.fcs", "offsets of the text segment"),
+    ("data_stop_offset_discrepancy_example.fcs", "offsets of the text segment"),
 ])  # fmt: skip
 def test_files_that_break_the_standard_are_read_with_a_note(real_data, name, said):
     found = read_raw(real_data / "fcs" / name)
@@ -124,3 +124,38 @@ def test_old_and_integer_files(real_data):
     assert found.values.max() <= 1023  # raw channels, without log amplification undone
     with pytest.raises(InputError, match="no valid header"):
         read_raw(real_data / "fcs" / "corrupted.fcs")
+
+
+def old(text, names, **more):
+    channels = [Channel(n, "", 1024.0) for n in names]
+    return Raw(np.zeros((3, len(names))), channels, {"comp": text} | more, "3.0", False, [])
+
+
+def test_spillover_of_old_and_of_compensated_files():
+    matrix, index = spillover(old("2,1,0.2,0.1,1", ("FSC", "A", "B")), "file")  # no names
+    assert index == [1, 2]
+    assert matrix[0, 1] == 0.2
+    matrix, _ = spillover(old("2,1,0.2,0.1,1", ("A", "B"), spillover="0", spill=""), "file")
+    assert matrix[1, 0] == 0.1
+    for names in (("Comp-A", "Comp-B"), ("<A>", "<B>")):
+        done = raw("2,A,B,1,.1,0,1", names=names)
+        assert "compensated already" in spillover(done, "file")
+
+
+@pytest.mark.parametrize(("matrix", "said"), [
+    ([[100, 20], [0, 100]], "ones on its diagonal; found 100. Divide percentages"),
+    ([[1, -0.2], [0, 1]], "must not be negative"),
+])  # fmt: skip
+def test_tables_that_are_no_spillover(tmp_path, matrix, said):
+    pd.DataFrame(matrix, ["A", "B"], ["A", "B"]).to_csv(tmp_path / "m.csv")
+    with pytest.raises(InputError, match=said):
+        spillover(raw(), str(tmp_path / "m.csv"))
+
+
+def test_integers_on_a_linear_scale_are_intensities():
+    log = Channel("FL1", "", 1024.0, decades=4.0)
+    wide = Channel("FL1", "", 1048576.0)
+    for channel, displayed in ((log, True), (wide, False), (wide._replace(top=1024.0), True)):
+        found = Raw(np.zeros((1, 2)), [Channel("FSC", "", 1024.0), channel], {}, "3.0", True, [])
+        assert found.displayed == displayed
+        assert not found._replace(integer=False).displayed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from dataclasses import replace
 
@@ -15,6 +16,7 @@ from bayesdecov.errors import BayesdecovWarning, InputError
 from bayesdecov.gating import Box, Clustering, Composition, Gate, Hierarchy
 from bayesdecov.gating.fcs import read_raw
 from bayesdecov.io.tables import read_table
+from bayesdecov.simulate.cytometry import PANEL
 
 OTHERS = {"NK cells": "NK cells and others"}
 TREE = bd.simulate.blood_hierarchy(k=60)
@@ -111,13 +113,16 @@ def test_files_that_fail_do_not_stop_the_others(cytometry, tmp_path, blobs):
     (tmp_path / "broken.fcs").write_bytes(b"FCS3.0 nothing")
     blobs.to_csv(tmp_path / "table.txt", sep="\t", index=False)
     bad = [tmp_path / name for name in ("broken.fcs", "gone.fcs", "table.txt")]
-    with pytest.warns(BayesdecovWarning, match="3 of 4 files failed: broken: .*; gone: .*; table"):
+    with pytest.warns(
+        BayesdecovWarning, match="3 of 4 files failed .*: broken: .*; gone: .*; table"
+    ):
         found = bd.gate([bad[0], cytometry[1][0], *bad[1:]], TREE)
     assert list(found.counts.index) == ["donor01"]
     assert found.failures["sample"].tolist() == ["broken", "gone", "table"]
     assert "lacks the marker 'FSC-A'" in found.failures["error"][2]
     assert "FAILED: broken, gone, table" in str(found)
-    with pytest.raises(InputError, match="none of the files could be gated; found 2, the first"):
+    said = r"none of the files could be gated; found 2; 'broken': .*'gone': "
+    with pytest.raises(InputError, match=said):
         bd.gate(bad[:2], TREE)
 
 
@@ -150,7 +155,8 @@ def test_what_files_may_be(cytometry, blobs, tmp_path):
 @pytest.mark.parametrize(("files", "said"), [
     ([], "at least one file"), ({}, "at least one file"), (5, "must be paths"),
     ([1, 2], "must be paths"), (pd.DataFrame(), "needs a sample name"),
-    (["a.fcs", "a.fcs"], "must be unique"),
+    (["a.fcs", "a.fcs"], "given once each; found a.fcs twice"),
+    ({"a": 5}, r"files\['a'\]: must be a path or a table"), ({1: "a", "1": "b"}, "unique as text"),
 ])  # fmt: skip
 def test_bad_files(files, said):
     with pytest.raises(InputError, match=said):
@@ -170,7 +176,7 @@ def test_overlap_outside_and_empty_denominators_are_said(blobs):
     wide = Gate("wide", "CD3", "CD4", Box(0, 200, 0, 200), mode="events")
     half = Gate("half", "CD3", "CD4", Box(0, 110, 0, 200), mode="events")
     none = Gate("none", "CD3", "CD4", Box(199, 200, 0, 1), mode="events")
-    tree = Hierarchy((wide, half, none), composition=Composition(types=("wide", "half")))
+    tree = Hierarchy((wide, half), composition=Composition(types=("wide", "half")))
     with pytest.warns(BayesdecovWarning, match="types overlap: in s events"):
         found = bd.gate({"s": blobs}, tree)
     assert found.diagnostics.loc["s", "overlap"] == 700
@@ -179,9 +185,10 @@ def test_overlap_outside_and_empty_denominators_are_said(blobs):
     with pytest.warns(BayesdecovWarning, match="not in 'half'; only those in it are counted"):
         found = bd.gate({"s": blobs}, inside)
     assert found.proportions.loc["s", "wide"] == 1.0
-    empty = replace(tree, composition=Composition("none", ("half",)))
+    empty = Hierarchy((wide, half, none), composition=Composition("none", ("half",)))
     with (
         pytest.warns(BayesdecovWarning, match="no events in 'none', so no proportions: s"),
+        pytest.warns(BayesdecovWarning, match="the gate 'none' keeps nothing in s"),
         pytest.warns(BayesdecovWarning, match="not in 'none'"),
     ):
         found = bd.gate({"s": blobs}, empty)
@@ -215,7 +222,9 @@ def test_members_as_parameters_of_an_fcs_file(cytometry, tmp_path):
     before = read_raw(path)
     assert (again.values[:, :12] == before.values).all()
     assert again.channels[:12] == before.channels
-    assert "spillover" in again.keywords
+    assert again.keywords["spillover"] == before.keywords["spillover"]
+    assert again.keywords["cyt"] == "simulated"
+    assert [c.top for c in again.channels[12:]] == [2.0] * len(TREE.gates)
     assert [c.name for c in again.channels[12:]] == TREE.names
     assert (again.values[:, 12:] == found.members("donor01").to_numpy()).all()
     repeat = bd.gate(tmp_path / "out" / "members" / "donor01.fcs",
@@ -261,7 +270,7 @@ def _linear(cohort):
     tables = {}
     for name, events in cohort.samples.items():
         light = events[cohort.spillover.columns] @ inverse
-        light.columns = list(bd.simulate.cytometry.__globals__["PANEL"].values())
+        light.columns = list(PANEL.values())
         tables[name] = pd.concat([events[["FSC-A", "Time"]], light], axis=1)
     return tables
 
@@ -275,8 +284,24 @@ def _by_events():
     return Hierarchy(gates, scale="raw")
 
 
-def test_broken_input_of_one_file_is_one_line(tmp_path):
-    """An unexpected failure inside of a file's worker is reported as such, with its name."""
+def test_the_unexpected_is_one_line_too(blobs, monkeypatch):
+    """A defect inside of a file's worker fails that file, not the batch."""
+    from bayesdecov.gating import sample
+
+    apply = sample.apply
+
+    def broken(hierarchy, events, seed):
+        if events.name == "bad":
+            raise RuntimeError("boom")
+        return apply(hierarchy, events, seed)
+
+    monkeypatch.setattr(sample, "apply", broken)
+    with pytest.warns(BayesdecovWarning, match="1 of 2 files failed"):
+        found = bd.gate({"good": blobs, "bad": blobs}, TWO)
+    assert found.failures["error"].tolist() == ["unexpected RuntimeError: boom"]
+
+
+def test_missing_values_everywhere(tmp_path):
     with (tmp_path / "odd.fcs").open("wb") as handle:
         flowio.create_fcs(handle, [float("nan")] * 200, ["FSC-A", "SSC-A"], None, {})
     tree = Hierarchy((Gate("a", "FSC-A", "SSC-A", Box(0, 1, 0, 1)),))
@@ -296,3 +321,72 @@ def test_intervals_cover(tmp_path):
         target = truth[list(found.proportions.columns)].to_numpy().ravel()
         coverage = ((table["low"] <= target) & (target <= table["high"])).mean()
         assert 0.90 < coverage < 0.99
+
+
+def test_many_types(blobs):
+    """More types than an integer has bits."""
+    edges = np.linspace(0, 200, 71)
+    gates = tuple(Gate(f"p{i}", "SSC", "CD3", Box(low, high - 1e-9, 0, 200), mode="events")
+                  for i, (low, high) in enumerate(itertools.pairwise(edges)))  # fmt: skip
+    found = bd.gate({"s": blobs}, Hierarchy(gates))
+    assert np.allclose(found.proportions.loc["s"][:70], found.counts.loc["s"] / 1000)
+    assert found.proportions.loc["s"].sum() == pytest.approx(1)
+
+
+def test_no_two_samples_share_a_file(blobs, tmp_path):
+    names = ["a b", "a_b", "A_B", "x" * 300]
+    bd.gate(dict.fromkeys(names, blobs), TWO).write(tmp_path / "out", members="csv")
+    assert len(list((tmp_path / "out" / "members").iterdir())) == 4
+    assert len(list((tmp_path / "out" / "plots").glob("sample-*.png"))) == 4
+
+
+def test_draws_do_not_depend_on_the_other_files(cytometry, tmp_path):
+    (tmp_path / "broken.fcs").write_bytes(b"")
+    both = bd.gate(cytometry[1][:2], TREE)
+    with pytest.warns(BayesdecovWarning, match="1 of 2 files failed"):
+        one = bd.gate([tmp_path / "broken.fcs", cytometry[1][1]], TREE)
+    assert (one.draws.proportions[0] == both.draws.proportions[1]).all()
+
+
+def test_seeds_without_a_denominator_are_left_out(blobs):
+    """Two clusters of noise: with some seeds neither centroid lies in the narrow gate."""
+    gates = (
+        Gate("narrow", "SSC", "SSC", Box(95, 105, 0, 200)),
+        Gate("half", "CD3", "CD4", Box(0, 110, 0, 200), "narrow", mode="events"),
+    )
+    tree = Hierarchy(gates, clustering=Clustering(k=6), composition=Composition("narrow"))
+    with pytest.warns(BayesdecovWarning, match="with some seeds there are no events in 'narrow'"):
+        found = bd.gate({"s": blobs}, tree, seeds=12)
+    totals = found.by_seed.query("population == 'narrow'")["count"]
+    assert 0 < (totals == 0).sum() < 12
+    assert found.proportions.notna().all(axis=None)
+    assert found.intervals().notna().all(axis=None)
+
+
+def test_report_and_comparison_of_a_run_with_an_empty_sample(blobs, tmp_path):
+    far = blobs.assign(CD3=4000.0)
+    gates = (
+        Gate("all cells", "CD3", "CD4", Box(0, 190, 0, 200), mode="events"),
+        Gate("T", "CD3", "CD4", Box(110, 190, 100, 180), "all cells", mode="events"),
+    )
+    tree = Hierarchy(gates, composition=Composition("all cells"))
+    with pytest.warns(BayesdecovWarning, match="no events in 'all cells'"):
+        found = bd.gate({"s": blobs, "far": far}, tree)
+    found.write(tmp_path / "run")
+    page = bd.report(tmp_path / "run", tmp_path / "r.html").read_text()
+    assert "no events of the denominator: 1 (far)" in page
+    assert len(bd.compare(tmp_path / "run", ("again", found)).summary) == 2
+
+
+def test_values_off_the_scale_are_said(blobs):
+    with (
+        pytest.warns(BayesdecovWarning, match="far beyond the full scale of 4095: CD3"),
+        pytest.warns(BayesdecovWarning, match="keeps nothing"),
+    ):
+        bd.gate({"s": blobs * 64}, replace(TWO, gates=TWO.gates[:1]))
+
+
+def test_a_missing_table_of_compensation_is_no_failure_of_a_file(cytometry):
+    tree = replace(TREE, reading=bd.gating.Reading(compensate="nowhere.csv"))
+    with pytest.raises(InputError, match=r"read\.compensate: the file 'nowhere.csv' does not"):
+        bd.gate(cytometry[1], tree)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import bayesdecov as bd
-from bayesdecov.errors import InputError
+from bayesdecov.errors import BayesdecovWarning, InputError
 from bayesdecov.gating import (
     Box,
     Clustering,
@@ -77,6 +77,12 @@ def edited(**changes):
     (edited(x=None), "gate 'a', x: is missing"),
     (edited(x=0), "gate 'a', x: columns are numbered from 1"),
     (edited(x=1.5), "gate 'a', x: must be a marker or a column number"),
+    (edited(recluster=1), "one cluster holds everything"),
+    (edited(exclude=[{"box": [0, 1, 0, 1], "x": 0}]), "gate 'a', exclude.x: columns are numbered"),
+    (edited() | {"cluster": {"columns": [0]}}, "cluster.columns: columns are numbered from 1"),
+    (edited() | {"cluster": {"columns": ["A", "A"]}}, "cluster.columns: must differ"),
+    (edited() | {"read": 5}, r"read: must be a table: \[read\]"),
+    (edited() | {"proportions": {"rest": 5}}, "proportions.rest: must be a name"),
     (edited(name="all"), "stands for all events"),
     (edited(boxes=[0, 1, 0, 1]), "gate 'a', boxes: is no field.*'box'"),
     (edited(box=None), "exactly one of box, slope and polygon"),
@@ -162,10 +168,11 @@ def test_config_is_read(config):
 
 def test_config_both_ways(config):
     tree = Hierarchy.from_config(config / "in.config", config / "ex.config", k=100, k_sub=30)
-    tree.write(config / "again.config", config / "again_ex.config")
+    with pytest.warns(BayesdecovWarning, match="not in them: clustering"):
+        tree.write(config / "again.config", config / "again_ex.config")
     again = Hierarchy.from_config(config / "again.config", config / "again_ex.config", 100, 30)
-    assert to_tree(again)["gate"][:2] == to_tree(tree)["gate"][:2]
-    assert again.gates[2].region == tree.gates[2].region
+    assert again.gates == tree.gates
+    assert from_tree(to_tree(tree)) == tree
 
 
 def test_names_become_column_numbers(tmp_path):
@@ -209,6 +216,27 @@ def test_more_exclusions_than_gates(config):
     (config / "many.config").write_text(EXCLUSION * 3)
     with pytest.raises(InputError, match="more rows"):
         Hierarchy.from_config(config / "in.config", config / "many.config")
+
+
+def test_blank_lines_between_exclusions_are_refused(config):
+    (config / "gap.config").write_text(EXCLUSION.replace("\n2", "\n\n2"))
+    with pytest.raises(InputError, match="blank lines between its rows; found line 2"):
+        Hierarchy.from_config(config / "in.config", config / "gap.config")
+    (config / "zeros.config").write_text("\t".join("0" * 11) + "\n")
+    tree = Hierarchy.from_config(config / "in.config", config / "zeros.config")
+    assert not any(gate.exclude for gate in tree)
+
+
+def test_children_are_printed_below_their_parent():
+    box = Box(0, 1, 0, 1)
+    tree = Hierarchy((Gate("a", 1, 2, box), Gate("b", 1, 2, box), Gate("a1", 1, 2, box, "a")))
+    names = [line.split()[0] for line in str(tree).splitlines()[1:4]]
+    assert names == ["a", "a1", "b"]
+    assert "b" in tree
+    assert [gate.name for gate in tree] == ["a", "b", "a1"]
+    assert len(tree) == 3
+    with pytest.raises(KeyError):
+        tree["c"]
 
 
 def test_printing():

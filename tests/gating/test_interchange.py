@@ -47,7 +47,8 @@ def uncompensated(cytometry, tmp_path):
 
 def test_exported_gates_hold_the_same_events(uncompensated, tmp_path):
     tree = Hierarchy(GATES, composition=Composition(types=("Odd",)))
-    tree.write(tmp_path / "gates.xml")
+    with pytest.warns(BayesdecovWarning, match="not in it: composition"):
+        tree.write(tmp_path / "gates.xml")
     text = (tmp_path / "gates.xml").read_text()
     # flowkit wants a matrix for "FCS"; this file's is the identity
     text = text.replace('compensation-ref="FCS"', 'compensation-ref="uncompensated"')
@@ -107,6 +108,31 @@ def test_flowjo_workspace(uncompensated, tmp_path):
     with pytest.raises(InputError, match="must be a sample of the workspace"):
         Hierarchy.read(tmp_path / "x.wsp", sample="nobody")
     assert Hierarchy.read(tmp_path / "x.wsp", mode="cluster").gates[0].mode == "cluster"
+
+
+def test_names_of_imported_gates_are_told_apart(tmp_path):
+    """CD4 below A and below B, a gate on time, and a leaf called rest."""
+    from flowkit._utils import wsp_utils
+
+    strategy = fk.GatingStrategy()
+
+    def box(name, *channels):
+        return fk.gates.RectangleGate(
+            name, [fk.Dimension(c, range_min=1000, range_max=90000) for c in channels]
+        )
+
+    strategy.add_gate(box("Steady", "Time", "SSC-A"), ("root",))
+    for name in ("A", "B"):
+        strategy.add_gate(box(name, "FSC-A", "SSC-A"), ("root", "Steady"))
+        strategy.add_gate(box("CD4", "FSC-A", "FSC-H"), ("root", "Steady", name))
+    strategy.add_gate(box("rest", "FSC-A", "FSC-H"), ("root", "Steady", "A"))
+    with (tmp_path / "x.wsp").open("wb") as handle:
+        path = bd.simulate.cytometry(1, 200, seed=1).write(tmp_path)[0]
+        wsp_utils.export_flowjo_wsp(strategy, "All Samples", [fk.Sample(str(path))], handle)
+    with pytest.warns(BayesdecovWarning, match=r"Steady \(on time\).*now below all events"):
+        tree = Hierarchy.read(tmp_path / "x.wsp")
+    assert sorted(tree.names) == ["A", "A/CD4", "A/rest", "B", "B/CD4"]
+    assert tree["B/CD4"].parent == "B"
 
 
 @pytest.mark.real_data

@@ -57,6 +57,18 @@ def test_many_equal_distances():
     assert (found.centers == centers).all()
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_ties_between_centers_of_different_groups(seed):
+    """Few values, many centers: the plain sum decides often, and bounds must survive that."""
+    rng = np.random.default_rng(seed)
+    z = rng.integers(0, 8, (1500, 3)) / 8
+    start = z[rng.choice(1500, 100, replace=False)]
+    found = lloyd(z, start, 30)
+    labels, centers = plain(z, start, 30)
+    assert (found.labels == labels).all()
+    assert (found.centers == centers).all()
+
+
 @pytest.mark.parametrize("unit", [1e-6, 1.0, 64.0, 1e6])
 def test_any_unit(unit):
     """Raw intensities, far off the full scale, and shares of almost nothing."""
