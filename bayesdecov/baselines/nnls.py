@@ -6,11 +6,22 @@ import numpy as np
 from scipy.optimize import nnls as scipy_nnls
 
 from bayesdecov.algebra.terms import Array
+from bayesdecov.baselines.answer import Answer, Baseline
 
 
-def nnls(mu: Array, y: Array) -> Array:
+def nnls(mu: Array, y: Array, variance: Array) -> Answer:
     r"""Minimise :math:`\|y - \mu b\|^2` over :math:`b \ge 0` for every sample.
 
-    Returns the coefficients (sample, cell_type); their sum estimates the size factor.
+    The sum of the coefficients estimates the size factor.
     """
-    return np.stack([scipy_nnls(mu, row)[0] for row in y])
+    return Answer(np.stack([scipy_nnls(mu, row)[0] for row in y]))
+
+
+BASELINE = Baseline(
+    name="nnls",
+    title="Non-negative least squares (Lawson and Hanson 1974), normalised to one",
+    doi="10.1137/1.9781611971217",
+    scale="linear",
+    returns="fractions of the known cell types",
+    estimate=nnls,
+)

@@ -116,7 +116,13 @@ def deconvolve(
         Path, typer.Option(help="reference.nc, or a signature table (genes x cell types).")
     ],
     out: Annotated[Path, typer.Option(help="Folder for the results.")],
-    method: Annotated[str, typer.Option(help="map, laplace, nuts, nnls or simplex.")] = "map",
+    method: Annotated[
+        str,
+        typer.Option(
+            help="map, laplace, nuts; or to compare with: nnls, simplex, ols, rlm, fardeep, nusvr, "
+            "epic, quantiseq."
+        ),
+    ] = "map",
     prior: Annotated[
         str, typer.Option(help="flat, decovart (the paper's Eq. 8) or normal.")
     ] = "flat",

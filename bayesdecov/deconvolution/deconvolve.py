@@ -72,7 +72,10 @@ def deconvolve(
         "map": the maximum of likelihood times prior by Levenberg-Marquardt; with ``prior="flat"``
         the MLE. "laplace": a normal approximation of the posterior at its mode, refined by
         importance sampling, with draws. "nuts": the exact posterior by Hamiltonian Monte Carlo,
-        chains for every sample. Baselines: "nnls", "simplex".
+        chains for every sample. Published methods to compare with, without intervals: "nnls",
+        "simplex", "ols", "rlm", "fardeep", "nusvr", "epic", "quantiseq" (see
+        `bayesdecov.baselines`; what they say beside proportions, like ``other``, the share that no
+        cell type explains, is in the diagnostics).
     prior
         "flat": Dirichlet(1). "decovart": the paper's Eq. 8, the likelihood times
         :math:`|V|^{-1/2}`, needed to reproduce the paper; it pulls proportions together.
@@ -169,6 +172,11 @@ def deconvolve(
         assume_linear=assume_linear,
         notes=notes,
     )
+    if method in BASELINES and "other" in BASELINES[method].returns and problem.free_size:
+        notes.warn(
+            f"{method!r} takes bulk and reference on one scale, which is not known here: the bulk "
+            "was scaled by least squares, so other content is hardly seen"
+        )
     per_cell = None
     if mrna_per_cell is not None:
         per_cell = checks.by_cell_type(mrna_per_cell, problem.reference.cell_types, "mrna_per_cell")

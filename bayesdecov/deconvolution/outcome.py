@@ -39,7 +39,7 @@ def outcome(
     max_pareto_k: float,
 ) -> Deconvolution:
     """Put labels, diagnostics and warnings around the arrays."""
-    estimates, posterior = output
+    estimates, posterior, facts = output
     modelled = method not in BASELINES
     samples, cell_types = problem.samples, problem.reference.cell_types
     notes = problem.notes
@@ -51,6 +51,8 @@ def outcome(
             estimates, posterior = _without(estimates, posterior, refused, problem)
             diagnostics = diagnose(problem, estimates, posterior, method, max_pareto_k)
             drawn = posterior.p
+    for name, values in facts.items():
+        diagnostics.insert(diagnostics.columns.get_loc("verdict"), name, values)
     _tell(problem, estimates, diagnostics, posterior, max_pareto_k)
     p, covariance = estimates.p, estimates.covariance
     quantity = {"counts": "mRNA fractions", "per million": "mRNA fractions"}.get(
@@ -138,6 +140,10 @@ def _tell(
         notes.info(
             f"{len(many)} samples have several maxima; the highest is reported: {checks.some(many)}"
         )
+    negative = (estimates.p < 0).any(axis=1)
+    if negative.any():
+        notes.warn(f"{int(negative.sum())} of {n} samples have negative proportions, which this "
+                   f"method allows: {checks.some(samples[negative])}")  # fmt: skip
     if posterior is None:
         return
     if posterior.expected_information.any():

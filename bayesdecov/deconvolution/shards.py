@@ -13,6 +13,7 @@ import joblib
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from bayesdecov.algebra.terms import Array
 from bayesdecov.baselines import BASELINES
 from bayesdecov.deconvolution.fit import Estimates, maximum_a_posteriori
 from bayesdecov.deconvolution.laplace import laplace
@@ -26,10 +27,11 @@ _SHARD_FLOATS = 50_000  # samples x genes of one shard; never depends on n_jobs
 
 
 class Output(NamedTuple):
-    """Estimates of some samples, and draws where the method has them."""
+    """Estimates of some samples, draws where the method has them, and a baseline's facts."""
 
     estimates: Estimates
     posterior: Posterior | None
+    facts: dict[str, Array]
 
 
 def run_shards(
@@ -63,21 +65,25 @@ def _fit_shard(problem: Problem, method: str, how: Sampling, stream: int, first:
             posterior = (
                 nuts(problem, how, rngs) if method == "nuts" else laplace(problem, how.draws, rngs)
             )
-            return Output(posterior.estimates, posterior)
+            return Output(posterior.estimates, posterior, {})
         if method == "map":
-            return Output(maximum_a_posteriori(problem), None)
-        return Output(_baseline(problem, method), None)
+            return Output(maximum_a_posteriori(problem), None, {})
+        return _baseline(problem, method)
 
 
-def _baseline(problem: Problem, method: str) -> Estimates:
+def _baseline(problem: Problem, method: str) -> Output:
     """A baseline's coefficients, normalised; no likelihood, no uncertainty."""
-    coefficients = BASELINES[method].estimate(problem.mu, problem.y)
+    variance = problem.reference.covariance.variances()
+    answer = BASELINES[method].estimate(problem.mu, problem.y, variance)
+    coefficients, facts = answer.coefficients, dict(answer.facts)
+    if answer.other is not None:
+        facts["other"] = answer.other
     total = coefficients.sum(axis=1)
     n, n_types = coefficients.shape
     failed = ~(total > 0)
     p = np.where(failed[:, None], np.nan, coefficients / np.where(failed, 1.0, total)[:, None])
     missing = np.full(n, np.nan)
-    return Estimates(
+    estimates = Estimates(
         p=p,
         size=total * problem.unit,
         covariance=np.full((n, n_types, n_types), np.nan),
@@ -89,6 +95,7 @@ def _baseline(problem: Problem, method: str) -> Estimates:
         modes=np.ones(n, dtype=np.int64),
         phi=missing,
     )
+    return Output(estimates, None, facts)
 
 
 def collect(shards: list[Output]) -> Output:
@@ -96,13 +103,15 @@ def collect(shards: list[Output]) -> Output:
     estimates = Estimates(
         *(np.concatenate(field) for field in zip(*(s.estimates for s in shards), strict=True))
     )
+    facts = {name: np.concatenate([shard.facts[name] for shard in shards])
+             for name in shards[0].facts}  # fmt: skip
     parts = [shard.posterior for shard in shards if shard.posterior is not None]
     if not parts:
-        return Output(estimates, None)
+        return Output(estimates, None, facts)
     joined: dict[str, Any] = {
         name: np.concatenate([getattr(part, name) for part in parts])
         for name in Posterior._fields
         if name not in ("estimates", "stats")
     }
     stats = {name: np.concatenate([part.stats[name] for part in parts]) for name in parts[0].stats}
-    return Output(estimates, Posterior(estimates=estimates, stats=stats, **joined))
+    return Output(estimates, Posterior(estimates=estimates, stats=stats, **joined), facts)

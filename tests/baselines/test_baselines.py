@@ -5,8 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.optimize import LinearConstraint, lsq_linear, minimize
+from sklearn.svm import NuSVR
 
 from bayesdecov.baselines import BASELINES
+from bayesdecov.baselines.nusvr import p_values
+
+
+def coefficients(name, mu, y, variance=None):
+    return BASELINES[name].estimate(mu, y, np.zeros_like(mu) if variance is None else variance)
 
 
 @pytest.fixture
@@ -19,12 +25,12 @@ def problem():
 def test_nnls(problem):
     mu, y = problem
     expected = [lsq_linear(mu, row, (0, np.inf), tol=1e-12).x for row in y]
-    np.testing.assert_allclose(BASELINES["nnls"].estimate(mu, y), expected, atol=1e-6)
+    np.testing.assert_allclose(coefficients("nnls", mu, y).coefficients, expected, atol=1e-6)
 
 
 def test_simplex(problem):
     mu, y = problem
-    found = BASELINES["simplex"].estimate(mu, y)
+    found = coefficients("simplex", mu, y).coefficients
     np.testing.assert_allclose(found.sum(axis=1), 1)
     assert (found == 0).any()
     for row, p in zip(y, found, strict=True):
@@ -36,8 +42,99 @@ def test_simplex(problem):
         assert ((row - mu @ p) ** 2).sum() <= best.fun + 1e-6
 
 
+def test_ols(problem):
+    mu, y = problem
+    found = coefficients("ols", mu, y)
+    for row, b, negative in zip(y, found.coefficients, found.facts["negative"], strict=True):
+        free = np.linalg.solve(mu.T @ mu, mu.T @ row)
+        np.testing.assert_allclose(b, np.where(free > 0, free, 0), atol=1e-10)
+        assert negative == (free < 0).sum()
+    assert found.facts["negative"].max() > 0
+
+
+def test_rlm_solves_hubers_equations(problem):
+    """Columns are orthogonal to the residuals cut at 1.345 times their scale."""
+    mu, y = problem
+    y = y.copy()
+    y[:, 3] += 40  # an outlying gene
+    for row, b in zip(y, coefficients("rlm", mu, y).coefficients, strict=True):
+        residual = row - mu @ b
+        scale = np.median(np.abs(residual)) / 0.6744897501960817
+        cut = np.clip(residual / scale, -1.345, 1.345)
+        assert np.abs(mu.T @ cut).max() < 2e-3 * np.abs(mu).T.sum(axis=1).max()
+
+
+def test_fardeep_is_nnls_on_the_genes_it_keeps(problem):
+    mu, y = problem
+    wild = y.copy()
+    wild[:, [2, 11]] += [60.0, 90.0]
+    found = coefficients("fardeep", mu, wild)
+    assert (found.facts["outliers"] >= 2).all()
+    plain = coefficients("nnls", mu, wild).coefficients
+    truth = coefficients("nnls", np.delete(mu, [2, 11], 0), np.delete(y, [2, 11], 1)).coefficients
+    assert np.abs(found.coefficients - truth).mean() < 0.2 * np.abs(plain - truth).mean()
+    for row, b, count in zip(wild, found.coefficients, found.facts["outliers"], strict=True):
+        size = np.abs(row - mu @ b)
+        kept = np.argsort(size)[: len(mu) - int(count)]
+        np.testing.assert_allclose(lsq_linear(mu[kept], row[kept], (0, np.inf), tol=1e-12).x, b,
+                                   atol=1e-6)  # fmt: skip
+
+
+def test_nusvr_is_the_best_of_three_machines(problem):
+    """Through the dual problem with a kernel of our own."""
+    mu, y = problem
+    found = coefficients("nusvr", mu, y)
+    X = (mu - mu.mean()) / mu.std()
+    for row, b, nu in zip(y, found.coefficients, found.facts["nu"], strict=True):
+        z = (row - row.mean()) / row.std()
+        errors = {}
+        for each in (0.25, 0.5, 0.75):
+            machine = NuSVR(kernel="precomputed", nu=each).fit(X @ X.T, z)
+            w = np.maximum(machine.dual_coef_.ravel() @ X[machine.support_], 0)
+            errors[each] = np.sqrt(np.mean((z - X @ w / w.sum()) ** 2))
+            if each == nu:
+                np.testing.assert_allclose(b, w, atol=2e-3)
+        assert errors[nu] == pytest.approx(min(errors.values()), abs=1e-3)
+
+
+def test_permutations_tell_mixtures_from_noise(problem):
+    mu, y = problem
+    rng = np.random.default_rng(0)
+    noise = rng.permuted(y, axis=1)[:3]
+    p = p_values(mu, np.vstack([y[:3], noise]), rng, permutations=60)
+    assert (p[:3] < 0.05).all()
+    assert (p[3:] > 0.05).sum() >= 2
+
+
+@pytest.mark.parametrize("name", ["quantiseq", "epic"])
+def test_other_content(problem, name):
+    """Against a general solver, with weights where the reference varies."""
+    mu, _ = problem
+    rng = np.random.default_rng(3)
+    y = rng.dirichlet(np.ones(5), 8)[:, :4] @ mu.T + 0.1 * rng.normal(size=(8, 20))
+    variance = rng.gamma(1.0, 1.0, mu.shape) if name == "epic" else np.zeros_like(mu)
+    weights = np.ones(20)
+    if name == "epic":
+        weights = (mu / (variance + 1e-12 + 1e-6 * mu.mean() ** 2)).sum(axis=1)
+        weights = np.minimum(weights, 100 * np.median(weights))
+    found = coefficients(name, mu, y, variance)
+    np.testing.assert_allclose(found.other, 1 - found.coefficients.sum(axis=1))
+    for row, p in zip(y, found.coefficients, strict=True):
+
+        def loss(q, row=row):
+            return (weights * (row - mu @ q) ** 2).sum() / weights.sum()
+
+        best = minimize(loss, np.full(4, 0.2), bounds=[(0, 1)] * 4,
+                        constraints=LinearConstraint(np.ones(4), 0, 1), method="SLSQP",
+                        options={"ftol": 1e-14, "maxiter": 500})  # fmt: skip
+        np.testing.assert_allclose(p, best.x, atol=2e-4)
+
+
 def test_every_record_is_complete():
     for name, baseline in BASELINES.items():
         assert baseline.name == name
         assert baseline.title
         assert baseline.doi.startswith("10.")
+        assert "linear" in baseline.scale
+        assert baseline.returns
+        assert baseline.estimate.__doc__

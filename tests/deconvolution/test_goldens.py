@@ -69,9 +69,9 @@ def test_four_types_reach_the_maximum_of_eq8(four_types):
     np.testing.assert_allclose(fit.proportions.to_numpy()[converged], theirs[converged], atol=2e-3)
 
 
-@pytest.mark.parametrize("method", ["nnls", "simplex"])
+@pytest.mark.parametrize("method", ["nnls", "simplex", "ols"])
 def test_baselines_equal_the_originals(four_types, method):
     case, reference, bulk = four_types
     fit = bd.deconvolve(bulk, reference, method)
-    theirs = case["nnls" if method == "nnls" else "lsei"]
+    theirs = case[{"simplex": "lsei"}.get(method, method)]
     np.testing.assert_allclose(fit.proportions, theirs, atol=1e-6)

@@ -45,6 +45,7 @@ def main(goldens: Path) -> None:
         eq8=pd.read_csv(case / "estimates_allfixed.csv").to_numpy(),
         nnls=pd.read_csv(case / "estimates_nnls.csv").to_numpy()[:, :4],
         lsei=pd.read_csv(case / "estimates_lsei.csv").to_numpy()[:, :4],
+        ols=pd.read_csv(case / "estimates_ols.csv").to_numpy()[:, :4],
         **{
             name: np.array([point[name] for point in points])
             for name in (

@@ -1,0 +1,47 @@
+"""What every published method takes and returns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from bayesdecov.algebra.terms import Array
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Coefficients of all samples.
+
+    Attributes
+    ----------
+    coefficients
+        (sample, cell_type), not normalised; negative where a method allows it.
+    other
+        Share of the mixture that none of the cell types explains, (sample,); None where a method
+        does not estimate one.
+    facts
+        One number per sample by name, for the diagnostics.
+    """
+
+    coefficients: Array
+    other: Array | None = None
+    facts: dict[str, Array] = field(default_factory=dict)
+
+
+Estimator = Callable[[Array, Array, Array], Answer]
+
+
+class Baseline(NamedTuple):
+    """A method: where it was published, what it expects and what it returns.
+
+    ``estimate`` takes ``mu`` (gene, cell_type), ``y`` (sample, gene) on one linear scale and
+    ``variance`` (gene, cell_type), the reference's variance between replicates (zeros if unknown).
+    """
+
+    name: str
+    title: str
+    doi: str
+    scale: str
+    returns: str
+    estimate: Estimator
