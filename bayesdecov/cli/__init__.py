@@ -1,9 +1,9 @@
 """The command line: parse, call, write. Everything it does can be done from Python too."""
 
-from bayesdecov.cli import deconvolution, gating, mixed_effects, results
+from bayesdecov.cli import deconvolution, gating, mixed_effects, reproduce, results
 from bayesdecov.cli.app import app
 
-__all__ = ["app", "deconvolution", "gating", "main", "mixed_effects", "results"]
+__all__ = ["app", "deconvolution", "gating", "main", "mixed_effects", "reproduce", "results"]
 
 
 def main() -> None:

@@ -1,0 +1,33 @@
+"""The command that makes the papers' figures and tables again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bayesdecov.cli.app import Force, Progress, app, guarded
+from bayesdecov.cli.app import out as console
+
+
+@app.command()
+@guarded
+def reproduce(
+    name: Annotated[str, typer.Argument(help="decovart-figure2.")],
+    out: Annotated[Path, typer.Option(help="Folder for CSV, PNG and a summary.")],
+    quick: Annotated[bool, typer.Option("--quick", help="Fewer simulated samples.")] = False,
+    seed: Annotated[int, typer.Option(help="Seed of the simulations.")] = 1,
+    force: Force = False,
+    progress: Progress = True,
+) -> None:
+    """Make a figure or table of the papers again, and say where the numbers agree."""
+    from bayesdecov import checks
+    from bayesdecov.io.outputs import check_folder
+    from bayesdecov.reproductions import REPRODUCTIONS
+
+    checks.choice(name, tuple(REPRODUCTIONS), "name")
+    check_folder(out, force=force)
+    text = REPRODUCTIONS[name].write(out, quick=quick, seed=seed, force=force, progress=progress)
+    console.print(text, markup=False)
+    console.print(f"written: {out}", markup=False)

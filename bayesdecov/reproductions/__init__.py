@@ -1,0 +1,12 @@
+"""The papers' figures and tables, made again from the papers' descriptions."""
+
+from __future__ import annotations
+
+from bayesdecov.reproductions import decovart_figure2
+from bayesdecov.reproductions.reproduction import Reproduction
+
+REPRODUCTIONS: dict[str, Reproduction] = {
+    module.REPRODUCTION.name: module.REPRODUCTION for module in (decovart_figure2,)
+}
+
+__all__ = ["REPRODUCTIONS", "Reproduction"]
