@@ -67,9 +67,10 @@ class Proportions:
     def intervals(self, prob: float = 0.95) -> pd.DataFrame:
         """Intervals that hold the proportions with probability ``prob``.
 
-        Equal-tailed quantiles of the draws where there are any (laplace, nuts, gating; NaN where
-        the Laplace approximation was refused). MAP: Wald intervals from the expected information,
-        cut to [0, 1]. Baselines: NaN, because they say nothing about uncertainty.
+        Equal-tailed quantiles of the draws where there are any (laplace, nuts, gating, baselines
+        with a bootstrap; NaN where the Laplace approximation was refused). MAP: Wald intervals from
+        the expected information, cut to [0, 1]. Baselines without a bootstrap: NaN, because they
+        say nothing about uncertainty.
 
         Returns
         -------

@@ -53,7 +53,7 @@ def replicates(
     if df is not None:
         noise *= np.sqrt(df / rng.chisquare(df, simulations))[:, None]
     problem = replace(problem, y=p @ mu.T + noise)
-    estimates, posterior, _ = collect(
+    estimates, posterior, *_ = collect(
         run_shards(problem, method, how, int(rng.integers(2**62)), n_jobs, progress)
     )
     cell_types = [str(name) for name in reference.cell_types]

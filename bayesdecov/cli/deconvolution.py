@@ -143,6 +143,9 @@ def deconvolve(
     max_pareto_k: Annotated[
         float, typer.Option(help="Largest Pareto-k accepted (laplace); inf for all.")
     ] = 0.7,
+    bootstrap: Annotated[
+        int | None, typer.Option(help="Baselines: genes drawn with replacement this often.")
+    ] = None,
     mrna_per_cell: Annotated[
         Path | None, typer.Option(help="Table: cell type, mRNA per cell. Gives cell fractions.")
     ] = None,
@@ -190,6 +193,7 @@ def deconvolve(
         target_accept=target_accept,
         nuts_sampler=nuts_sampler,
         max_pareto_k=max_pareto_k,
+        bootstrap=bootstrap,
         mrna_per_cell=per_cell,
         assume_linear=assume_linear,
         progress=progress,

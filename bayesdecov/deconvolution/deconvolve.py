@@ -49,6 +49,7 @@ def deconvolve(
     target_accept: float | None = None,
     nuts_sampler: str | None = None,
     max_pareto_k: float = PARETO_K,
+    bootstrap: int | None = None,
     mrna_per_cell: Any = None,
     assume_linear: bool = False,
     progress: bool | None = None,
@@ -72,7 +73,7 @@ def deconvolve(
         "map": the maximum of likelihood times prior by Levenberg-Marquardt; with ``prior="flat"``
         the MLE. "laplace": a normal approximation of the posterior at its mode, refined by
         importance sampling, with draws. "nuts": the exact posterior by Hamiltonian Monte Carlo,
-        chains for every sample. Published methods to compare with, without intervals: "nnls",
+        chains for every sample. Published methods to compare with: "nnls",
         "simplex", "ols", "rlm", "fardeep", "nusvr", "epic", "quantiseq" (see
         `bayesdecov.baselines`; what they say beside proportions, like ``other``, the share that no
         cell type explains, is in the diagnostics).
@@ -108,6 +109,8 @@ def deconvolve(
     max_pareto_k
         ``method="laplace"``: the largest Pareto-k of the importance weights that is accepted.
         Samples above it have no intervals. ``float("inf")`` accepts all.
+    bootstrap
+        Baselines: estimate this often from genes drawn with replacement; the draws give intervals.
     mrna_per_cell
         Amount of mRNA per cell of each type (Series or dict, any unit): turns fractions of mRNA
         into fractions of cells.
@@ -160,6 +163,11 @@ def deconvolve(
     how = Sampling.of(_NUTS | {"draws": draws} | {
         name: value for name, value in sampling.items() if value is not None})  # fmt: skip
     rng = checks.generator(seed)
+    if bootstrap is not None:
+        bootstrap = checks.whole(bootstrap, "bootstrap", at_least=2)
+        if method not in BASELINES:
+            raise InputError("bootstrap", f"is not an option of method={method!r}",
+                             fix=f"it is for {', '.join(BASELINES)}")  # fmt: skip
     n_jobs = _n_jobs(n_jobs)
     notes = Notes()
     problem = prepare(
@@ -191,7 +199,7 @@ def deconvolve(
                 f"{problem.y.shape[1]} genes): a 'factor' reference, fewer genes or "
                 "method='laplace' are faster"
             )
-    output = collect(run_shards(problem, method, how, stream, workers, progress))
+    output = collect(run_shards(problem, method, how, stream, workers, progress, bootstrap or 0))
     modelled = method not in BASELINES
     settings = {
         "method": method,
@@ -213,6 +221,9 @@ def deconvolve(
     if method == "nuts":
         settings |= {"tune": how.tune, "chains": how.chains, "target_accept": how.target_accept,
                      "nuts_sampler": how.nuts_sampler, "cores": workers}  # fmt: skip
+    if bootstrap is not None:
+        settings["bootstrap"] = bootstrap
+        notes.info("intervals are from genes drawn with replacement")
     if method == "laplace":
         settings["max_pareto_k"] = float(max_pareto_k)
     weights = None if per_cell is None else per_cell.to_numpy()

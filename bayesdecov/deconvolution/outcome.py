@@ -39,7 +39,7 @@ def outcome(
     max_pareto_k: float,
 ) -> Deconvolution:
     """Put labels, diagnostics and warnings around the arrays."""
-    estimates, posterior, facts = output
+    estimates, posterior, facts, replicates = output
     modelled = method not in BASELINES
     samples, cell_types = problem.samples, problem.reference.cell_types
     notes = problem.notes
@@ -75,6 +75,10 @@ def outcome(
             )
             for name, value in (("map", posterior.map), ("mle", posterior.mle))
         }
+    if replicates is not None:
+        drawn, sizes = replicates
+        drawn = drawn if per_cell is None else to_cells(drawn, per_cell)
+        draws = Draws(drawn[:, None], {}, sizes[:, None])
     if modelled:
         law = Law(problem.prior, prior == "decovart", problem.df, problem.free_size,
                   problem.unit, per_cell)  # fmt: skip

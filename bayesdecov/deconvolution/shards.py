@@ -27,23 +27,29 @@ _SHARD_FLOATS = 50_000  # samples x genes of one shard; never depends on n_jobs
 
 
 class Output(NamedTuple):
-    """Estimates of some samples, draws where the method has them, and a baseline's facts."""
+    """Estimates of some samples, draws where the method has them, and what a baseline says.
+
+    ``replicates`` of a bootstrap are proportions (sample, replicate, cell_type) and size factors
+    (sample, replicate).
+    """
 
     estimates: Estimates
     posterior: Posterior | None
     facts: dict[str, Array]
+    replicates: tuple[Array, Array] | None = None
 
 
 def run_shards(
-    problem: Problem, method: str, how: Sampling, stream: int, n_jobs: int, progress: bool | None
-) -> list[Output]:
+    problem: Problem, method: str, how: Sampling, stream: int, n_jobs: int,
+    progress: bool | None, bootstrap: int = 0,
+) -> list[Output]:  # fmt: skip
     """Fit all samples in shards, in order, with ``n_jobs`` workers."""
     n, size = len(problem.y), max(32, min(4096, _SHARD_FLOATS // problem.y.shape[1]))
     if method == "nuts":
         size = 1
     tasks = [(start, min(start + size, n)) for start in range(0, n, size)]
     jobs = (
-        joblib.delayed(_fit_shard)(problem.rows(start, stop), method, how, stream, start)
+        joblib.delayed(_fit_shard)(problem.rows(start, stop), method, how, stream, start, bootstrap)
         for start, stop in tasks
     )
     if n_jobs == 1 or len(tasks) == 1:
@@ -57,7 +63,9 @@ def run_shards(
     return list(track(results, sizes, title, show=progress, unit="samples"))
 
 
-def _fit_shard(problem: Problem, method: str, how: Sampling, stream: int, first: int) -> Output:
+def _fit_shard(
+    problem: Problem, method: str, how: Sampling, stream: int, first: int, bootstrap: int
+) -> Output:
     """Fit some samples; one BLAS thread, so that sums do not depend on the number of workers."""
     with threadpool_limits(limits=1, user_api="blas"):
         if method in ("laplace", "nuts"):
@@ -68,20 +76,35 @@ def _fit_shard(problem: Problem, method: str, how: Sampling, stream: int, first:
             return Output(posterior.estimates, posterior, {})
         if method == "map":
             return Output(maximum_a_posteriori(problem), None, {})
-        return _baseline(problem, method)
+        return _baseline(problem, method, bootstrap, stream)
 
 
-def _baseline(problem: Problem, method: str) -> Output:
-    """A baseline's coefficients, normalised; no likelihood, no uncertainty."""
+def _baseline(problem: Problem, method: str, bootstrap: int, stream: int) -> Output:
+    """A baseline's coefficients, normalised; no likelihood, and no uncertainty but a bootstrap's.
+
+    The bootstrap draws genes with replacement, the same for all samples.
+    """
+    estimate = BASELINES[method].estimate
     variance = problem.reference.covariance.variances()
-    answer = BASELINES[method].estimate(problem.mu, problem.y, variance)
-    coefficients, facts = answer.coefficients, dict(answer.facts)
+    answer = estimate(problem.mu, problem.y, variance)
+    facts = dict(answer.facts)
     if answer.other is not None:
         facts["other"] = answer.other
-    total = coefficients.sum(axis=1)
-    n, n_types = coefficients.shape
+    p, total = _normalised(answer.coefficients)
+    n, n_types = p.shape
     failed = ~(total > 0)
-    p = np.where(failed[:, None], np.nan, coefficients / np.where(failed, 1.0, total)[:, None])
+    replicates = None
+    if bootstrap:
+        found = []
+        for number in range(bootstrap):
+            n_genes = problem.y.shape[1]
+            genes = np.random.default_rng([stream, number]).integers(n_genes, size=n_genes)
+            again = estimate(problem.mu[genes], problem.y[:, genes], variance[genes])
+            found.append(_normalised(again.coefficients))
+        replicates = (
+            np.stack([one for one, _ in found], axis=1),
+            np.stack([size * problem.unit for _, size in found], axis=1),
+        )
     missing = np.full(n, np.nan)
     estimates = Estimates(
         p=p,
@@ -95,7 +118,17 @@ def _baseline(problem: Problem, method: str) -> Output:
         modes=np.ones(n, dtype=np.int64),
         phi=missing,
     )
-    return Output(estimates, None, facts)
+    return Output(estimates, None, facts, replicates)
+
+
+def _normalised(coefficients: Array) -> tuple[Array, Array]:
+    """Proportions and the coefficients' sum; NaN where there is nothing to divide by."""
+    total = coefficients.sum(axis=1)
+    failed = ~(total > 0)
+    return (
+        np.where(failed[:, None], np.nan, coefficients / np.where(failed, 1.0, total)[:, None]),
+        total,
+    )
 
 
 def collect(shards: list[Output]) -> Output:
@@ -107,7 +140,12 @@ def collect(shards: list[Output]) -> Output:
              for name in shards[0].facts}  # fmt: skip
     parts = [shard.posterior for shard in shards if shard.posterior is not None]
     if not parts:
-        return Output(estimates, None, facts)
+        drawn = [shard.replicates for shard in shards if shard.replicates is not None]
+        replicates = None
+        if drawn:
+            replicates = (np.concatenate([p for p, _ in drawn]),
+                          np.concatenate([size for _, size in drawn]))  # fmt: skip
+        return Output(estimates, None, facts, replicates)
     joined: dict[str, Any] = {
         name: np.concatenate([getattr(part, name) for part in parts])
         for name in Posterior._fields

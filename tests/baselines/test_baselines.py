@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.optimize import LinearConstraint, lsq_linear, minimize
 from sklearn.svm import NuSVR
 
+import bayesdecov as bd
 from bayesdecov.baselines import BASELINES
 from bayesdecov.baselines.nusvr import p_values
+from bayesdecov.errors import InputError
 
 
 def coefficients(name, mu, y, variance=None):
@@ -138,3 +143,70 @@ def test_every_record_is_complete():
         assert "linear" in baseline.scale
         assert baseline.returns
         assert baseline.estimate.__doc__
+
+
+@pytest.fixture(scope="module")
+def cohort():
+    made = bd.simulate.convolution(n_samples=40, n_genes=400, n_types=4, seed=2)
+    return made, bd.Reference.from_samples(made.purified, made.labels, genes=120)
+
+
+@pytest.mark.parametrize("method", ["nnls", "rlm", "quantiseq"])
+def test_bootstrap(cohort, method):
+    """Draws around the estimate, the same whatever the samples beside it."""
+    made, reference = cohort
+    few = made.bulk.iloc[:, :3]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", bd.BayesdecovWarning)
+        fit = bd.deconvolve(few, reference, method, seed=1, bootstrap=40)
+        plain = bd.deconvolve(few, reference, method)
+        one = bd.deconvolve(few.iloc[:, [1]], reference, method, seed=1, bootstrap=40)
+    assert (fit.proportions == plain.proportions).all(axis=None)
+    table = fit.intervals(0.9)
+    assert (table["low"] <= table["high"]).all()
+    assert np.abs(fit.draws.pooled.mean(axis=1) - fit.proportions.to_numpy()).max() < 0.05
+    assert np.allclose(one.draws.proportions[0], fit.draws.proportions[1])
+    posterior = fit.to_inference_data()["posterior"]
+    assert posterior["proportions"].shape == (1, 40, 3, 4)
+    assert plain.intervals()["low"].isna().all()
+
+
+def test_bootstrap_of_nnls_is_what_a_loop_gives(cohort):
+    made, reference = cohort
+    fit = bd.deconvolve(made.bulk, reference, "nnls", seed=3, bootstrap=25)
+    mu = fit.reference.mean.to_numpy()
+    y = fit.bulk.to_numpy()
+    genes = np.random.default_rng([fit.settings["random_stream"], 7]).integers(120, size=120)
+    b = np.stack([lsq_linear(mu[genes], y[genes, i], (0, np.inf), tol=1e-12).x for i in range(40)])
+    np.testing.assert_allclose(fit.draws.proportions[:, 0, 7], b / b.sum(1, keepdims=True),
+                               atol=1e-5)  # fmt: skip
+
+
+def test_bootstrap_belongs_to_baselines(cohort):
+    made, reference = cohort
+    with pytest.raises(InputError, match="bootstrap: is not an option of method='map'"):
+        bd.deconvolve(made.bulk, reference, bootstrap=10)
+    with pytest.raises(InputError, match="bootstrap: must be a whole number >= 2"):
+        bd.deconvolve(made.bulk, reference, "nnls", bootstrap=1)
+
+
+def test_negative_proportions_are_said(cohort):
+    _, reference = cohort
+    noise = np.random.default_rng(0).lognormal(sigma=0.4, size=(len(reference.genes), 12))
+    pure = reference.mean.iloc[:, [0]].to_numpy() * noise
+    rare = pd.DataFrame(pure, reference.genes, [f"s{i}" for i in range(12)])
+    with pytest.warns(bd.BayesdecovWarning, match="have negative proportions, which this method"):
+        fit = bd.deconvolve(rare, reference, "rlm")
+    assert (fit.proportions < 0).any(axis=None)
+    assert fit.proportions.sum(axis=1).to_numpy() == pytest.approx(1)
+
+
+def test_other_content_is_in_the_diagnostics(cohort):
+    made, reference = cohort
+    half = made.bulk.copy()
+    half.loc[reference.genes] *= 0.5  # half of the mixture expresses none of these genes
+    with pytest.warns(bd.BayesdecovWarning, match="takes bulk and reference on one scale"):
+        free = bd.deconvolve(half, reference, "quantiseq")
+    assert free.diagnostics["other"].mean() < 0.2  # hidden in the size factor, as the warning says
+    fixed = bd.deconvolve(half, reference, "quantiseq", size_factor="fixed")
+    assert fixed.diagnostics["other"].mean() > 0.3
