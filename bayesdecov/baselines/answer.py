@@ -6,6 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from bayesdecov.algebra.terms import Array
 
 
@@ -45,3 +48,20 @@ class Baseline(NamedTuple):
     scale: str
     returns: str
     estimate: Estimator
+
+
+Scorer = Callable[[Array, NDArray[np.bool_]], Array]
+
+
+class Score(NamedTuple):
+    """A score of gene sets, which is no proportion.
+
+    ``score`` takes expression (sample, gene) and membership (set, gene); (sample, set) comes back.
+    """
+
+    name: str
+    title: str
+    doi: str
+    scale: str
+    returns: str
+    score: Scorer

@@ -1,0 +1,82 @@
+"""Gene sets: from GMT files or mappings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bayesdecov import checks
+from bayesdecov.errors import InputError
+
+
+def read_gmt(path: str | Path, argument: str = "gmt") -> dict[str, list[str]]:
+    """Gene sets from a GMT file: name, description and genes, separated by tabs, one set a line.
+
+    Raises
+    ------
+    InputError
+        The file is missing or no GMT, or two sets have one name.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(argument, f"the file {str(path)!r} does not exist")
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError:
+        raise InputError(argument, f"{str(path)!r} is not a text file") from None
+    sets: dict[str, list[str]] = {}
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        name, *rest = (cell.strip() for cell in line.split("\t"))
+        if len(rest) < 2 or not name:
+            raise InputError(
+                argument, f"line {number} of {path.name!r} must be a name, a description and genes",
+                found=repr(line[:40]), fix="separate them by tabs",
+            )  # fmt: skip
+        if name in sets:
+            raise InputError(argument, "names of gene sets must be unique", found=repr(name))
+        sets[name] = [gene for gene in rest[1:] if gene]
+    if not sets:
+        raise InputError(argument, f"{str(path)!r} holds no gene sets")
+    return gene_sets(sets, argument)
+
+
+def gene_sets(value: Any, argument: str) -> dict[str, list[str]]:
+    """Gene sets as lists of different names, from a mapping or the path of a GMT file."""
+    if isinstance(value, (str, Path)):
+        return read_gmt(value, argument)
+    if not isinstance(value, Mapping) or not value:
+        raise InputError(argument, "must map names to genes, or be the path of a GMT file",
+                         found=type(value).__name__)  # fmt: skip
+    sets = {}
+    for name, genes in value.items():
+        if isinstance(genes, str):
+            raise InputError(f"{argument}[{name!r}]", "must be a list of genes", found=repr(genes))
+        sets[str(name)] = list(dict.fromkeys(str(gene).strip() for gene in genes))
+        if not sets[str(name)]:
+            raise InputError(argument, "gene sets must not be empty", found=repr(name))
+    return sets
+
+
+def known_genes(
+    sets: Mapping[str, list[str]], genes: Any, argument: str
+) -> tuple[dict[str, list[str]], list[str]]:
+    """The sets' genes that are measured, and the names of sets of which none is.
+
+    Raises
+    ------
+    InputError
+        No set has a measured gene.
+    """
+    measured = {str(gene) for gene in genes}
+    kept = {name: [g for g in own if g in measured] for name, own in sets.items()}
+    lost = [name for name, own in kept.items() if not own]
+    if len(lost) == len(kept):
+        example = next(iter(sets.values()))
+        raise InputError(argument, "no gene of any set is in the expression",
+                         found=f"{checks.some(example, 3)} in the sets, "
+                         f"{checks.some(sorted(measured), 3)} in the expression",
+                         fix="use one kind of identifier in both")  # fmt: skip
+    return {name: own for name, own in kept.items() if own}, lost
