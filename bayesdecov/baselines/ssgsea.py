@@ -35,7 +35,7 @@ def ssgsea(expression: Array, members: NDArray[np.bool_]) -> Array:
 
 SCORE = Score(
     name="ssgsea",
-    title="Single-sample gene-set enrichment of the user's sets (Barbie et al. 2009; xCell's engine)",
+    title="Single-sample gene-set enrichment of the user's sets (Barbie et al. 2009; as in xCell)",
     doi="10.1038/nature08460",
     scale="any that keeps the order of genes",
     returns="scores that compare samples, between -1 and 1",

@@ -1,9 +1,18 @@
 """The command line: parse, call, write. Everything it does can be done from Python too."""
 
-from bayesdecov.cli import deconvolution, gating, mixed_effects, reproduce, results
+from bayesdecov.cli import (
+    deconvolution,
+    enrichment,
+    gating,
+    mixed_effects,
+    reproduce,
+    results,
+)
 from bayesdecov.cli.app import app
 
-__all__ = ["app", "deconvolution", "gating", "main", "mixed_effects", "reproduce", "results"]
+__all__ = [
+    "app", "deconvolution", "enrichment", "gating", "main", "mixed_effects", "reproduce", "results",
+]  # fmt: skip
 
 
 def main() -> None:
