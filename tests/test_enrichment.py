@@ -25,8 +25,11 @@ def tests_of_genes():
     return pd.concat([first, first.assign(covariate="B.x", q_value=0.9)], ignore_index=True)
 
 
-SETS = {"hit": [f"g{i}" for i in range(10, 30)] + ["absent"], "miss": [f"g{i}" for i in range(60, 80)],
-        "tiny": ["g1", "g2"]}  # fmt: skip
+SETS = {
+    "hit": [*(f"g{i}" for i in range(10, 30)), "absent"],
+    "miss": [f"g{i}" for i in range(60, 80)],
+    "tiny": ["g1", "g2"],
+}
 
 
 def test_by_hand(tests_of_genes):
@@ -107,7 +110,8 @@ def test_dots(tests_of_genes):
     ({"genes": 5}, "must be what fastmix returns"),
     ({"genes": pd.DataFrame({"gene": ["a"]})}, "no covariate, effect, q_value"),
     ({"genes": "nowhere.csv"}, "does not exist"), ({"fdr": 5}, "between 0 and 1"),
-    ({"top": 0}, "top"), ({"direction": "left"}, "must be one of"), ({"smallest": 50}, "none has 50"),
+    ({"top": 0}, "top"), ({"direction": "left"}, "must be one of"),
+    ({"smallest": 50}, "none has 50"),
     ({"sets": {"a": ["x", "y"]}}, "no gene of any set"),
 ])  # fmt: skip
 def test_bad_input(tests_of_genes, change, said):
