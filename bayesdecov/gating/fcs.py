@@ -55,11 +55,12 @@ class Raw(NamedTuple):
     def displayed(self) -> bool:
         """Whether values are the instrument's own display channels, as old files have them.
 
-        Integers that were amplified logarithmically, or of no more than 12 bits. Integers of more
-        bits on a linear scale are intensities like floating-point data.
+        Integers that were amplified logarithmically, or all of no more than 12 bits. Integers of
+        more bits on a linear scale are intensities like floating-point data.
         """
         light = [channel for channel in self.channels if channel.kind == "fluorescence"]
-        return self.integer and any(c.decades > 0 or c.top <= _TWELVE_BITS for c in light)
+        narrow = all(channel.top <= _TWELVE_BITS for channel in light)
+        return self.integer and (narrow or any(channel.decades > 0 for channel in light))
 
 
 def read_raw(path: Path) -> Raw:

@@ -159,3 +159,6 @@ def test_integers_on_a_linear_scale_are_intensities():
         found = Raw(np.zeros((1, 2)), [Channel("FSC", "", 1024.0), channel], {}, "3.0", True, [])
         assert found.displayed == displayed
         assert not found._replace(integer=False).displayed
+    flag = Channel("DOUBLET", "", 255.0)
+    mixed = Raw(np.zeros((1, 2)), [wide, flag], {}, "3.0", True, [])
+    assert not mixed.displayed
