@@ -1,0 +1,75 @@
+r"""Two groups, deconvolved apart, and permutations of who belongs to which.
+
+In each group every gene is regressed on the proportions; the difference of a cell type's
+coefficients over its standard error, damped by a constant as in SAM, is the statistic. Labels are
+permuted to see what it does by chance.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bayesdecov.algebra.terms import Array
+from bayesdecov.rivals.rival import Data, Effects, Rival
+
+
+def cssam(data: Data, rng: np.random.Generator, permutations: int) -> Effects:
+    """Differences between two groups in every cell type, with permutation p-values and FDR.
+
+    The false-discovery rate of a gene is the mean number of permuted statistics at least as large,
+    over the number of such genes (of one cell type), made monotone.
+    """
+    assert data.group is not None
+    statistic, difference, sd = _statistic(data.Y, data.cells, data.group, None)
+    damping = np.median(sd, axis=0)  # of each cell type, kept in permutations
+    statistic = difference / (sd + damping)
+    size = np.abs(statistic)
+    order = np.sort(size, axis=0)  # ascending, per cell type
+    n_genes, n_types = size.shape
+    exceeding = np.zeros((n_genes, n_types))
+    for _ in range(permutations):
+        permuted = rng.permutation(data.group)
+        chance = np.abs(_statistic(data.Y, data.cells, permuted, damping)[0])
+        for j in range(n_types):
+            sorted_chance = np.sort(chance[:, j])
+            exceeding[:, j] += n_genes - np.searchsorted(sorted_chance, size[:, j], side="left")
+    p = (exceeding + 1) / (permutations * n_genes + 1)
+    fdr = np.empty_like(p)
+    for j in range(n_types):
+        called = n_genes - np.searchsorted(order[:, j], size[:, j], side="left")
+        raw = np.minimum(exceeding[:, j] / permutations / called, 1.0)
+        rank = np.argsort(size[:, j])  # a larger statistic never has the larger rate
+        fdr[rank, j] = np.minimum.accumulate(raw[rank])
+    shape = (len(data.Y), data.X.shape[1])
+    whole = Effects(*(np.full(shape, np.nan) for _ in range(4)))
+    for values, own in zip(whole, (difference, sd, p, fdr), strict=True):
+        assert values is not None
+        values[:, data.products] = own
+    return whole
+
+
+def _statistic(
+    Y: Array, P: Array, group: NDArray[np.bool_], damping: Array | None
+) -> tuple[Array, Array, Array]:
+    """Damped statistic, difference and its standard error, (gene, cell_type)."""
+    parts = []
+    for members in (group, ~group):
+        X = P[members]
+        inverse = np.linalg.inv(X.T @ X)
+        b = Y[:, members] @ X @ inverse
+        rss = ((Y[:, members] - b @ X.T) ** 2).sum(axis=1)
+        parts.append((b, np.outer(rss / (members.sum() - P.shape[1]), np.diag(inverse))))
+    (b1, v1), (b0, v0) = parts
+    sd = np.sqrt(v1 + v0)
+    difference = b1 - b0
+    return difference / (sd + (0.0 if damping is None else damping)), difference, sd
+
+
+RIVAL = Rival(
+    name="cssam",
+    title="Cell-type-specific significance analysis of two groups (csSAM, Shen-Orr et al. 2010)",
+    doi="10.1038/nmeth.1439",
+    needs_groups=True,
+    estimate=cssam,
+)

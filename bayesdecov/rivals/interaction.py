@@ -1,0 +1,31 @@
+"""Gene-wise least squares with products of proportions and covariates."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.stats import t as student
+
+from bayesdecov.algebra.shared_design import least_squares
+from bayesdecov.rivals.rival import Data, Effects, Rival
+
+
+def interaction(data: Data, rng: np.random.Generator, permutations: int) -> Effects:
+    """Every gene by itself: ordinary least squares and t tests with ``n - L`` degrees of freedom.
+
+    The model of TOAST and CellDMC, which differ in how proportions and covariates are coded.
+    """
+    ls = least_squares(data.X, data.Y)
+    sd = np.sqrt(np.outer(ls.rss / ls.df, np.diag(ls.V)))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        p = 2 * student.sf(np.abs(ls.b / sd), ls.df)
+    return Effects(ls.b, sd, p)
+
+
+RIVAL = Rival(
+    name="interaction",
+    title="Gene-wise least squares with interactions (TOAST, Li et al. 2019; CellDMC, Zheng et al. "
+    "2018)",
+    doi="10.1093/bioinformatics/btz196",
+    needs_groups=False,
+    estimate=interaction,
+)

@@ -1,0 +1,48 @@
+"""What every rival takes and returns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bayesdecov.algebra.terms import Array
+
+
+class Data(NamedTuple):
+    """One data set: ``Y`` (gene, sample), the design ``X`` (sample, column) of `fastmix`.
+
+    ``cells`` (sample, cell_type) are the proportions, ``group`` (sample,) says who belongs to the
+    second of two groups (None where covariates are no two groups), ``products`` are the design's
+    columns that are products of a cell type with the group, in the order of ``cells``.
+    """
+
+    Y: Array
+    X: Array
+    cells: Array
+    group: NDArray[np.bool_] | None
+    products: list[int]
+
+
+class Effects(NamedTuple):
+    """Effects and their tests, (gene, column); NaN where a method has none.
+
+    ``fdr`` are false-discovery rates of the method's own; None: Benjamini-Hochberg per column.
+    """
+
+    effects: Array
+    sd: Array
+    p_values: Array
+    fdr: Array | None = None
+
+
+class Rival(NamedTuple):
+    """A method: where it was published and what it does."""
+
+    name: str
+    title: str
+    doi: str
+    needs_groups: bool
+    estimate: Callable[[Data, np.random.Generator, int], Effects]
