@@ -21,9 +21,9 @@ import warnings
 
 import numpy as np
 import pandas as pd
-from sklearn.linear_model import RidgeCV
 
 import bayesdecov as bd
+from bayesdecov.rivals import differential
 
 METHODS = ("moments", "map", "mixture")
 _FIRST_SEED = 5000  # below it, settings were chosen
@@ -33,14 +33,10 @@ def tables(cohort):
     return cohort.expression, cohort.proportions, cohort.covariates
 
 
-def least_squares(cohort, fit):
-    X = fit.design.table.to_numpy()
-    return np.linalg.lstsq(X, cohort.expression.T.to_numpy(), rcond=None)[0].T
-
-
-def ridge(cohort, fit):
-    model = RidgeCV(np.logspace(-6, 3, 91), fit_intercept=False, alpha_per_target=True)
-    return model.fit(fit.design.table.to_numpy(), cohort.expression.T.to_numpy()).coef_
+def rival(cohort, fit, method):
+    table = differential(*tables(cohort), method)
+    wide = table.pivot(index="gene", columns="covariate", values="effect")
+    return wide.loc[fit.effects.index, fit.effects.columns].to_numpy()
 
 
 def accuracy(replicates: int) -> None:
@@ -64,8 +60,8 @@ def accuracy(replicates: int) -> None:
                 row["Psi FastMix 0.2.5"] = (
                     100 * np.square(preset.covariance - Psi).to_numpy().mean()
                 )
-                row["coef ridge"] = np.square(ridge(cohort, fit) - truth).mean()
-                row["coef OLS"] = np.square(least_squares(cohort, fit) - truth).mean()
+                row["coef ridge"] = np.square(rival(cohort, fit, "ridge") - truth).mean()
+                row["coef OLS"] = np.square(rival(cohort, fit, "interaction") - truth).mean()
                 errors.append(row)
             frame = pd.DataFrame(errors)
             ratio = frame["Psi mixture"] / frame["Psi moments"]

@@ -162,6 +162,7 @@ def _from_fcs(path: Path, hierarchy: Hierarchy, name: str) -> Events:
     raw = fcs.read_raw(path)
     reading, notes, values = hierarchy.reading, list(raw.notes), raw.values
     finite = np.isfinite(values).all(axis=1)
+    values[~finite] = 0.0  # until the end: libraries do not expect anything else
     facts = {"format": f"FCS {raw.version}", "transform": reading.transform, "compensation": ""}
     if raw.displayed and reading.transform != "none":
         # FCSTrans multiplies 10-bit channels by 4
@@ -189,7 +190,7 @@ def _from_fcs(path: Path, hierarchy: Hierarchy, name: str) -> Events:
         raise InputError("files", f"{path.name!r} has no channel but time")
     names = [tuple(dict.fromkeys(n for n in (raw.channels[i].marker, raw.channels[i].name) if n))
              for i in keep]  # fmt: skip
-    values[~finite] = np.nan  # a scatter value without a bound is no value either
+    values[~finite] = np.nan
     return _events(name, values[:, keep], names, hierarchy, facts, notes)
 
 
