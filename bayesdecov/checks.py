@@ -34,6 +34,13 @@ def whole(value: Any, argument: str, *, at_least: int = 1) -> int:
     return int(value)
 
 
+def workers(value: Any, argument: str = "n_jobs") -> int:
+    """A number of workers as joblib takes it: any whole number but 0."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value == 0:
+        raise InputError(argument, "must be a whole number, -1 for all cores", found=repr(value))
+    return int(value)
+
+
 def positive(value: Any, argument: str) -> float:
     """A finite number above zero."""
     if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):

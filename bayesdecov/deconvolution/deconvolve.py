@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import joblib
-import numpy as np
 import pandas as pd
 
 import bayesdecov
@@ -168,7 +167,7 @@ def deconvolve(
         if method not in BASELINES:
             raise InputError("bootstrap", f"is not an option of method={method!r}",
                              fix=f"it is for {', '.join(BASELINES)}")  # fmt: skip
-    n_jobs = _n_jobs(n_jobs)
+    n_jobs = checks.workers(n_jobs)
     notes = Notes()
     problem = prepare(
         expression_frame(bulk, "bulk"),
@@ -249,9 +248,3 @@ def _workers(how: Sampling, n_jobs: int) -> int:
     if how.cores is not None:
         return how.cores
     return n_jobs if n_jobs != 1 else min(4, joblib.cpu_count())
-
-
-def _n_jobs(n_jobs: Any) -> int:
-    if isinstance(n_jobs, bool) or not isinstance(n_jobs, (int, np.integer)) or n_jobs == 0:
-        raise InputError("n_jobs", "must be a whole number, -1 for all cores", found=repr(n_jobs))
-    return int(n_jobs)

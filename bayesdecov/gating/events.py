@@ -20,6 +20,7 @@ from bayesdecov.gating.kmeans import Labels
 from bayesdecov.gating.rules import nearest
 from bayesdecov.gating.scales import CHANNELS, scatter, transformed
 
+FCS = (".fcs", ".lmd")  # endings of FCS files
 _OFF_SCALE = 0.01  # share of events above its range that makes a channel's $PnR nonsense
 _BEYOND = 1.5  # full scales
 _FEW = 50  # events; fewer than DAFi accepts
@@ -107,7 +108,7 @@ def read_events(source: str | Path | pd.DataFrame, hierarchy: Hierarchy, name: s
         return _from_table(source, hierarchy, name or "events")
     path = Path(source)
     name = name or sample_name(path)
-    if path.suffix.lower() in (".fcs", ".lmd"):
+    if path.suffix.lower() in FCS:
         return _from_fcs(path, hierarchy, name)
     return _from_table(_table(path), hierarchy, name)
 
@@ -115,7 +116,7 @@ def read_events(source: str | Path | pd.DataFrame, hierarchy: Hierarchy, name: s
 def sample_name(path: Path) -> str:
     """The file's name without its endings."""
     name = path.name
-    for ending in (".gz", ".txt", ".tsv", ".csv", ".fcs", ".lmd"):
+    for ending in (".gz", ".txt", ".tsv", ".csv", *FCS):
         if name.lower().endswith(ending) and len(name) > len(ending):
             name = name[: -len(ending)]
     return name

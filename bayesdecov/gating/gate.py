@@ -100,8 +100,7 @@ def gate(
     first = hierarchy.clustering.seed if seed is None else checks.whole(seed, "seed", at_least=0)
     seeds = checks.whole(seeds, "seeds")
     draws = checks.whole(draws, "draws", at_least=max(2, seeds))
-    if isinstance(n_jobs, bool) or not isinstance(n_jobs, int) or n_jobs == 0:
-        raise InputError("n_jobs", "must be a whole number, -1 for all cores", found=repr(n_jobs))
+    n_jobs = checks.workers(n_jobs)
     used = [(first + i) % 2**31 for i in range(seeds)]
     outcomes = _run(sources, hierarchy, used, n_jobs, progress)
     notes = Notes()

@@ -10,9 +10,7 @@ import pandas as pd
 
 from bayesdecov import checks
 from bayesdecov.errors import InputError
-from bayesdecov.gating.events import sample_name
-
-FCS = (".fcs", ".lmd")
+from bayesdecov.gating.events import FCS, sample_name
 
 
 def sources_of(files: Any) -> dict[str, Any]:

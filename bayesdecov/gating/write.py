@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from bayesdecov import checks
 from bayesdecov.errors import InputError
+from bayesdecov.gating.events import FCS
 from bayesdecov.gating.fcs_write import add_parameters, is_integer
-from bayesdecov.gating.sources import FCS
 from bayesdecov.io.outputs import run_record, whole_folder, write_json
 from bayesdecov.io.tables import write_table
 from bayesdecov.progress import track

@@ -21,16 +21,15 @@ def cssam(data: Data, rng: np.random.Generator, permutations: int) -> Effects:
     over the number of such genes (of one cell type), made monotone.
     """
     assert data.group is not None
-    statistic, difference, sd = _statistic(data.Y, data.cells, data.group, None)
+    difference, sd = _difference(data.Y, data.cells, data.group)
     damping = np.median(sd, axis=0)  # of each cell type, kept in permutations
-    statistic = difference / (sd + damping)
-    size = np.abs(statistic)
+    size = np.abs(difference / (sd + damping))
     order = np.sort(size, axis=0)  # ascending, per cell type
     n_genes, n_types = size.shape
     exceeding = np.zeros((n_genes, n_types))
     for _ in range(permutations):
-        permuted = rng.permutation(data.group)
-        chance = np.abs(_statistic(data.Y, data.cells, permuted, damping)[0])
+        by_chance, its_sd = _difference(data.Y, data.cells, rng.permutation(data.group))
+        chance = np.abs(by_chance / (its_sd + damping))
         for j in range(n_types):
             sorted_chance = np.sort(chance[:, j])
             exceeding[:, j] += n_genes - np.searchsorted(sorted_chance, size[:, j], side="left")
@@ -49,10 +48,8 @@ def cssam(data: Data, rng: np.random.Generator, permutations: int) -> Effects:
     return whole
 
 
-def _statistic(
-    Y: Array, P: Array, group: NDArray[np.bool_], damping: Array | None
-) -> tuple[Array, Array, Array]:
-    """Damped statistic, difference and its standard error, (gene, cell_type)."""
+def _difference(Y: Array, P: Array, group: NDArray[np.bool_]) -> tuple[Array, Array]:
+    """Difference between the groups and its standard error, (gene, cell_type)."""
     parts = []
     for members in (group, ~group):
         X = P[members]
@@ -61,9 +58,7 @@ def _statistic(
         rss = ((Y[:, members] - b @ X.T) ** 2).sum(axis=1)
         parts.append((b, np.outer(rss / (members.sum() - P.shape[1]), np.diag(inverse))))
     (b1, v1), (b0, v0) = parts
-    sd = np.sqrt(v1 + v0)
-    difference = b1 - b0
-    return difference / (sd + (0.0 if damping is None else damping)), difference, sd
+    return b1 - b0, np.sqrt(v1 + v0)
 
 
 RIVAL = Rival(
