@@ -36,7 +36,7 @@ _MIXOLOGY_FILES = {
 
 @dataclass(frozen=True)
 class Dataset:
-    """Bulks with known proportions and purified samples of the same cell types.
+    """Bulks with known proportions, and purified samples or a signature of the same cell types.
 
     Attributes
     ----------
@@ -48,15 +48,18 @@ class Dataset:
         The truth, samples x cell types.
     samples
         What else is known of the bulks, samples x columns.
+    signature
+        Mean profiles, genes x cell types, where there are no replicates.
     """
 
     name: str
     description: str
     bulk: pd.DataFrame
-    purified: pd.DataFrame
-    labels: pd.Series
+    purified: pd.DataFrame | None
+    labels: pd.Series | None
     proportions: pd.DataFrame
     samples: pd.DataFrame
+    signature: pd.DataFrame | None = None
 
 
 def load(name: str) -> Dataset:
@@ -67,7 +70,10 @@ def load(name: str) -> Dataset:
     name
         "demo": simulated blood-like mixtures, no download. "sc_mixology": RNA of three lung cancer
         cell lines mixed in known ratios, CEL-seq2 counts (Tian et al. 2019,
-        doi:10.1038/s41592-019-0425-8, GEO GSE118767, MIT licence).
+        doi:10.1038/s41592-019-0425-8, GEO GSE118767, MIT licence). "abis_pbmc": 12 human PBMC
+        samples with flow cytometry of 17 cell types and the ABIS signature (Monaco et al. 2019,
+        doi:10.1016/j.celrep.2019.01.041, GEO GSE107011); not downloaded, because the tables are
+        under the GPL: see the error for where they are.
     """
     return _LOADERS[checks.choice(name, tuple(_LOADERS), "name")]()
 
@@ -112,22 +118,67 @@ def _sc_mixology() -> Dataset:
     )
 
 
-_LOADERS: dict[str, Callable[[], Dataset]] = {"demo": _demo, "sc_mixology": _sc_mixology}
+def _abis_pbmc() -> Dataset:
+    names = ("expression_tpm_1296genes.csv.gz", "signature_S0.csv.gz", "proportions_flow.csv")
+    paths = [_in_folder("abis_pbmc", name) for name in names]
+    if not all(paths):
+        raise InputError(
+            "name", "'abis_pbmc' is read from the folder that BAYESDECOV_DATA names",
+            found=f"no abis_pbmc/{names[0]} there",
+            fix=f"export {', '.join(names)} from the R package granulator (genes x samples, genes "
+            "x cell types, samples x cell types as fractions)",
+        )  # fmt: skip
+    bulk, signature, truth = (read_table(path) for path in paths if path is not None)
+    return Dataset(
+        "abis_pbmc",
+        "Human PBMC, RNA-seq in TPM, with flow cytometry of 17 cell types (Monaco et al. 2019)",
+        bulk, None, None,
+        truth[signature.columns].rename_axis("sample"),  # the other columns are their sums
+        pd.DataFrame(index=truth.index), signature,
+    )  # fmt: skip
+
+
+_LOADERS: dict[str, Callable[[], Dataset]] = {
+    "demo": _demo,
+    "sc_mixology": _sc_mixology,
+    "abis_pbmc": _abis_pbmc,
+}
+
+
+def present(name: str) -> bool:
+    """Whether `load` would find a data set without a network."""
+    if checks.choice(name, tuple(_LOADERS), "name") == "demo":
+        return True
+    if name == "abis_pbmc":
+        return _in_folder(name, "signature_S0.csv.gz") is not None
+    if _in_folder(name, next(iter(_MIXOLOGY_FILES))) is not None:
+        return True
+    import pooch
+
+    return all((pooch.os_cache("bayesdecov") / name / file).is_file() for file in _MIXOLOGY_FILES)
+
+
+def _in_folder(dataset: str, filename: str) -> Path | None:
+    """A file in the folder that ``BAYESDECOV_DATA`` names."""
+    folder = os.environ.get("BAYESDECOV_DATA")
+    if folder:
+        for path in (Path(folder) / dataset / filename, Path(folder) / filename):
+            if path.is_file():
+                return path
+    return None
 
 
 def _fetch(dataset: str, address: str, filename: str) -> Path:
     """The local path of a file, from ``BAYESDECOV_DATA`` or by download; always checked."""
     known = _MIXOLOGY_FILES[filename]
-    folder = os.environ.get("BAYESDECOV_DATA")
-    if folder:
-        for path in (Path(folder) / dataset / filename, Path(folder) / filename):
-            if path.is_file():
-                if checksum(path) != known:
-                    raise InputError(
-                        "BAYESDECOV_DATA", f"{str(path)!r} is not the published file",
-                        found=f"SHA-256 {checksum(path)[:16]}...", fix="delete it and load again",
-                    )  # fmt: skip
-                return path
+    path = _in_folder(dataset, filename)
+    if path is not None:
+        if checksum(path) != known:
+            raise InputError(
+                "BAYESDECOV_DATA", f"{str(path)!r} is not the published file",
+                found=f"SHA-256 {checksum(path)[:16]}...", fix="delete it and load again",
+            )  # fmt: skip
+        return path
     import pooch
 
     try:

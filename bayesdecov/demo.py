@@ -78,7 +78,7 @@ def run_demo(
             (folder / "input").mkdir()
             write_table(data.bulk, folder / "input" / "bulk.csv", index_label="gene")
             write_table(data.purified, folder / "input" / "purified.csv", index_label="gene")
-            write_table(data.labels.to_frame(), folder / "input" / "labels.csv",
+            write_table(pd.DataFrame(data.labels), folder / "input" / "labels.csv",
                         index_label="sample")  # fmt: skip
             console.print("\nsimulated effects of a group on the genes of three cell types:")
             effects = _fastmix(folder)

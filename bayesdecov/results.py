@@ -84,7 +84,8 @@ class Proportions:
             tail = (1 - prob) / 2
             pooled = self.draws.pooled
             sd = pooled.std(axis=1, ddof=1)
-            low, high = np.quantile(pooled, [tail, 1 - tail], axis=1)
+            # ends that one more draw falls between with probability prob, also of few draws
+            low, high = np.quantile(pooled, [tail, 1 - tail], axis=1, method="weibull")
         elif self.covariance is not None:
             sd = np.sqrt(np.maximum(np.einsum("njj->nj", self.covariance), 0.0))
             reach = ndtri(0.5 + prob / 2) * sd

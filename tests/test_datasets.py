@@ -65,3 +65,29 @@ def test_the_model_beats_nnls_on_real_mixtures(mixology, covariance, genes):
     scores = score(fits, mixology.proportions).set_index("method")
     assert scores.loc["map", "rmse"] < 0.8 * scores.loc["nnls", "rmse"]
     assert fits["map"].diagnostics["converged"].all()
+
+
+def test_abis_is_read_from_a_folder_only(monkeypatch, tmp_path):
+    monkeypatch.setenv("BAYESDECOV_DATA", str(tmp_path))
+    assert not bd.datasets.present("abis_pbmc")
+    with pytest.raises(InputError, match="granulator"):
+        bd.datasets.load("abis_pbmc")
+    assert bd.datasets.present("demo")
+
+
+@pytest.mark.real_data
+def test_abis(real_data):
+    assert bd.datasets.present("abis_pbmc")
+    data = bd.datasets.load("abis_pbmc")
+    assert data.bulk.shape == (1296, 12)
+    assert data.signature.shape == (1296, 17)
+    assert list(data.proportions.columns) == list(data.signature.columns)
+    # disjoint types, nearly all of PBMC
+    assert data.proportions.sum(axis=1).between(0.9, 1).all()
+    fit = bd.deconvolve(data.bulk, bd.Reference.from_signature(data.signature), "nnls")
+    truth = data.proportions.div(data.proportions.sum(axis=1), axis=0)
+    error = fit.proportions - truth.loc[fit.proportions.index]
+    # the data's own record: plain NNLS, normalised, rmse .0315 against the truth as measured
+    raw = fit.proportions - data.proportions.loc[fit.proportions.index]
+    assert np.sqrt((raw.to_numpy() ** 2).mean()) == pytest.approx(0.0315, abs=0.0002)
+    assert np.sqrt((error.to_numpy() ** 2).mean()) == pytest.approx(0.031, abs=0.001)

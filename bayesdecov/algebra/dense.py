@@ -12,7 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from bayesdecov.algebra.counting import counting_variance
-from bayesdecov.algebra.linalg import cholesky, inverse, invert_lower, log_determinant
+from bayesdecov.algebra.linalg import (
+    cholesky,
+    inverse,
+    invert_lower,
+    log_determinant,
+    solve_lower,
+)
 from bayesdecov.algebra.terms import (
     Array,
     Contractions,
@@ -72,12 +78,12 @@ class Dense:
         logdet = log_determinant(L)
         if order == 1:
             return self._gradients(q, y - q @ self.mu.T, phi, inverse(L), logdet)
+        if order == 0:
+            white = solve_lower(L, y - q @ self.mu.T)
+            return values_only(logdet, np.einsum("ng,ng->n", white, white))
         L_inverse = invert_lower(L)
         white = _matvec(L_inverse, y - q @ self.mu.T)
         quad = np.einsum("ng,ng->n", white, white)
-        if order == 0:
-            return values_only(logdet, quad)
-
         Theta = L_inverse.transpose(0, 2, 1) @ L_inverse
         u = _matvec(L_inverse.transpose(0, 2, 1), white)
         T = Theta[:, None] @ self.Sigma[None]  # Theta S_j, (n, J, G, G)

@@ -42,6 +42,17 @@ def inverse(factors: Array) -> Array:
     return inverses
 
 
+def solve_lower(factors: Array, vectors: Array) -> Array:
+    """``L^{-1} v`` of a batch ``(n, k, k)`` and ``(n, k)``, without the inverse."""
+    if factors.shape[-1] < _LAPACK_FROM:
+        solved: Array = np.linalg.solve(factors, vectors[:, :, None])[:, :, 0]
+        return solved
+    white = np.empty_like(vectors)
+    for i, factor in enumerate(factors):  # the transpose is what LAPACK reads without a copy
+        white[i] = lapack.dtrtrs(factor.T, vectors[i], lower=0, trans=1)[0]
+    return white
+
+
 def invert_lower(factors: Array) -> Array:
     """Inverses of lower triangular factors, ``(n, k, k)``; NaN factors stay NaN."""
     if factors.shape[-1] < _LAPACK_FROM:

@@ -1,6 +1,7 @@
 """The command line: parse, call, write. Everything it does can be done from Python too."""
 
 from bayesdecov.cli import (
+    benchmark,
     deconvolution,
     enrichment,
     gating,
@@ -11,7 +12,8 @@ from bayesdecov.cli import (
 from bayesdecov.cli.app import app
 
 __all__ = [
-    "app", "deconvolution", "enrichment", "gating", "main", "mixed_effects", "reproduce", "results",
+    "app", "benchmark", "deconvolution", "enrichment", "gating", "main", "mixed_effects",
+    "reproduce", "results",
 ]  # fmt: skip
 
 

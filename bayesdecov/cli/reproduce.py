@@ -14,7 +14,9 @@ from bayesdecov.cli.app import out as console
 @app.command()
 @guarded
 def reproduce(
-    name: Annotated[str, typer.Argument(help="decovart-figure2 or fastmix-table1.")],
+    name: Annotated[
+        str, typer.Argument(help="decovart-figure2, fastmix-figure1c or fastmix-table1.")
+    ],
     out: Annotated[Path, typer.Option(help="Folder for CSV, PNG and a summary.")],
     quick: Annotated[bool, typer.Option("--quick", help="Fewer simulated samples.")] = False,
     seed: Annotated[int, typer.Option(help="Seed of the simulations.")] = 1,

@@ -1,5 +1,6 @@
 """Pictures of results. Every function returns a matplotlib Figure and changes no global state."""
 
+from bayesdecov.plots.benchmark import by_type, cost, heat_map, spill_over
 from bayesdecov.plots.calibration import calibration
 from bayesdecov.plots.comparison import comparison
 from bayesdecov.plots.effects import effects, volcano
@@ -7,12 +8,16 @@ from bayesdecov.plots.gating import gate, gates
 from bayesdecov.plots.proportions import intervals, stacked_bars
 
 __all__ = [
+    "by_type",
     "calibration",
     "comparison",
+    "cost",
     "effects",
     "gate",
     "gates",
+    "heat_map",
     "intervals",
+    "spill_over",
     "stacked_bars",
     "volcano",
 ]

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from bayesdecov.errors import InputError
 from bayesdecov.io.outputs import check_place
+from bayesdecov.reporting.page import page
 from bayesdecov.runs import EFFECTS, GATING, PROPORTIONS, Run, run_of
 
 
@@ -80,38 +79,7 @@ def check_target(path: Path, *, force: bool) -> None:
 
 def render(run: Run) -> str:
     """The page as text."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
     from bayesdecov.reporting import effects, gating, proportions
 
-    page = {PROPORTIONS: proportions, EFFECTS: effects, GATING: gating}[run.command]
-    content = page.content(run)
-    environment = Environment(
-        loader=PackageLoader("bayesdecov", "reporting"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    style = files("bayesdecov.reporting").joinpath("style.css").read_text(encoding="utf-8")
-    record = {
-        name: run.record.get(name) for name in ("settings", "versions", "inputs", "arguments")
-    }
-    return environment.get_template("template.html").render(
-        run=run,
-        style=style,
-        settings=_flat(run.settings),
-        versions=record["versions"] or {},
-        inputs=record["inputs"] or {},
-        notes=run.record.get("warnings") or [],
-        **content,
-    )
-
-
-def _flat(settings: Any) -> dict[str, str]:
-    """Settings as text; what is nested as JSON."""
-    flat = {}
-    for name, value in settings.items():
-        nested = isinstance(value, (dict, list, tuple))
-        flat[str(name)] = json.dumps(value, default=str) if nested else str(value)
-    return flat
+    kind = {PROPORTIONS: proportions, EFFECTS: effects, GATING: gating}[run.command]
+    return page(f"{run.name}: {run.method}", run.record, kind.content(run))

@@ -151,7 +151,7 @@ def picture(two: pd.DataFrame, three: pd.DataFrame) -> Figure:
         panel.set_xscale("log")
         panel.set_title(title, fontsize=9, loc="left")
         panel.tick_params(labelsize=8)
-    panels[0].legend(fontsize=6.5)
+    panels[0].legend(fontsize=6.5, loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=2)
     for correlation, marker in zip(_CORRELATIONS, "os", strict=True):
         part = three[three["correlation"] == correlation]
         palette = colours(len(part))

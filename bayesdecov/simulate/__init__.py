@@ -3,13 +3,16 @@
 from bayesdecov.simulate.convolution import Cohort, convolution
 from bayesdecov.simulate.cytometry import CytometryCohort, blood_hierarchy, cytometry
 from bayesdecov.simulate.fastmix import MixedCohort, fastmix
+from bayesdecov.simulate.tissue import Tissue, tissue
 
 __all__ = [
     "Cohort",
     "CytometryCohort",
     "MixedCohort",
+    "Tissue",
     "blood_hierarchy",
     "convolution",
     "cytometry",
     "fastmix",
+    "tissue",
 ]

@@ -1,0 +1,91 @@
+"""One problem of a benchmark: bulks, what a method may know, and the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+
+from bayesdecov import checks
+from bayesdecov.errors import InputError
+from bayesdecov.reference.reference import Reference
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """Bulks with known proportions, and purified samples or a reference to estimate them with.
+
+    Attributes
+    ----------
+    scenario, level, repeat
+        What it stands for in tables: "noise", "1e5 counts", number of the simulated cohort.
+    bulk
+        Expression, genes x samples.
+    truth
+        True proportions, samples x cell types; scaled to add up to 1.
+    purified, labels
+        Purified samples and their cell types; or
+    reference
+        a `Reference` or a signature table (genes x cell types).
+    genes
+        Number of markers to choose from purified samples; None for all genes.
+    merge
+        From a cell type of the reference to one of the truth, where several are added up.
+    other
+        True share of the bulk that is of no cell type of the reference; None where unknown.
+    """
+
+    scenario: str
+    level: str
+    bulk: pd.DataFrame
+    truth: pd.DataFrame
+    purified: pd.DataFrame | None = None
+    labels: pd.Series | None = None
+    reference: Reference | pd.DataFrame | None = None
+    genes: int | None = 200
+    merge: Mapping[str, str] | None = None
+    other: pd.Series | None = None
+    repeat: int = 1
+
+    def __post_init__(self) -> None:
+        """The truth is checked and scaled once, here."""
+        truth = checks.numeric(self.truth, "truth")
+        checks.unique(truth.index, "truth", "sample")
+        checks.unique(truth.columns, "truth", "cell type")
+        if (truth < 0).to_numpy().any():
+            raise InputError("truth", "proportions must not be negative",
+                             found=f"{truth.to_numpy().min():g}")  # fmt: skip
+        names = pd.Index([str(name) for name in self.bulk.columns])
+        shared = names[names.isin(truth.index)]
+        if not len(shared):
+            raise InputError("truth", "must have the bulk's samples as rows",
+                             found=f"{checks.some(truth.index, 3)}; the bulk has "
+                             f"{checks.some(names, 3)}")  # fmt: skip
+        truth = truth.loc[shared]
+        empty = truth.index[truth.sum(axis=1) == 0]
+        if len(empty):
+            raise InputError("truth", "every sample needs a positive proportion",
+                             found=f"only zeros in {checks.some(empty)}")  # fmt: skip
+        if (self.purified is None) == (self.reference is None):
+            raise InputError("case", "needs either purified samples or a reference")
+        if self.purified is not None and self.labels is None:
+            raise InputError("labels", "are needed beside purified samples")
+        object.__setattr__(self, "truth", truth.div(truth.sum(axis=1), axis=0))
+        object.__setattr__(self, "bulk", self.bulk.set_axis(names, axis=1)[shared])
+
+    @property
+    def name(self) -> str:
+        """Scenario and level in one."""
+        return f"{self.scenario}: {self.level}" if self.level else self.scenario
+
+    def build(self, covariance: str | None = None) -> Reference:
+        """The reference, with a covariance of that kind where there are replicates."""
+        if self.purified is not None:
+            return Reference.from_samples(self.purified, self.labels, covariance or "glasso",
+                                          genes=self.genes)  # fmt: skip
+        if covariance is not None:
+            raise InputError("covariance", "needs purified samples; this case has a reference")
+        if isinstance(self.reference, Reference):
+            return self.reference
+        return Reference.from_signature(self.reference)

@@ -1,0 +1,107 @@
+"""What runs in a benchmark: a method of `deconvolve` with its options, or the user's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from bayesdecov import checks
+from bayesdecov.baselines import BASELINES
+from bayesdecov.deconvolution.deconvolve import METHODS, deconvolve
+from bayesdecov.errors import InputError
+from bayesdecov.reference.build import ESTIMATORS
+from bayesdecov.reference.reference import Reference
+from bayesdecov.results import Proportions
+
+DEFAULT = ("map", "laplace", *BASELINES)
+_OPTIONS: dict[str, Callable[[str], Any]] = {
+    "covariance": str, "prior": str, "noise": str, "size_factor": str, "df": str,
+    "draws": int, "tune": int, "chains": int, "target_accept": float, "nuts_sampler": str,
+}  # fmt: skip
+
+Own = Callable[[pd.DataFrame, Reference], Any]
+
+
+@dataclass(frozen=True)
+class Method:
+    """A name for the tables, and how to estimate.
+
+    ``own`` takes (bulk, reference) and returns proportions (samples x cell types) or what
+    `deconvolve` returns; otherwise ``method`` and ``options`` are `deconvolve`'s.
+    """
+
+    name: str
+    method: str = ""
+    covariance: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    own: Own | None = None
+
+    def estimate(
+        self, bulk: pd.DataFrame, reference: Reference, seed: int, bootstrap: int | None = None
+    ) -> Proportions | pd.DataFrame:
+        """Proportions of the bulks."""
+        if self.own is not None:
+            found = self.own(bulk, reference)
+            if not isinstance(found, (Proportions, pd.DataFrame)):
+                raise InputError(self.name, "must return a DataFrame (samples x cell types) or "
+                                 "what deconvolve returns", found=type(found).__name__
+                                 )  # fmt: skip
+            return found
+        options = dict(self.options)
+        if self.method == "nuts":
+            options.setdefault("cores", 1)
+        if bootstrap and self.method in BASELINES:
+            options["bootstrap"] = bootstrap
+        return deconvolve(bulk, reference, self.method, seed=seed, progress=False, **options)
+
+
+def methods_of(given: Iterable[str] | Mapping[str, str | Own] | None) -> list[Method]:
+    """Methods from texts ``method[:option=value[,option=value]]``, or from a mapping by name."""
+    if given is None:
+        given = DEFAULT
+    if isinstance(given, str):
+        given = (given,)
+    named = given.items() if isinstance(given, Mapping) else [(each, each) for each in given]
+    found = []
+    for name, what in named:
+        if callable(what):
+            found.append(Method(str(name), own=what))
+        else:
+            found.append(_parsed(str(name), what))
+    if not found:
+        raise InputError("methods", "must name at least one method")
+    checks.unique(pd.Index([method.name for method in found]), "methods", "method")
+    return found
+
+
+def _parsed(name: str, text: Any) -> Method:
+    if not isinstance(text, str):
+        raise InputError("methods", "must be texts or functions", found=type(text).__name__)
+    method, _, rest = text.partition(":")
+    checks.choice(method, METHODS, "methods")
+    options: dict[str, Any] = {}
+    for part in filter(None, rest.split(",")):
+        key, equals, value = part.partition("=")
+        key = key.strip()
+        if not equals or key not in _OPTIONS:
+            raise InputError("methods", f"options are written name=value, with the names "
+                             f"{', '.join(_OPTIONS)}", found=repr(part))  # fmt: skip
+        try:
+            options[key] = _OPTIONS[key](value.strip())
+        except ValueError:
+            raise InputError("methods", f"{key} must be a number", found=repr(value)) from None
+    if "df" in options and options["df"] not in ("auto", "none"):
+        try:
+            options["df"] = float(options["df"])
+        except ValueError:
+            raise InputError("methods", "df must be a number, 'auto' or 'none'",
+                             found=repr(options["df"])) from None  # fmt: skip
+    if options.get("df") == "none":
+        options["df"] = None
+    covariance = options.pop("covariance", None)
+    if covariance is not None:
+        checks.choice(covariance, ESTIMATORS, "methods: covariance")
+    return Method(name, method, covariance, options)

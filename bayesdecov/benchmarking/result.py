@@ -1,0 +1,125 @@
+"""What a benchmark returns: scores of every method, case and cell type."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bayesdecov.benchmarking.metrics import ALL
+
+_WHERE = ["scenario", "level", "method"]
+SCORES = ("r", "r_types", "ccc", "rmse", "mae", "bias", "negative", "coverage", "width",
+            "interval_score", "intervals", "failed", "seconds", "interval_seconds",
+            "reference_seconds", "memory_mb")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """Methods x cases x metrics.
+
+    Attributes
+    ----------
+    scores
+        One row per case, method and cell type ("all" for all of them, "other" for content that
+        the reference does not know); the columns are those of `bayesdecov.benchmarking.metrics`
+        and, on the rows "all", ``failed`` (share of samples without an estimate or that did not
+        converge), ``seconds`` (the estimate, one thread), ``interval_seconds`` (bootstrap),
+        ``reference_seconds`` (markers and covariances), ``memory_mb`` (most that was allocated at
+        a time) and ``error``.
+    estimates
+        One row per case, method, sample and cell type: truth, estimate, low, high.
+    settings, notes
+        What was asked for; what was left out.
+    """
+
+    scores: pd.DataFrame
+    estimates: pd.DataFrame
+    settings: dict[str, Any]
+    notes: tuple[str, ...] = ()
+    inputs: dict[str, Path] = field(default_factory=dict)
+
+    @property
+    def overall(self) -> pd.DataFrame:
+        """The rows of all cell types together."""
+        return self.scores[self.scores["cell_type"] == ALL].reset_index(drop=True)
+
+    def levels(self) -> pd.DataFrame:
+        """Means over repeats: one row per scenario, level and method, in the order of the run.
+
+        ``rmse_se`` is the Monte-Carlo standard error of ``rmse``; ``failures`` counts repeats in
+        which the method gave nothing.
+        """
+        whole = self.overall
+        groups = whole.groupby(_WHERE, sort=False)
+        table = groups[list(SCORES)].mean()
+        repeats = groups["rmse"].count()
+        table.insert(table.columns.get_loc("rmse") + 1, "rmse_se",
+                     groups["rmse"].std() / np.sqrt(repeats))  # fmt: skip
+        table["repeats"] = groups.size()
+        table["failures"] = groups["error"].agg(lambda said: int((said != "").sum()))
+        return table.reset_index()
+
+    def summary(self) -> pd.DataFrame:
+        """One row per method, the best first.
+
+        ``rmse_to_best`` is the geometric mean, over scenarios and levels, of the method's rmse
+        over the smallest there (1: the best everywhere), ``best`` how often it was the best, and
+        ``worst`` its largest such ratio with the place; the rest are means.
+        """
+        levels = self.levels()
+        levels["place"] = levels["scenario"] + ": " + levels["level"]
+        smallest = levels.groupby("place")["rmse"].transform("min")
+        levels["ratio"] = levels["rmse"] / np.maximum(smallest, 1e-12)
+        rows = {}
+        for name, part in levels.groupby("method", sort=False):
+            known = part.dropna(subset="ratio")
+            row: dict[str, Any] = {
+                "rmse_to_best": np.nan, "best": 0, "worst": np.nan, "worst_place": "",
+                "cases": len(known),
+            }  # fmt: skip
+            if len(known):
+                worst = known.loc[known["ratio"].idxmax()]
+                row |= {"rmse_to_best": float(np.exp(np.log(known["ratio"]).mean())),
+                        "best": int((known["ratio"] <= 1 + 1e-9).sum()),
+                        "worst": float(worst["ratio"]), "worst_place": worst["place"]}  # fmt: skip
+            for column in ("rmse", "mae", "r_types", "ccc", "bias", "coverage", "width",
+                           "interval_score", "failed", "seconds", "memory_mb"):  # fmt: skip
+                row[column] = float(part[column].mean())
+            row["failures"] = int(part["failures"].sum())
+            rows[name] = row
+        table = pd.DataFrame(rows).T.infer_objects().rename_axis("method")
+        return table.sort_values("rmse_to_best", na_position="last")
+
+    def write(self, folder: str | Path, *, force: bool = False) -> None:
+        """Tables, pictures and ``benchmark.html`` in a new folder."""
+        from bayesdecov.benchmarking.write import write_benchmark
+
+        write_benchmark(self, Path(folder), force=force)
+
+    def __str__(self) -> str:
+        table = self.summary()
+        problems = self.overall[["scenario", "level"]].drop_duplicates()
+        cohorts = self.overall[["scenario", "level", "repeat"]].drop_duplicates()
+        lines = [
+            f"Benchmark: {len(table)} methods x {len(problems)} problems, {len(cohorts)} cohorts",
+            f"  {'method':<34} {'rmse/best':>9} {'best':>5} {'r':>6} {'cover':>6} {'width':>6} "
+            f"{'sec':>7} {'failed':>6}",
+        ]
+        for name, row in table.iterrows():
+            numbers = [_short(row[each], digits) for each, digits in (
+                ("rmse_to_best", 2), ("best", 0), ("r_types", 2), ("coverage", 2), ("width", 3),
+                ("seconds", 2), ("failures", 0))]  # fmt: skip
+            lines.append("  {:<34} {:>9} {:>5} {:>6} {:>6} {:>6} {:>7} {:>6}".format(
+                str(name)[:34], *numbers))  # fmt: skip
+        lines += [f"  note: {note}" for note in self.notes]
+        return "\n".join(lines)
+
+    __repr__ = __str__
+
+
+def _short(value: Any, digits: int) -> str:
+    return "-" if pd.isna(value) else f"{float(value):.{digits}f}"

@@ -1,0 +1,125 @@
+"""The command that compares methods on problems with a known truth."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bayesdecov.cli.app import Force, Progress, app, guarded
+from bayesdecov.cli.app import out as console
+from bayesdecov.errors import InputError
+
+if TYPE_CHECKING:
+    from bayesdecov.benchmarking import Case
+
+
+@app.command()
+@guarded
+def benchmark(
+    out: Annotated[Path, typer.Option(help="Folder for tables, pictures and the HTML page.")],
+    problem: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--problem",
+            "-p",
+            help="noise, donors, 'unknown content', 'missing type', spill-over, resolution, "
+            "sc_mixology or abis_pbmc; again for more. Default: all that are present, or only "
+            "your own data.",
+        ),
+    ] = None,
+    method: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--method",
+            "-m",
+            help="Such as map, nnls or laplace:covariance=factor,size_factor=free; again for more. "
+            "Default: map, laplace and all baselines.",
+        ),
+    ] = None,
+    bulk: Annotated[Path | None, typer.Option(help="Your own bulks, genes x samples.")] = None,
+    truth: Annotated[
+        Path | None, typer.Option(help="Their true proportions, samples x cell types.")
+    ] = None,
+    purified: Annotated[
+        Path | None, typer.Option(help="Purified samples, genes x samples (with --labels).")
+    ] = None,
+    labels: Annotated[Path | None, typer.Option(help="Table: sample, cell type.")] = None,
+    reference: Annotated[
+        Path | None, typer.Option(help="Instead of these: reference.nc or a signature table.")
+    ] = None,
+    merge: Annotated[
+        Path | None,
+        typer.Option(help="Table: cell type of the reference, cell type of the truth."),
+    ] = None,
+    genes: Annotated[int, typer.Option(help="Markers chosen from your purified samples.")] = 200,
+    repeats: Annotated[
+        int | None, typer.Option(help="Simulated cohorts of a scenario: 2, with --quick 1.")
+    ] = None,
+    bootstrap: Annotated[
+        int | None,
+        typer.Option(help="Intervals for baselines: genes drawn with replacement this often."),
+    ] = None,
+    prob: Annotated[float, typer.Option(help="Probability of the intervals.")] = 0.95,
+    quick: Annotated[bool, typer.Option("--quick", help="Fewer samples, genes, levels.")] = False,
+    memory: Annotated[bool, typer.Option(help="Measure memory; every estimate runs twice.")] = True,
+    seed: Annotated[int, typer.Option(help="Seed of simulations and draws.")] = 1,
+    n_jobs: Annotated[int, typer.Option(help="Parallel workers; times are cleanest with 1.")] = 1,
+    force: Force = False,
+    progress: Progress = True,
+) -> None:
+    """Compare methods on simulated scenarios, real data or your own data with a known truth."""
+    from bayesdecov.benchmarking import benchmark as run
+    from bayesdecov.benchmarking.write import write_benchmark
+    from bayesdecov.io.outputs import check_folder
+
+    own = {"bulk": bulk, "truth": truth, "purified": purified, "labels": labels,
+           "reference": reference, "merge": merge}  # fmt: skip
+    inputs = {name: path for name, path in own.items() if path is not None}
+    check_folder(out, force=force, inputs=inputs.values())
+    problems: list[str | Case] | None = None if problem is None else list(problem)
+    if inputs:
+        problems = [*(problem or []), _own(inputs, genes)]
+    found = run(
+        problems, method, repeats=repeats, quick=quick, bootstrap=bootstrap, prob=prob,
+        memory=memory, seed=seed, n_jobs=n_jobs, progress=None if progress else False,
+    )  # fmt: skip
+    found.inputs.update(inputs)
+    write_benchmark(found, out, force=force, arguments=sys.argv[1:])
+    console.print(str(found), markup=False)
+    console.print(f"written: {out} (open {out}/benchmark.html)", markup=False)
+
+
+def _own(inputs: dict[str, Path], genes: int) -> Case:
+    """The user's tables as a case."""
+    from bayesdecov import checks
+    from bayesdecov.benchmarking import Case
+    from bayesdecov.io.tables import read_labels, read_table
+    from bayesdecov.reference.reference import Reference
+
+    for name in ("bulk", "truth"):
+        if name not in inputs:
+            raise InputError(name, "is needed beside your other tables", fix=f"add --{name} FILE")
+    if ("reference" in inputs) == ("purified" in inputs):
+        raise InputError("purified", "needs either --purified with --labels, or --reference")
+    if ("labels" in inputs) != ("purified" in inputs):
+        raise InputError("labels", "go together with --purified")
+    checks.whole(genes, "genes")
+    reference = None
+    if "reference" in inputs:
+        path = inputs["reference"]
+        reference = (Reference.load(path) if path.suffix.lower() == ".nc"
+                     else read_table(path, "reference"))  # fmt: skip
+    return Case(
+        scenario="own data",
+        level="",
+        bulk=checks.numeric(read_table(inputs["bulk"], "bulk"), "bulk"),
+        truth=read_table(inputs["truth"], "truth"),
+        purified=read_table(inputs["purified"], "purified") if "purified" in inputs else None,
+        labels=read_labels(inputs["labels"]) if "labels" in inputs else None,
+        reference=reference,
+        genes=genes,
+        merge=dict(read_labels(inputs["merge"], "merge")) if "merge" in inputs else None,
+    )

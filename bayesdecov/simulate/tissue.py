@@ -1,0 +1,200 @@
+r"""Blood-like tissue from whole donors: related cell types, foreign cells, counts.
+
+A donor has a profile of its own in every cell type,
+
+.. math:: \log x_{dgj} = \log\mu_{gj} + s\,(\sqrt{.3}\,u_{dg} + \sqrt{.4}\,\lambda_{gj}' f_{dj}
+          + \sqrt{.3}\,e_{dgj}) - s^2/2,
+
+of which the first term is common to its cell types and the second moves genes together. Bulks and
+purified samples come from different donors, and a bulk is never put together from cells of several.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bayesdecov import checks
+from bayesdecov.algebra.terms import Array
+from bayesdecov.errors import InputError
+
+BLOOD: dict[str, tuple[str, ...]] = {
+    "B cell": ("B naive", "B memory"),
+    "T cell": ("CD4 T", "CD8 T"),
+    "Monocyte": ("classical", "non-classical"),
+    "Granulocyte": ("neutrophil", "eosinophil"),
+}
+OTHER = "other"
+_SHARED, _FACTORS, _OWN = 0.3, 0.4, 0.3  # parts of a donor's log-variance
+_N_FACTORS = 5
+_LINEAGE_GENES, _TYPE_GENES = 0.04, 0.03  # share of the genes that mark each
+_LINEAGE_FOLD = 8.0
+_LIBRARIES = 0.3  # log-sd of the depth over samples
+_OTHER_SD = 0.8  # foreign cells differ more between donors: every tumour is its own
+
+
+@dataclass(frozen=True)
+class Tissue:
+    """A simulated cohort of related cell types. All data in it are simulated.
+
+    Attributes
+    ----------
+    bulk
+        Counts of mixtures, genes x samples, one donor each.
+    proportions
+        True fractions of mRNA of the known cell types, samples x cell types, rows sum to 1.
+    other
+        True fraction of the whole bulk that is of foreign cells, one per sample.
+    purified, labels
+        Counts of purified cell types of other donors, genes x samples, and their cell types.
+    lineages
+        Lineage of each cell type.
+    """
+
+    bulk: pd.DataFrame
+    proportions: pd.DataFrame
+    other: pd.Series
+    purified: pd.DataFrame
+    labels: pd.Series
+    lineages: dict[str, str]
+
+    def __repr__(self) -> str:
+        return (
+            f"Tissue (simulated): {self.bulk.shape[1]} bulks x {self.bulk.shape[0]} genes, "
+            f"{self.proportions.shape[1]} cell types, {self.purified.shape[1]} purified samples"
+        )
+
+
+def tissue(
+    n_samples: int = 40,
+    n_genes: int = 2000,
+    lineages: Mapping[str, Sequence[str]] | None = None,
+    *,
+    replicates: int = 6,
+    donor_sd: float = 0.3,
+    sibling_fold: float = 4.0,
+    depth: float = 1e6,
+    other: float = 0.0,
+    pure: bool = False,
+    seed: Any = None,
+) -> Tissue:
+    """Simulate bulks and purified samples of related cell types.
+
+    Parameters
+    ----------
+    n_samples, n_genes
+        Sizes.
+    lineages
+        Cell types of every lineage; default `BLOOD`, eight types in four lineages.
+    replicates
+        Donors of the purified samples; each gives one sample of every cell type.
+    donor_sd
+        Standard deviation between donors, on the log scale.
+    sibling_fold
+        How many times higher a gene that marks one type within its lineage is expressed there.
+    depth
+        Mean number of counts of a sample.
+    other
+        Mean fraction of the bulk that is of foreign cells, which have no purified samples.
+    pure
+        Every bulk is of a single cell type, in turn.
+    seed
+        None, an int or a Generator.
+
+    Returns
+    -------
+    Tissue
+
+    Examples
+    --------
+    >>> from bayesdecov import simulate
+    >>> simulate.tissue(n_samples=5, n_genes=200, seed=0)
+    Tissue (simulated): 5 bulks x 200 genes, 8 cell types, 48 purified samples
+    """
+    tree = {name: tuple(types) for name, types in (BLOOD if lineages is None else lineages).items()}
+    family = {name: lineage for lineage, types in tree.items() for name in types}
+    names = list(family)
+    n_types = len(names)
+    if n_types < 2 or n_types != sum(map(len, tree.values())):
+        raise InputError("lineages", "must hold two cell types or more, each of them once",
+                         found=checks.some(name for types in tree.values() for name in types)
+                         )  # fmt: skip
+    n_genes = checks.whole(n_genes, "n_genes", at_least=10 * n_types)
+    n_samples = checks.whole(n_samples, "n_samples")
+    replicates = checks.whole(replicates, "replicates")
+    checks.positive(depth, "depth")
+    if not 0 <= other < 1:
+        raise InputError("other", "must be a fraction below 1", found=repr(other))
+    if donor_sd < 0 or sibling_fold < 1:
+        raise InputError("donor_sd" if donor_sd < 0 else "sibling_fold", "is too small",
+                         fix="donor_sd starts at 0, sibling_fold at 1")  # fmt: skip
+    rng = checks.generator(seed)
+    log_mu = _centres(tree, n_genes, sibling_fold, rng)
+    loadings = rng.normal(size=(n_types, n_genes, _N_FACTORS)) / np.sqrt(_N_FACTORS)
+    foreign = rng.normal(3.0, 1.5, n_genes)
+
+    def donors(count: int) -> Array:
+        """Profiles (donor, cell_type, gene), each with a total of one."""
+        log_x = np.sqrt(_SHARED) * rng.normal(size=(count, 1, n_genes))
+        factors = rng.normal(size=(count, n_types, _N_FACTORS))
+        log_x = log_x + np.sqrt(_FACTORS) * np.einsum("dkf,kgf->dkg", factors, loadings)
+        log_x += np.sqrt(_OWN) * rng.normal(size=(count, n_types, n_genes))
+        return _whole(np.exp(log_mu.T + donor_sd * log_x))
+
+    weights = rng.permutation(np.linspace(0.5, 2.0, n_types))
+    P = rng.dirichlet(weights, n_samples)
+    if pure:
+        P = np.eye(n_types)[np.arange(n_samples) % n_types]
+    Y = np.einsum("dk,dkg->dg", P, donors(n_samples))
+    share = np.zeros(n_samples)
+    if other > 0:
+        share = rng.beta(8 * other, 8 * (1 - other), n_samples)
+        spread = _OTHER_SD * rng.normal(size=(n_samples, n_genes))
+        strange = _whole(np.exp(foreign + spread))
+        Y = (1 - share)[:, None] * Y + share[:, None] * strange
+    X = donors(replicates).transpose(1, 0, 2).reshape(n_types * replicates, n_genes)
+    genes = pd.Index([f"gene{g + 1:05d}" for g in range(n_genes)], name="gene")
+    samples = pd.Index([f"bulk{i + 1:03d}" for i in range(n_samples)], name="sample")
+    labels = [name for name in names for _ in range(replicates)]
+    purified = [f"{name}, donor {i + 1}" for name in names for i in range(replicates)]
+    return Tissue(
+        bulk=pd.DataFrame(_counted(Y, depth, rng).T, genes, samples),
+        proportions=pd.DataFrame(P, samples, names),
+        other=pd.Series(share, samples, name=OTHER),
+        purified=pd.DataFrame(_counted(X, depth, rng).T, genes, purified),
+        labels=pd.Series(labels, purified, name="cell_type"),
+        lineages=family,
+    )
+
+
+def _centres(
+    tree: Mapping[str, Sequence[str]], n_genes: int, sibling_fold: float, rng: np.random.Generator
+) -> Array:
+    """Mean log-expression (gene, cell_type): a common level, marks of lineages and of types."""
+    lineages = [lineage for lineage, types in tree.items() for _ in types]
+    log_mu = np.repeat(rng.normal(3.0, 1.5, n_genes)[:, None], len(lineages), axis=1)
+    log_mu += 0.15 * rng.normal(size=log_mu.shape)
+    order = iter(rng.permutation(n_genes))
+    for lineage in tree:
+        rows = [next(order) for _ in range(int(_LINEAGE_GENES * n_genes))]
+        members = np.array([name == lineage for name in lineages])
+        up = np.log(_LINEAGE_FOLD) * rng.lognormal(0, 0.25, len(rows))
+        log_mu[np.ix_(rows, members)] += up[:, None]
+    for j in range(len(lineages)):
+        rows = [next(order) for _ in range(int(_TYPE_GENES * n_genes))]
+        log_mu[rows, j] += np.log(sibling_fold) * rng.lognormal(0, 0.25, len(rows))
+    return log_mu
+
+
+def _whole(x: Array) -> Array:
+    return x / x.sum(axis=-1, keepdims=True)
+
+
+def _counted(x: Array, depth: float, rng: np.random.Generator) -> Array:
+    """Poisson counts with libraries of different sizes."""
+    size = depth * rng.lognormal(0, _LIBRARIES, (len(x), 1))
+    return rng.poisson(_whole(x) * size).astype(float)
