@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bayesdecov import datasets, gating, models, plots, simulate
+    from bayesdecov.cohort.contrast import contrast
     from bayesdecov.comparison import compare
     from bayesdecov.deconvolution.deconvolve import deconvolve
     from bayesdecov.errors import BayesdecovWarning, InputError
@@ -30,6 +31,7 @@ __all__ = [
     "InputError",
     "Reference",
     "compare",
+    "contrast",
     "datasets",
     "deconvolve",
     "fastmix",
@@ -47,6 +49,7 @@ _HOMES = {
     "fastmix": "bayesdecov.mixed_effects.fastmix",
     "gate": "bayesdecov.gating.gate",
     "compare": "bayesdecov.comparison",
+    "contrast": "bayesdecov.cohort.contrast",
     "report": "bayesdecov.reporting.build",
     "InputError": "bayesdecov.errors",
     "BayesdecovWarning": "bayesdecov.errors",

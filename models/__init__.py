@@ -1,7 +1,8 @@
 """The generative models as plain PyMC, one file each, readable beside their equations."""
 
+from bayesdecov.models.cohort import cohort
 from bayesdecov.models.contamination import Genes, contamination
 from bayesdecov.models.convolution import convolution
 from bayesdecov.models.mixed_effects import Sufficient, mixed_effects
 
-__all__ = ["Genes", "Sufficient", "contamination", "convolution", "mixed_effects"]
+__all__ = ["Genes", "Sufficient", "cohort", "contamination", "convolution", "mixed_effects"]

@@ -8,6 +8,7 @@ size factor the coordinates are ``x = (theta, log s)`` and ``q = s psi(theta)``;
 from __future__ import annotations
 
 import numpy as np
+from scipy.linalg import helmert
 
 from bayesdecov.algebra.terms import Array, Term
 
@@ -23,6 +24,15 @@ def log_proportions(theta: Array) -> Array:
 def proportions(theta: Array) -> Array:
     """``p = psi(theta)`` (Eq. 13)."""
     return np.exp(log_proportions(theta))
+
+
+def log_ratio_basis(n_types: int) -> Array:
+    r"""An orthonormal basis V of centred log-ratios, (cell_type, cell_type - 1).
+
+    :math:`z = V^\top \log p` are isometric log-ratios (Egozcue et al. 2003,
+    doi:10.1023/A:1023818214614) and :math:`p = \mathrm{softmax}(V z)`.
+    """
+    return np.asarray(helmert(n_types).T)
 
 
 def to_cells(p: Array, per_cell: Array) -> Array:

@@ -2,6 +2,7 @@
 
 from bayesdecov.cli import (
     benchmark,
+    cohort,
     deconvolution,
     enrichment,
     gating,
@@ -12,7 +13,7 @@ from bayesdecov.cli import (
 from bayesdecov.cli.app import app
 
 __all__ = [
-    "app", "benchmark", "deconvolution", "enrichment", "gating", "main", "mixed_effects",
+    "app", "benchmark", "cohort", "deconvolution", "enrichment", "gating", "main", "mixed_effects",
     "reproduce", "results",
 ]  # fmt: skip
 

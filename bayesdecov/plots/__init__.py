@@ -3,6 +3,7 @@
 from bayesdecov.plots.benchmark import by_type, cost, heat_map, spill_over
 from bayesdecov.plots.calibration import calibration
 from bayesdecov.plots.comparison import comparison
+from bayesdecov.plots.contrast import contrast
 from bayesdecov.plots.effects import effects, volcano
 from bayesdecov.plots.gating import gate, gates
 from bayesdecov.plots.proportions import intervals, stacked_bars
@@ -11,6 +12,7 @@ __all__ = [
     "by_type",
     "calibration",
     "comparison",
+    "contrast",
     "cost",
     "effects",
     "gate",

@@ -80,6 +80,7 @@ def tissue(
     depth: float = 1e6,
     other: float = 0.0,
     pure: bool = False,
+    proportions: Any = None,
     seed: Any = None,
 ) -> Tissue:
     """Simulate bulks and purified samples of related cell types.
@@ -102,6 +103,9 @@ def tissue(
         Mean fraction of the bulk that is of foreign cells, which have no purified samples.
     pure
         Every bulk is of a single cell type, in turn.
+    proportions
+        The proportions themselves, samples x cell types in the order of ``lineages``; ``n_samples``
+        then is their number.
     seed
         None, an int or a Generator.
 
@@ -124,6 +128,12 @@ def tissue(
                          found=checks.some(name for types in tree.values() for name in types)
                          )  # fmt: skip
     n_genes = checks.whole(n_genes, "n_genes", at_least=10 * n_types)
+    given = None if proportions is None else np.asarray(proportions, dtype=float)
+    if given is not None:
+        if given.ndim != 2 or given.shape[1] != n_types or (given < 0).any():
+            raise InputError("proportions", f"must be samples x {n_types} cell types",
+                             found=f"an array of shape {given.shape}")  # fmt: skip
+        n_samples, given = len(given), given / given.sum(axis=1, keepdims=True)
     n_samples = checks.whole(n_samples, "n_samples")
     replicates = checks.whole(replicates, "replicates")
     checks.positive(depth, "depth")
@@ -146,9 +156,11 @@ def tissue(
         return _whole(np.exp(log_mu.T + donor_sd * log_x))
 
     weights = rng.permutation(np.linspace(0.5, 2.0, n_types))
-    P = rng.dirichlet(weights, n_samples)
+    P: Array = rng.dirichlet(weights, n_samples)
     if pure:
         P = np.eye(n_types)[np.arange(n_samples) % n_types]
+    if given is not None:
+        P = given
     Y = np.einsum("dk,dkg->dg", P, donors(n_samples))
     share = np.zeros(n_samples)
     if other > 0:

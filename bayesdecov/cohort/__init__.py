@@ -1,0 +1,1 @@
+"""Questions about cohorts: proportions regressed on covariates."""

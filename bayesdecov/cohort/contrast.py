@@ -1,0 +1,280 @@
+"""The verb: do proportions differ between conditions, and how sure is that."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from scipy.special import ndtri
+from scipy.stats import qmc
+
+import bayesdecov
+from bayesdecov import checks
+from bayesdecov.algebra.simplex import log_ratio_basis
+from bayesdecov.algebra.terms import Array
+from bayesdecov.cohort.fit import Draws, fast, joint
+from bayesdecov.cohort.joint import Bulks
+from bayesdecov.cohort.measured import Measured, measured
+from bayesdecov.cohort.question import Question, design
+from bayesdecov.cohort.result import Contrast
+from bayesdecov.deconvolution.predictive import likelihood_of
+from bayesdecov.deconvolution.result import Deconvolution
+from bayesdecov.diagnostics import complaints, convergence
+from bayesdecov.errors import InputError, Notes
+from bayesdecov.io.tables import expression_frame
+from bayesdecov.mixed_effects.dependence import split_subjects
+from bayesdecov.mixed_effects.prepare import sample_table
+from bayesdecov.sampling import Sampling
+
+METHODS = ("fast", "nuts")
+_MANY = 1000  # samples above which fewer draws are needed
+_POINTS = 64  # of a new sample's log-ratios
+_BLOCK = 4_000_000  # numbers of one block
+
+
+def contrast(
+    fit: Any,
+    covariates: Any,
+    formula: str | None = None,
+    *,
+    at: Mapping[str, tuple[Any, Any]] | None = None,
+    subject: Any = None,
+    rope: float = 0.0,
+    prob: float = 0.95,
+    method: str = "fast",
+    draws: int | None = None,
+    tune: int | None = None,
+    chains: int | None = None,
+    target_accept: float | None = None,
+    nuts_sampler: str | None = None,
+    seed: Any = None,
+) -> Contrast:
+    r"""Regress cell-type proportions on covariates, with the proportions' own uncertainty.
+
+    Log-ratios of a sample are normal around a linear predictor,
+
+    .. math:: z_i \sim N(B^\top x_i + u_{s(i)}, \Omega), \qquad p_i = \mathrm{softmax}(V z_i),
+
+    and are seen through the sample's likelihood, not through a point estimate. Coefficients have
+    normal priors (sd 1 per standard deviation of a covariate, 5 for the intercept), covariances
+    inverse-Wishart priors of free scale.
+
+    Parameters
+    ----------
+    fit
+        What `deconvolve` (methods "laplace" or "nuts") or `gate` return, the folder of such a run,
+        or a table of proportions (samples x cell types), which is taken as exact.
+    covariates
+        Samples x covariates: a DataFrame or its path.
+    formula
+        Such as ``"~ group"`` or ``"~ group * age"``; default: all columns, added up.
+    at
+        What to compare, ``{"age": (30, 60)}``. Default: every label against the first, numbers at
+        their upper against their lower quartile. Other covariates stay as they are in the samples,
+        and differences are averaged over them.
+    subject
+        Column of the covariates (or a Series) that names the subject, for paired samples and
+        repeated measures.
+    rope
+        Region of practical equivalence: half its width in percentage points.
+    prob
+        Probability of the intervals.
+    method
+        "fast": Gibbs sampling in which every sample is represented by its posterior draws, weighted
+        by one over their prior; above 400 samples by a normal that is fitted where the cohort
+        looks at it (expectation propagation). Seconds. "nuts": all bulks jointly with their exact
+        likelihood; minutes, for up to about a hundred samples of `deconvolve`.
+    draws, tune, chains, target_accept, nuts_sampler
+        Of the chains: 1,000 draws (250 for more than 1,000 samples) after 200 (100), 4 chains;
+        "nuts": 500 after 500, 2 chains.
+    seed
+        None, an int or a Generator.
+
+    Returns
+    -------
+    Contrast
+        ``.table``, ``.samples``, ``.plot()``, ``.to_inference_data()``, ``.write(folder)``.
+
+    Raises
+    ------
+    InputError
+        No samples in common, no posterior, covariates that are constant or determine each other.
+
+    Examples
+    --------
+    >>> import bayesdecov as bd
+    >>> cohort = bd.simulate.convolution(n_samples=12, n_genes=60, n_types=3, seed=1)
+    >>> reference = bd.Reference.from_samples(cohort.purified, cohort.labels)
+    >>> fit = bd.deconvolve(cohort.bulk, reference, "laplace", seed=1)
+    >>> group = {name: "AB"[i % 2] for i, name in enumerate(cohort.bulk.columns)}
+    >>> found = bd.contrast(fit, pd.DataFrame({"group": group}), seed=1)
+    >>> found.table["contrast"].unique().tolist()
+    ['group: B - A']
+    """
+    started = time.perf_counter()
+    checks.choice(method, METHODS, "method")
+    prob = checks.probability(prob, "prob")
+    if isinstance(rope, bool) or not isinstance(rope, (int, float)) or not 0 <= rope < 100:
+        raise InputError("rope", "must be a number of percentage points", found=repr(rope))
+    notes = Notes()
+    data = measured(fit, notes)
+    table = sample_table(expression_frame(covariates, "covariates"), "covariates")
+    groups: pd.Series | None = None
+    if subject is not None:
+        groups, table = split_subjects(subject, table, formula)
+    data = _shared(data, table, notes)
+    table = table.loc[data.samples]
+    found = design(table, formula, at)
+    n = len(data.samples)
+    how = _sampling(method, n, {"draws": draws, "tune": tune, "chains": chains,
+                                "target_accept": target_accept, "nuts_sampler": nuts_sampler}
+                    )  # fmt: skip
+    rng = checks.generator(seed)
+    subjects = None
+    if groups is not None:
+        subjects = pd.factorize(groups.loc[data.samples].astype(str))[0]
+        if len(np.unique(subjects)) == n:
+            raise InputError("subject", "must have more than one sample of some subject",
+                             found=f"{n} subjects of {n} samples",
+                             fix="leave subject= out")  # fmt: skip
+    if method == "nuts":
+        if subjects is not None:
+            raise InputError("subject", "is not an option of method='nuts'",
+                             fix="use method='fast'")  # fmt: skip
+        bulks, log_size = _bulks(fit, data)
+        drawn = joint(bulks, data, found.X, how, notes, rng, log_size)
+    else:
+        drawn = fast(data, found.X, subjects, how, notes, rng)
+    V = log_ratio_basis(len(data.cell_types))
+    sides = [_means(drawn, question, V) for question in found.questions]
+    differences = np.stack([second - first for first, second in sides], axis=2)
+    measures = _convergence(drawn, differences, notes)
+    rows = [_rows(question, data.cell_types, first, second, drawn, V, rope, prob)
+            for question, (first, second) in zip(found.questions, sides, strict=True)]  # fmt: skip
+    settings: dict[str, Any] = {
+        "method": method, "formula": formula or "~ " + " + ".join(map(str, table.columns)),
+        "subject": subject if isinstance(subject, str) else "none" if subject is None else "given",
+        "rope": float(rope), "prob": prob, "quantity": data.quantity, "draws": how.draws,
+        "tune": how.tune, "chains": how.chains,
+        "seed": seed if seed is None or not hasattr(seed, "random") else "generator",
+        **measures, "bayesdecov": bayesdecov.__version__,
+        "seconds": round(time.perf_counter() - started, 3),
+    }  # fmt: skip
+    logs = drawn.mean @ V.T
+    p = np.exp(logs - logs.max(axis=1, keepdims=True))
+    samples = pd.DataFrame(100 * p / p.sum(axis=1, keepdims=True),
+                           data.samples.rename("sample"), data.cell_types)  # fmt: skip
+    return Contrast(
+        pd.concat(rows, ignore_index=True), samples, settings, tuple(notes.lines), found.columns,
+        data.cell_types, found.questions, drawn, differences,
+    )  # fmt: skip
+
+
+def _shared(data: Measured, table: pd.DataFrame, notes: Notes) -> Measured:
+    """The samples that have covariates."""
+    known = data.samples.isin(table.index)
+    if not known.any():
+        raise InputError("covariates", "must share sample names with the proportions",
+                         found=f"{checks.some(table.index, 3)}; proportions of "
+                         f"{checks.some(data.samples, 3)}")  # fmt: skip
+    if not known.all():
+        notes.warn(f"{int((~known).sum())} samples without covariates were left out: "
+                   f"{checks.some(data.samples[~known])}")  # fmt: skip
+    spare = table.index.difference(data.samples)
+    if len(spare):
+        notes.info(f"{len(spare)} rows of the covariates have no proportions: {checks.some(spare)}")
+    return data.rows(known)
+
+
+def _sampling(method: str, n: int, given: dict[str, Any]) -> Sampling:
+    if method == "fast":
+        for name in ("target_accept", "nuts_sampler"):
+            if given[name] is not None:
+                raise InputError(name, "is not an option of method='fast'",
+                                 fix="leave it out, or use method='nuts'")  # fmt: skip
+        usual: dict[str, Any] = {"draws": 1000, "tune": 200, "chains": 4}
+        if n > _MANY:
+            usual |= {"draws": 250, "tune": 100}
+    else:
+        usual = {"draws": 500, "tune": 500, "chains": 2, "target_accept": 0.85}
+    return Sampling.of(usual | {name: value for name, value in given.items() if value is not None})
+
+
+def _bulks(fit: Any, data: Measured) -> tuple[Bulks, Array]:
+    """The exact likelihood of the samples that are used."""
+    if not isinstance(fit, Deconvolution) or fit.law is None:
+        raise InputError("method", "'nuts' needs the fit itself, as deconvolve returns it",
+                         found=type(fit).__name__, fix="use method='fast'")  # fmt: skip
+    if fit.law.paper:
+        raise InputError("method", "'nuts' needs the likelihood itself", found="prior='decovart'",
+                         fix="deconvolve with prior='flat'")  # fmt: skip
+    law = likelihood_of(fit)
+    rows = [str(name) for name in fit.proportions.index]
+    chosen = [rows.index(name) for name in data.samples]
+    y = law.density.project(fit.bulk.to_numpy().T[chosen])
+    per_cell = None if fit.law.per_cell is None else np.log(fit.law.per_cell)
+    size = np.log(fit.diagnostics["size_factor"].to_numpy(dtype=float)[chosen])
+    return Bulks(law.density, y, law.phi[chosen], law.df, fit.law.free_size, per_cell), size
+
+
+def _means(drawn: Draws, question: Question, V: Array) -> tuple[Array, Array]:
+    """Mean proportions (percent) of both conditions in the population, (chain, draw, cell_type)."""
+    chains, count, _, d = drawn.coefficients.shape
+    B = drawn.coefficients.reshape(chains * count, -1, d)
+    root = np.linalg.cholesky(drawn.total.reshape(chains * count, d, d))
+    points = ndtri(qmc.Sobol(d, seed=0).random(_POINTS))  # a new sample's deviations
+    sides = []
+    for X in (question.X_first, question.X_second):
+        p = np.empty((chains * count, len(V)))
+        step = max(1, _BLOCK // (_POINTS * len(X) * len(V)))
+        for start in range(0, len(B), step):
+            rows = slice(start, start + step)
+            z = (X @ B[rows])[:, :, None] + (points @ root[rows].transpose(0, 2, 1))[:, None]
+            logs = z @ V.T
+            share = np.exp(logs - logs.max(axis=-1, keepdims=True))
+            share /= share.sum(axis=-1, keepdims=True)
+            p[rows] = share.mean(axis=(1, 2))
+        sides.append(100 * p.reshape(chains, count, -1))
+    return sides[0], sides[1]
+
+
+def _rows(
+    question: Question, cell_types: pd.Index, first: Array, second: Array, drawn: Draws, V: Array,
+    rope: float, prob: float,
+) -> pd.DataFrame:  # fmt: skip
+    difference = (second - first).reshape(-1, len(V))
+    step = (question.X_second - question.X_first).mean(axis=0)
+    d = drawn.coefficients.shape[-1]
+    log_ratio = np.einsum("l,slk->sk", step, drawn.coefficients.reshape(-1, len(step), d)) @ V.T
+    tail = (1 - prob) / 2
+    low, high = np.quantile(difference, [tail, 1 - tail], axis=0)
+    log_low, log_high = np.quantile(log_ratio, [tail, 1 - tail], axis=0)
+    below, above = (difference < 0).mean(axis=0), (difference > 0).mean(axis=0)
+    return pd.DataFrame({
+        "contrast": question.name, "cell_type": cell_types,
+        "first": first.mean(axis=(0, 1)), "second": second.mean(axis=(0, 1)),
+        "difference": difference.mean(axis=0), "sd": difference.std(axis=0), "low": low,
+        "high": high, "p_greater": (difference > rope).mean(axis=0),
+        "p_less": (difference < -rope).mean(axis=0), "lfsr": np.minimum(below, above),
+        "log_ratio": log_ratio.mean(axis=0), "log_ratio_low": log_low, "log_ratio_high": log_high,
+    })  # fmt: skip
+
+
+def _convergence(drawn: Draws, differences: Array, notes: Notes) -> dict[str, Any]:
+    """Worst measures of coefficients and differences, and a verdict."""
+    draws = xr.Dataset({
+        "coefficients": (("chain", "draw", "column", "part"), drawn.coefficients),
+        "difference": (("chain", "draw", "contrast", "cell_type"), differences),
+    })  # fmt: skip
+    found = {name: float(value) for name, value in convergence(draws).items()}
+    found.pop("mcse", None)
+    if "diverging" in drawn.stats:
+        found["divergences"] = int(drawn.stats["diverging"].sum())
+    words = complaints(found)
+    for word in words:
+        notes.warn(word)
+    return {**found, "verdict": "; ".join(words) or "good"}

@@ -1,0 +1,74 @@
+r"""Normal likelihoods of samples where the cohort looks at them, by expectation propagation.
+
+A sample's draws, weighted by the cohort's prior :math:`N(m_i, \Omega)` over their own, have the
+moments of its posterior within the cohort. The normal likelihood with the same moments has
+precision :math:`C_i^{-1} - \Omega^{-1}` (clipped at zero) and is right there, also for rare cell
+types, whose likelihood in log-ratios is far from normal as a whole. A fiftieth of the draws' own
+normal is added, so that likelihoods that are flat there do not let :math:`\Omega` grow.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bayesdecov.algebra.terms import Array
+from bayesdecov.cohort.gibbs import Particles, Sites
+from bayesdecov.cohort.measured import Measured
+
+_EXACT = 1e6  # precision of log-ratios that are taken as exact
+_FEW = 20.0  # effective draws below which a sample keeps the normal it had
+_KEPT = 0.02  # of the draws' own normal
+_FLOATS = 8_000_000  # of one block
+
+
+def first_sites(data: Measured) -> Sites:
+    """Normal likelihoods as they look from a wide prior around each sample's own draws."""
+    n, draws, d = data.z.shape
+    if draws == 1:
+        P = np.broadcast_to(_EXACT * np.eye(d), (n, d, d)).copy()
+        return Sites(P, _EXACT * data.z[:, 0])
+    mean = data.z.mean(axis=1)
+    centred = data.z - mean[:, None]
+    C = np.einsum("nkd,nke->nde", centred, centred) / (draws - 1) + 1e-9 * np.eye(d)
+    P = np.linalg.inv(C)
+    return Sites(P, np.einsum("nde,ne->nd", P, mean))
+
+
+def update(
+    data: Measured, sites: Sites, first: Sites, centre: Array, covariance: Array
+) -> tuple[Sites, Array]:
+    """Sites under the cohort's prior, and the effective number of draws behind each.
+
+    A sample with too few of them keeps its own of ``sites``; ``first`` are those of `first_sites`.
+    """
+    n, draws, d = data.z.shape
+    if draws == 1:
+        return sites, np.full(n, np.inf)
+    precision = np.linalg.inv(covariance)
+    P, r = sites.precision.copy(), sites.shift.copy()
+    effective = np.empty(n)
+    step = max(1, _FLOATS // (draws * d))
+    for start in range(0, n, step):
+        rows = slice(start, min(start + step, n))
+        z = data.z[rows]
+        w = Particles(z, data.log_prior[rows]).weights(centre[rows], precision)
+        w /= w.sum(axis=1, keepdims=True)
+        effective[rows] = 1 / np.square(w).sum(axis=1)
+        mean = (w[:, None] @ z)[:, 0]
+        centred = z - mean[:, None]
+        C = (w[:, :, None] * centred).transpose(0, 2, 1) @ centred
+        C /= np.maximum(1 - 1 / effective[rows], 1e-3)[:, None, None]
+        own = np.linalg.inv(C + 1e-9 * np.eye(d))
+        good = effective[rows] >= _FEW
+        site = _definite(own - precision) + _KEPT * first.precision[rows]
+        P[rows][good] = site[good]
+        shift = np.einsum("nde,ne->nd", own, mean) - centre[rows] @ precision
+        r[rows][good] = (shift + _KEPT * first.shift[rows])[good]
+    return Sites(P, r), effective
+
+
+def _definite(P: Array) -> Array:
+    """Symmetric, with no negative eigenvalue."""
+    values, vectors = np.linalg.eigh(0.5 * (P + P.transpose(0, 2, 1)))
+    clipped: Array = (vectors * np.maximum(values, 0.0)[:, None, :]) @ vectors.transpose(0, 2, 1)
+    return clipped

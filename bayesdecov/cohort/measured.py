@@ -1,0 +1,172 @@
+r"""What each sample says of its proportions: draws of log-ratios and the prior they carry.
+
+Draws of a posterior in isometric log-ratios, weighted by one over the prior they were made with,
+stand for the likelihood, which then meets the prior of a cohort.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from bayesdecov import checks
+from bayesdecov.algebra.priors import Dirichlet, Prior, SoftmaxNormal
+from bayesdecov.algebra.simplex import log_ratio_basis, to_mrna
+from bayesdecov.algebra.terms import Array
+from bayesdecov.deconvolution.result import Deconvolution
+from bayesdecov.errors import InputError, Notes
+from bayesdecov.results import Proportions
+
+if TYPE_CHECKING:
+    from bayesdecov.runs import Run
+
+REST = "rest"
+_GATING = Dirichlet(0.5)
+_ROUNDING = 1e-6  # shares that add up to less than 1 by more than this have a rest
+_LEAST = 1e-12  # a draw's smallest proportion
+_DRAWS, _FEWER = 1000, 250  # draws of a sample that are used, and of many samples
+_FLOATS = 100_000  # samples x draws
+
+
+class Measured(NamedTuple):
+    """Draws of the log-ratios ``z`` (sample, draw, d) and their log prior density (sample, draw).
+
+    A single draw is a value that is taken as exact.
+    """
+
+    samples: pd.Index
+    cell_types: pd.Index
+    z: Array
+    log_prior: Array
+    quantity: str
+
+    def rows(self, chosen: Array) -> Measured:
+        """Some of the samples."""
+        return self._replace(samples=self.samples[chosen], z=self.z[chosen],
+                             log_prior=self.log_prior[chosen])  # fmt: skip
+
+
+def measured(source: Any, notes: Notes) -> Measured:
+    """Draws of a fit, a gating or a run's folder; a table is taken as exact."""
+    if isinstance(source, (str, Path)):
+        return _of_folder(Path(source), notes)
+    if isinstance(source, Proportions):
+        return _of_fit(source, notes)
+    if isinstance(source, pd.DataFrame):
+        return _of_table(source, notes)
+    raise InputError("fit", "must be what deconvolve or gate return, a run's folder or a table "
+                     "(samples x cell types)", found=type(source).__name__)  # fmt: skip
+
+
+def _of_fit(fit: Proportions, notes: Notes) -> Measured:
+    prior: Prior = _GATING
+    per_cell = None
+    if isinstance(fit, Deconvolution):
+        if fit.law is None or fit.draws is None:
+            raise _no_posterior("fit", fit.method)
+        prior, per_cell = fit.law.prior, fit.law.per_cell
+    if fit.draws is None:
+        raise _no_posterior("fit", fit.method)
+    labels = fit.proportions.index, fit.proportions.columns
+    return _of_draws(fit.draws.pooled, *labels, prior, per_cell, fit.quantity, notes)
+
+
+def _no_posterior(argument: str, method: str) -> InputError:
+    return InputError(argument, "must have a posterior", found=f"method={method!r}",
+                      fix="deconvolve with method 'laplace' or 'nuts'")  # fmt: skip
+
+
+def _of_folder(folder: Path, notes: Notes) -> Measured:
+    from bayesdecov.runs import EFFECTS, GATING, run_of
+
+    run = run_of(folder)
+    if run.command == EFFECTS:
+        raise InputError("run", "must hold proportions", found=f"a run of {run.command!r}")
+    posterior = run.groups["posterior"]
+    draws = posterior["proportions"].transpose("sample", "chain", "draw", "cell_type").to_numpy()
+    if draws.shape[1] * draws.shape[2] < 2:
+        raise _no_posterior("run", run.method)
+    samples, cell_types = (pd.Index([str(name) for name in posterior[dim].to_numpy()])
+                           for dim in ("sample", "cell_type"))  # fmt: skip
+    prior, per_cell = _GATING, None
+    if run.command != GATING:
+        prior, per_cell = _prior_of(run, cell_types)
+    pooled = draws.reshape(len(samples), -1, len(cell_types))
+    quantity = str(run.settings.get("quantity", "proportions"))
+    return _of_draws(pooled, samples, cell_types, prior, per_cell, quantity, notes)
+
+
+def _prior_of(run: Run, cell_types: pd.Index) -> tuple[Any, Array | None]:
+    """The prior of a deconvolution, from its record."""
+    name = str(run.settings.get("prior"))
+    known = {"flat": Dirichlet(1.0), "decovart": Dirichlet(1.0), "normal": SoftmaxNormal()}
+    if name not in known:
+        raise InputError("run", "must have a prior with a name (flat, decovart, normal)",
+                         found=name, fix="use the Python function with the fit itself"
+                         if name != "none" else "deconvolve with --method laplace or nuts"
+                         )  # fmt: skip
+    weights = run.settings.get("mrna_per_cell")
+    per_cell = None
+    if isinstance(weights, dict):
+        per_cell = np.array([float(weights[name]) for name in cell_types])
+    return known[name], per_cell
+
+
+def _of_draws(
+    p: Array, samples: pd.Index, cell_types: pd.Index, prior: Prior, per_cell: Array | None,
+    quantity: str, notes: Notes,
+) -> Measured:  # fmt: skip
+    known = np.isfinite(p).all(axis=(1, 2))
+    if not known.all():
+        notes.warn(f"{int((~known).sum())} samples without a posterior were left out: "
+                   f"{checks.some(samples[~known])}")  # fmt: skip
+        p, samples = p[known], samples[known]
+    if not len(p):
+        raise InputError("fit", "must have a posterior of some sample", found="none")
+    most = int(np.clip(_FLOATS // len(p), _FEWER, _DRAWS))
+    p = p[:, np.unique(np.linspace(0, p.shape[1] - 1, most).astype(int))]
+    p, cell_types = _closed(p, cell_types, notes)
+    of_prior = p if per_cell is None else to_mrna(p, per_cell)
+    log_p = np.log(np.maximum(of_prior, _LEAST))
+    if isinstance(prior, Dirichlet):  # as a density of log-ratios: the Jacobian is in
+        log_prior = (log_p * np.asarray(prior.alpha, dtype=float)).sum(axis=2)
+    else:
+        centred = log_p - log_p.mean(axis=2, keepdims=True)
+        log_prior = -0.5 * np.square(centred).sum(axis=2) / prior.scale**2
+    z = np.log(np.maximum(p, _LEAST)) @ log_ratio_basis(p.shape[2])
+    names = pd.Index([str(name) for name in cell_types])
+    return Measured(pd.Index([str(name) for name in samples]), names, z, log_prior, quantity)
+
+
+def _of_table(table: pd.DataFrame, notes: Notes) -> Measured:
+    frame = checks.numeric(table, "proportions")
+    checks.unique(frame.index, "proportions", "sample")
+    values = frame.to_numpy()
+    if not (values > 0).all():
+        row, column = np.argwhere(values <= 0)[0]
+        raise InputError(
+            "proportions", "of a table are taken as exact and must be positive",
+            found=f"{values[row, column]:g} for sample {frame.index[row]!r}, cell type "
+            f"{frame.columns[column]!r}",
+            fix="give what deconvolve or gate return, which know how sure they are",
+        )  # fmt: skip
+    notes.warn("a table of proportions says nothing about their errors: they are taken as exact")
+    p, cell_types = _closed(values[:, None], frame.columns, notes)
+    z = np.log(p) @ log_ratio_basis(p.shape[2])
+    return Measured(frame.index, cell_types, z, np.zeros(z.shape[:2]), "proportions")
+
+
+def _closed(p: Array, cell_types: pd.Index, notes: Notes) -> tuple[Array, pd.Index]:
+    """Parts that add up to 1: with a rest, or scaled where types overlap."""
+    total = p.sum(axis=2, keepdims=True)
+    if total.max() <= 1 + _ROUNDING:
+        if total.min() >= 1 - _ROUNDING:
+            return p, cell_types
+        notes.info(f"proportions add up to less than 1: what is left is the part {REST!r}")
+        return (np.concatenate([p, np.maximum(1 - total, _LEAST)], axis=2),
+                cell_types.append(pd.Index([REST])))  # fmt: skip
+    notes.warn("proportions add up to more than 1 (types overlap) and were scaled to 1")
+    return p / total, cell_types

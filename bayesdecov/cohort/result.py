@@ -1,0 +1,129 @@
+"""What `contrast` returns: differences of proportions between conditions, and how sure they are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from bayesdecov.algebra.simplex import log_ratio_basis
+from bayesdecov.cohort.question import Question
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from bayesdecov.cohort.fit import Draws
+
+_NOTES = 5
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """Differences of cell-type proportions between conditions.
+
+    Attributes
+    ----------
+    table
+        One row per contrast and cell type: ``first`` and ``second`` (mean proportions of the two
+        conditions, in percent), ``difference`` (second - first, percentage points) with ``sd``,
+        ``low`` and ``high``, ``p_greater`` (probability of a difference above ``rope``),
+        ``p_less`` (below -``rope``), ``lfsr`` (probability that the sign is wrong), and the
+        difference of centred log-ratios with ``log_ratio_low`` and ``log_ratio_high``.
+    samples
+        Proportions of the samples as the cohort sees them (shrunken), in percent.
+    settings, notes
+        Every option after defaults were resolved; what was found and decided.
+    columns, cell_types, questions, draws
+        Design columns, parts, what was compared, and the draws behind the table.
+    """
+
+    table: pd.DataFrame
+    samples: pd.DataFrame
+    settings: dict[str, Any]
+    notes: tuple[str, ...]
+    columns: list[str]
+    cell_types: pd.Index
+    questions: list[Question]
+    draws: Draws
+    differences: np.ndarray  # (chain, draw, contrast, cell_type), percentage points
+
+    def to_inference_data(self) -> Any:
+        """ArviZ container: ``difference`` (chain, draw, contrast, cell_type), ``coefficients``.
+
+        Coefficients are of centred log-ratios per standard deviation of the design column.
+        """
+        import xarray as xr
+
+        from bayesdecov._arviz import from_groups
+
+        V = log_ratio_basis(len(self.cell_types))
+        chains, draws = self.differences.shape[:2]
+        coords = {
+            "chain": np.arange(chains), "draw": np.arange(draws),
+            "contrast": [one.name for one in self.questions],
+            "cell_type": list(self.cell_types), "column": self.columns,
+        }  # fmt: skip
+        posterior = xr.Dataset(
+            {"difference": (("chain", "draw", "contrast", "cell_type"), self.differences),
+             "coefficients": (("chain", "draw", "column", "cell_type"),
+                              self.draws.coefficients @ V.T)}, coords,
+        )  # fmt: skip
+        groups = {"posterior": posterior}
+        if self.draws.stats:
+            groups["sample_stats"] = xr.Dataset(
+                {name: (("chain", "draw"), value) for name, value in self.draws.stats.items()},
+                {name: coords[name] for name in ("chain", "draw")},
+            )
+        return from_groups(groups, self.settings)
+
+    def plot(self) -> Figure:
+        """Differences with their intervals, a panel per contrast."""
+        from bayesdecov.plots.contrast import contrast
+
+        return contrast(self)
+
+    def write(
+        self, folder: str | Path, *, force: bool = False, arguments: Sequence[str] = (),
+        inputs: dict[str, Path] | None = None,
+    ) -> None:  # fmt: skip
+        """``contrasts.csv samples.csv posterior.nc contrasts.png run.json`` in a new folder."""
+        from bayesdecov._arviz import save
+        from bayesdecov.io.outputs import run_record, whole_folder, write_json
+        from bayesdecov.io.tables import write_table
+
+        with whole_folder(Path(folder), force=force) as partial:
+            write_table(self.table, partial / "contrasts.csv")
+            write_table(self.samples, partial / "samples.csv", index_label="sample")
+            save(self.to_inference_data(), partial / "posterior.nc")
+            self.plot().savefig(partial / "contrasts.png", dpi=150)
+            record = run_record("contrast", self.settings, self.notes, inputs or {}, arguments)
+            write_json(record, partial / "run.json")
+
+    def __str__(self) -> str:
+        s = self.settings
+        lines = [
+            f"Contrast: {len(self.samples)} samples, {len(self.cell_types)} cell types, "
+            f"{s['formula']}",
+            f"  method: {s['method']}   R-hat {s['r_hat']:.3f}, at least {s['ess_bulk']:.0f} "
+            "effective draws",
+        ]
+        prob = f"{s['prob']:.0%}"
+        for name, part in self.table.groupby("contrast", sort=False):
+            lines.append(f"  {name}   (percentage points, {prob} interval)")
+            order = part.reindex(part["lfsr"].sort_values(kind="stable").index)
+            for row in order.head(8).itertuples(index=False):
+                lines.append(
+                    f"    {row.cell_type[:28]:<28} {row.first:6.2f} -> {row.second:6.2f}   "
+                    f"{row.difference:+.2f} ({row.low:+.2f}, {row.high:+.2f})   "
+                    f"lfsr {row.lfsr:.3f}"
+                )
+            if len(order) > 8:
+                lines.append(f"    ... and {len(order) - 8} more (.table)")
+        lines += [f"  note: {note}" for note in self.notes[:_NOTES]]
+        return "\n".join(lines)
+
+    __repr__ = __str__
