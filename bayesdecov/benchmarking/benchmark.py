@@ -57,8 +57,8 @@ def benchmark(
     quick
         Fewer samples, genes and levels: a minute.
     bootstrap
-        Intervals for methods that have none: estimates from genes drawn with replacement, this
-        often (50 or more).
+        Intervals for baselines: estimates from genes drawn with replacement, this often (50 give
+        them their nominal probability, more make them less rough).
     prob
         Probability of the intervals.
     memory
@@ -74,7 +74,7 @@ def benchmark(
     -------
     Benchmark
         ``.scores``, ``.estimates``, ``.levels()``, ``.summary()``. A method that fails on a case
-        has a row with its ``error`` and no numbers.
+        has a row with its ``error`` and no numbers, and comes last.
 
     Raises
     ------

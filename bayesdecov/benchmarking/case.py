@@ -8,8 +8,10 @@ from dataclasses import dataclass
 import pandas as pd
 
 from bayesdecov import checks
+from bayesdecov.benchmarking.metrics import ALL
 from bayesdecov.errors import InputError
 from bayesdecov.reference.reference import Reference
+from bayesdecov.simulate.tissue import OTHER
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,14 +51,23 @@ class Case:
     repeat: int = 1
 
     def __post_init__(self) -> None:
-        """The truth is checked and scaled once, here."""
+        """Names and tables are checked, and the truth scaled, once, here."""
+        for name in ("scenario", "level"):
+            value = getattr(self, name)
+            object.__setattr__(self, name, "" if value is None else str(value))
+        bulk = checks.numeric(self.bulk, "bulk")
+        checks.unique(bulk.columns, "bulk", "sample")
         truth = checks.numeric(self.truth, "truth")
         checks.unique(truth.index, "truth", "sample")
         checks.unique(truth.columns, "truth", "cell type")
         if (truth < 0).to_numpy().any():
             raise InputError("truth", "proportions must not be negative",
                              found=f"{truth.to_numpy().min():g}")  # fmt: skip
-        names = pd.Index([str(name) for name in self.bulk.columns])
+        taken = truth.columns.intersection([ALL, OTHER])
+        if len(taken):
+            raise InputError("truth", "must not have cell types of these names, which the scores "
+                             "use", found=checks.some(taken), fix="rename them")  # fmt: skip
+        names = bulk.columns
         shared = names[names.isin(truth.index)]
         if not len(shared):
             raise InputError("truth", "must have the bulk's samples as rows",
@@ -72,7 +83,7 @@ class Case:
         if self.purified is not None and self.labels is None:
             raise InputError("labels", "are needed beside purified samples")
         object.__setattr__(self, "truth", truth.div(truth.sum(axis=1), axis=0))
-        object.__setattr__(self, "bulk", self.bulk.set_axis(names, axis=1)[shared])
+        object.__setattr__(self, "bulk", bulk[shared])
 
     @property
     def name(self) -> str:

@@ -44,7 +44,7 @@ class Method:
     ) -> Proportions | pd.DataFrame:
         """Proportions of the bulks."""
         if self.own is not None:
-            found = self.own(bulk, reference)
+            found = self.own(bulk.copy(), reference)
             if not isinstance(found, (Proportions, pd.DataFrame)):
                 raise InputError(self.name, "must return a DataFrame (samples x cell types) or "
                                  "what deconvolve returns", found=type(found).__name__

@@ -22,7 +22,10 @@ ALL = "all"
 def metrics(
     truth: pd.DataFrame, estimate: pd.DataFrame, low: Array, high: Array, *, prob: float = 0.95
 ) -> pd.DataFrame:
-    """One row per cell type and one for all, over the samples that have an estimate.
+    """One row per cell type and one for all; a sample without an estimate is as good as a guess.
+
+    Errors count it with equal proportions, so that a method gains nothing by leaving out what is
+    hard; correlations are over the others.
 
     Parameters
     ----------
@@ -37,33 +40,38 @@ def metrics(
     -------
     pandas.DataFrame
         Indexed by cell type, "all" first. There ``r`` pools samples and cell types, ``r_types`` is
-        the mean of the cell types' own r, and ``bias`` the mean of their absolute biases.
+        the mean of the cell types' own r (0 where estimates do not vary and the truth does), and
+        ``bias`` the mean of their absolute biases.
         ``intervals`` is the share of the estimates that have one.
     """
     t, x = truth.to_numpy(), estimate.to_numpy()
     known = np.isfinite(x)
     inside = np.isfinite(low) & np.isfinite(high) & known
-    rows = {ALL: _row(t, x, low, high, known, inside, prob)}
+    guess = 1 / x.shape[1]
+    rows = {ALL: _row(t, x, low, high, known, inside, prob, guess)}
     for j, name in enumerate(truth.columns):
         rows[str(name)] = _row(t[:, j], x[:, j], low[:, j], high[:, j], known[:, j],
-                               inside[:, j], prob)  # fmt: skip
+                               inside[:, j], prob, guess)  # fmt: skip
     table = pd.DataFrame(rows).T.rename_axis("cell_type")
     of_types = table.iloc[1:]
     table["r_types"] = np.nan
-    table.loc[ALL, "r_types"] = of_types["r"].mean()
+    varies = np.ptp(t, axis=0) > 0
+    if known.any():
+        table.loc[ALL, "r_types"] = of_types["r"].fillna(0.0)[varies].mean()
     table.loc[ALL, "bias"] = of_types["bias"].abs().mean()
     return table
 
 
 def _row(
-    t: Array, x: Array, low: Array, high: Array, known: Array, inside: Array, prob: float
-) -> dict[str, float]:
+    t: Array, x: Array, low: Array, high: Array, known: Array, inside: Array, prob: float,
+    guess: float,
+) -> dict[str, float]:  # fmt: skip
     found = {"samples": float(known.any(axis=1).sum() if known.ndim == 2 else known.sum()),
              "intervals": float(inside.mean())}  # fmt: skip
     names = ("r", "ccc", "rmse", "mae", "bias", "negative", "coverage", "width", "interval_score")
     found |= dict.fromkeys(names, np.nan)
     if known.any():
-        error = x[known] - t[known]
+        error = np.where(known, x, guess) - t
         found |= {
             "r": _correlation(t[known], x[known]),
             "ccc": _concordance(t[known], x[known]),

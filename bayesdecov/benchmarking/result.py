@@ -64,7 +64,7 @@ class Benchmark:
         return table.reset_index()
 
     def summary(self) -> pd.DataFrame:
-        """One row per method, the best first.
+        """One row per method, the best first; those with failures come after all others.
 
         ``rmse_to_best`` is the geometric mean, over scenarios and levels, of the method's rmse
         over the smallest there (1: the best everywhere), ``best`` how often it was the best, and
@@ -87,12 +87,15 @@ class Benchmark:
                         "best": int((known["ratio"] <= 1 + 1e-9).sum()),
                         "worst": float(worst["ratio"]), "worst_place": worst["place"]}  # fmt: skip
             for column in ("rmse", "mae", "r_types", "ccc", "bias", "coverage", "width",
-                           "interval_score", "failed", "seconds", "memory_mb"):  # fmt: skip
+                           "interval_score", "intervals", "failed", "seconds", "memory_mb"
+                           ):  # fmt: skip
                 row[column] = float(part[column].mean())
             row["failures"] = int(part["failures"].sum())
             rows[name] = row
         table = pd.DataFrame(rows).T.infer_objects().rename_axis("method")
-        return table.sort_values("rmse_to_best", na_position="last")
+        broken = (table["failures"] > 0).rename("broken")
+        order = pd.concat([broken, table["rmse_to_best"]], axis=1)
+        return table.loc[order.sort_values(["broken", "rmse_to_best"], na_position="last").index]
 
     def write(self, folder: str | Path, *, force: bool = False) -> None:
         """Tables, pictures and ``benchmark.html`` in a new folder."""
@@ -112,7 +115,7 @@ class Benchmark:
         for name, row in table.iterrows():
             numbers = [_short(row[each], digits) for each, digits in (
                 ("rmse_to_best", 2), ("best", 0), ("r_types", 2), ("coverage", 2), ("width", 3),
-                ("seconds", 2), ("failures", 0))]  # fmt: skip
+                ("seconds", 2), ("failed", 2))]  # fmt: skip
             lines.append("  {:<34} {:>9} {:>5} {:>6} {:>6} {:>6} {:>7} {:>6}".format(
                 str(name)[:34], *numbers))  # fmt: skip
         lines += [f"  note: {note}" for note in self.notes]

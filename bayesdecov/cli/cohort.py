@@ -72,8 +72,5 @@ def _at(texts: list[str]) -> dict[str, tuple[object, object]] | None:
         parts = [part.strip() for part in values.split(",")]
         if not equals or len(parts) != 2 or not all(parts):
             raise InputError("at", "must be written name=first,second", found=repr(text))
-        try:
-            asked[name.strip()] = (float(parts[0]), float(parts[1]))
-        except ValueError:
-            asked[name.strip()] = (parts[0], parts[1])
+        asked[name.strip()] = (parts[0], parts[1])
     return asked or None

@@ -74,8 +74,9 @@ def contrast(
         Such as ``"~ group"`` or ``"~ group * age"``; default: all columns, added up.
     at
         What to compare, ``{"age": (30, 60)}``. Default: every label against the first, numbers at
-        their upper against their lower quartile. Other covariates stay as they are in the samples,
-        and differences are averaged over them.
+        their upper against their lower quartile (two-valued ones: the larger against the smaller).
+        Other covariates stay as they are in the samples, and differences are averaged over them
+        (mean proportions over 200 settings at most, drawn at random).
     subject
         Column of the covariates (or a Series) that names the subject, for paired samples and
         repeated measures.
@@ -237,7 +238,7 @@ def _means(drawn: Draws, question: Question, V: Array) -> tuple[Array, Array]:
             logs = z @ V.T
             share = np.exp(logs - logs.max(axis=-1, keepdims=True))
             share /= share.sum(axis=-1, keepdims=True)
-            p[rows] = share.mean(axis=(1, 2))
+            p[rows] = np.einsum("sxk,x->sk", share.mean(axis=2), question.weights)
         sides.append(100 * p.reshape(chains, count, -1))
     return sides[0], sides[1]
 
@@ -247,7 +248,7 @@ def _rows(
     rope: float, prob: float,
 ) -> pd.DataFrame:  # fmt: skip
     difference = (second - first).reshape(-1, len(V))
-    step = (question.X_second - question.X_first).mean(axis=0)
+    step = question.step
     d = drawn.coefficients.shape[-1]
     log_ratio = np.einsum("l,slk->sk", step, drawn.coefficients.reshape(-1, len(step), d)) @ V.T
     tail = (1 - prob) / 2
@@ -259,7 +260,7 @@ def _rows(
         "first": first.mean(axis=(0, 1)), "second": second.mean(axis=(0, 1)),
         "difference": difference.mean(axis=0), "sd": difference.std(axis=0), "low": low,
         "high": high, "p_greater": (difference > rope).mean(axis=0),
-        "p_less": (difference < -rope).mean(axis=0), "lfsr": np.minimum(below, above),
+        "p_less": (difference < -rope).mean(axis=0), "lfsr": 1 - np.maximum(below, above),
         "log_ratio": log_ratio.mean(axis=0), "log_ratio_low": log_low, "log_ratio_high": log_high,
     })  # fmt: skip
 

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 REST = "rest"
 _GATING = Dirichlet(0.5)
 _ROUNDING = 1e-6  # shares that add up to less than 1 by more than this have a rest
+_PRINTED = 0.02  # a table's sums may be this far from 1 by rounding
+_LEAST_REST = 0.001  # a smaller rest is no part of its own
+_PERCENT = 1.5  # sums above this are percentages
 _LEAST = 1e-12  # a draw's smallest proportion
 _DRAWS, _FEWER = 1000, 250  # draws of a sample that are used, and of many samples
 _FLOATS = 100_000  # samples x draws
@@ -67,11 +70,18 @@ def _of_fit(fit: Proportions, notes: Notes) -> Measured:
     if isinstance(fit, Deconvolution):
         if fit.law is None or fit.draws is None:
             raise _no_posterior("fit", fit.method)
+        if fit.law.paper:
+            raise _paper("fit")
         prior, per_cell = fit.law.prior, fit.law.per_cell
     if fit.draws is None:
         raise _no_posterior("fit", fit.method)
     labels = fit.proportions.index, fit.proportions.columns
     return _of_draws(fit.draws.pooled, *labels, prior, per_cell, fit.quantity, notes)
+
+
+def _paper(argument: str) -> InputError:
+    return InputError(argument, "must have a prior that can be divided out", found="'decovart'",
+                      fix="deconvolve with prior='flat'")  # fmt: skip
 
 
 def _no_posterior(argument: str, method: str) -> InputError:
@@ -91,7 +101,8 @@ def _of_folder(folder: Path, notes: Notes) -> Measured:
         raise _no_posterior("run", run.method)
     samples, cell_types = (pd.Index([str(name) for name in posterior[dim].to_numpy()])
                            for dim in ("sample", "cell_type"))  # fmt: skip
-    prior, per_cell = _GATING, None
+    prior: Prior = _GATING
+    per_cell = None
     if run.command != GATING:
         prior, per_cell = _prior_of(run, cell_types)
     pooled = draws.reshape(len(samples), -1, len(cell_types))
@@ -102,9 +113,11 @@ def _of_folder(folder: Path, notes: Notes) -> Measured:
 def _prior_of(run: Run, cell_types: pd.Index) -> tuple[Any, Array | None]:
     """The prior of a deconvolution, from its record."""
     name = str(run.settings.get("prior"))
-    known = {"flat": Dirichlet(1.0), "decovart": Dirichlet(1.0), "normal": SoftmaxNormal()}
+    known: dict[str, Prior] = {"flat": Dirichlet(1.0), "normal": SoftmaxNormal()}
+    if name == "decovart":
+        raise _paper("run")
     if name not in known:
-        raise InputError("run", "must have a prior with a name (flat, decovart, normal)",
+        raise InputError("run", "must have a prior with a name (flat, normal)",
                          found=name, fix="use the Python function with the fit itself"
                          if name != "none" else "deconvolve with --method laplace or nuts"
                          )  # fmt: skip
@@ -154,9 +167,29 @@ def _of_table(table: pd.DataFrame, notes: Notes) -> Measured:
             fix="give what deconvolve or gate return, which know how sure they are",
         )  # fmt: skip
     notes.warn("a table of proportions says nothing about their errors: they are taken as exact")
-    p, cell_types = _closed(values[:, None], frame.columns, notes)
-    z = np.log(p) @ log_ratio_basis(p.shape[2])
+    values, cell_types = _whole(frame, notes)
+    z = (np.log(values) @ log_ratio_basis(len(cell_types)))[:, None]
     return Measured(frame.index, cell_types, z, np.zeros(z.shape[:2]), "proportions")
+
+
+def _whole(frame: pd.DataFrame, notes: Notes) -> tuple[Array, pd.Index]:
+    """A table's parts that add up to 1: scaled where rounding keeps them from it, else a rest."""
+    values = frame.to_numpy()
+    total = values.sum(axis=1, keepdims=True)
+    if total.max() <= 100 * (1 + _PRINTED) and np.median(total) > _PERCENT:
+        notes.info("proportions look like percentages and were divided by 100")
+        values, total = values / 100, total / 100
+    if np.abs(total - 1).max() <= _PRINTED:
+        return values / total, frame.columns
+    if total.max() > 1 - _LEAST_REST:
+        row = int(total.argmax() if total.max() > 1 + _PRINTED else np.abs(total - 1).argmin())
+        raise InputError(
+            "proportions", "must add up to 1 in all samples, or to clearly less in all",
+            found=f"{total.min():.4g} to {total.max():.4g}, the latter in {frame.index[row]!r}",
+            fix="divide counts by their total, or add the missing cell types as a column",
+        )  # fmt: skip
+    notes.info(f"proportions add up to less than 1: what is left is the part {REST!r}")
+    return np.hstack([values, 1 - total]), frame.columns.append(pd.Index([REST]))
 
 
 def _closed(p: Array, cell_types: pd.Index, notes: Notes) -> tuple[Array, pd.Index]:

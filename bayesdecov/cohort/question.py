@@ -14,12 +14,16 @@ from bayesdecov.errors import InputError
 from bayesdecov.mixed_effects.covariates import Coding, encode
 
 INTERCEPT = "Intercept"
-_ROWS = 100  # samples that a comparison averages over
+_ROWS = 200  # different settings of the other covariates that mean proportions are averaged over
 _LEVELS = 12  # a text column with more labels is no group
 
 
 class Question(NamedTuple):
-    """A comparison: all samples as they would be with ``second`` against with ``first``."""
+    """A comparison: all samples as they would be with ``second`` against with ``first``.
+
+    ``X_first`` and ``X_second`` are their different design rows with ``weights``; ``step`` is the
+    mean difference of the design over all samples.
+    """
 
     name: str
     covariate: str
@@ -27,6 +31,8 @@ class Question(NamedTuple):
     second: str
     X_first: Array
     X_second: Array
+    weights: Array
+    step: Array
 
 
 class Design(NamedTuple):
@@ -46,8 +52,9 @@ def design(
     in the samples and are averaged over.
     """
     coded, coding = encode(table, formula)
+    labelled = _labelled(coding)
     for name in coding.sources:
-        if not pd.api.types.is_numeric_dtype(table[name]) and table[name].nunique() > _LEVELS:
+        if name in labelled and table[name].nunique() > _LEVELS:
             raise InputError("covariates", "a column of labels must be of few groups",
                              found=f"{table[name].nunique()} different values in {name!r}",
                              fix="give subjects as subject=, and numbers as numbers")  # fmt: skip
@@ -61,6 +68,9 @@ def design(
     if len(X) < X.shape[1] + 2:
         raise InputError("covariates", "need more samples than columns",
                          found=f"{len(X)} samples, {X.shape[1]} columns")  # fmt: skip
+    if at is not None and not isinstance(at, Mapping):
+        raise InputError("at", "must map covariates to two values", found=repr(at),
+                         fix="write at={'age': (30, 60)}")  # fmt: skip
     asked = dict(at or {})
     unknown = [name for name in asked if name not in coding.sources]
     if unknown:
@@ -69,50 +79,88 @@ def design(
                          )  # fmt: skip
     questions = []
     for name in coding.sources:
-        pairs = [_pair(asked[name], name)] if name in asked else _pairs(table[name], name)
+        column, labels = table[name], name in labelled
+        pairs = [_pair(asked[name], column, labels)] if name in asked else _pairs(column, labels)
         questions += [_question(table, coding, name, first, second) for first, second in pairs]
     return Design(X, [INTERCEPT, *map(str, coded.columns)], questions)
 
 
-def _pair(values: Any, name: str) -> tuple[Any, Any]:
+def _labelled(coding: Coding) -> set[str]:
+    """Covariates that the formula takes as labels, also numbers within ``C()``."""
+    kinds = {
+        str(factor): str(state[0].value) for factor, state in coding.spec.encoder_state.items()
+    }
+    used = {str(factor): {str(name) for name in names}
+            for factor, names in coding.spec.factor_variables.items()}  # fmt: skip
+    return {name for factor, kind in kinds.items() if kind == "categorical"
+            for name in used.get(factor, set()) if name in coding.sources}  # fmt: skip
+
+
+def _pair(values: Any, column: pd.Series, labels: bool) -> tuple[Any, Any]:
+    """Two different values that the column could have."""
     if isinstance(values, str) or not hasattr(values, "__len__") or len(values) != 2:
-        raise InputError("at", f"needs two values of {name!r}", found=repr(values))
-    return values[0], values[1]
+        raise InputError("at", f"needs two values of {column.name!r}", found=repr(values))
+    first, second = (_value(value, column, labels) for value in values)
+    if first == second:
+        raise InputError("at", f"needs two different values of {column.name!r}", found=repr(values))
+    return first, second
 
 
-def _pairs(column: pd.Series, name: str) -> list[tuple[Any, Any]]:
+def _value(value: Any, column: pd.Series, labels: bool) -> Any:
+    if labels or pd.api.types.is_bool_dtype(column):
+        known = {str(label): label for label in column.drop_duplicates()}
+        text = str(value)
+        if text not in known and isinstance(value, float) and value.is_integer():
+            text = str(int(value))
+        if text not in known:
+            raise InputError("at", f"must be labels of {column.name!r}: "
+                             f"{checks.some(sorted(known), _LEVELS)}", found=repr(value)
+                             )  # fmt: skip
+        return known[text]
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = float("nan")
+    if not np.isfinite(number):
+        raise InputError("at", f"must be numbers, as {column.name!r} is", found=repr(value))
+    return number
+
+
+def _pairs(column: pd.Series, labels: bool) -> list[tuple[Any, Any]]:
     """Labels against the first; numbers at their upper against their lower quartile."""
-    different = column.drop_duplicates()
-    if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
-        if len(different) == 2:
-            low, high = sorted(different)
-        else:
-            low, high = np.quantile(column.astype(float), [0.25, 0.75]).tolist()
-            if low == high:
-                low, high = float(column.min()), float(column.max())
-        return [(low, high)]
+    different = sorted(column.drop_duplicates())
     if isinstance(column.dtype, pd.CategoricalDtype):
-        labels = [label for label in column.cat.categories if (column == label).any()]
-    else:
-        labels = sorted(different)
-    return [(labels[0], label) for label in labels[1:]]
+        different = [label for label in column.cat.categories if (column == label).any()]
+    if labels or len(different) == 2:
+        return [(different[0], label) for label in different[1:]]
+    low, high = np.quantile(column.astype(float), [0.25, 0.75]).tolist()
+    if low == high:
+        low, high = float(different[0]), float(different[-1])
+    return [(low, high)]
 
 
 def _question(table: pd.DataFrame, coding: Coding, name: str, first: Any, second: Any) -> Question:
-    rows = np.unique(np.linspace(0, len(table) - 1, _ROWS).astype(int))
     sides = []
     for value in (first, second):
-        imagined = table.iloc[rows].copy()
+        imagined = table.copy()
         kind = table[name].dtype if isinstance(table[name].dtype, pd.CategoricalDtype) else None
         imagined[name] = pd.Series([value] * len(imagined), imagined.index, dtype=kind)
-        coded = coding.apply(imagined).to_numpy()
+        with np.errstate(all="ignore"):
+            coded = coding.apply(imagined).to_numpy()
+        if not np.isfinite(coded).all():
+            raise InputError("at", f"gives no finite design at {name} = {_said(value)}",
+                             fix="choose another value")  # fmt: skip
         sides.append(np.column_stack([np.ones(len(coded)), coded]))
-    both, weights = np.unique(np.hstack(sides), axis=0, return_counts=True)
-    both = np.repeat(both, weights, axis=0) if len(np.unique(weights)) > 1 else both
-    half = both.shape[1] // 2
+    rows, counts = np.unique(np.round(np.hstack(sides), 12), axis=0, return_counts=True)
+    if len(rows) > _ROWS:
+        chosen = np.random.default_rng(0).choice(len(rows), _ROWS, replace=False)
+        rows, counts = rows[chosen], counts[chosen]
+    half = rows.shape[1] // 2
     said = [_said(value) for value in (first, second)]
-    return Question(f"{name}: {said[1]} - {said[0]}", name, said[0], said[1], both[:, :half],
-                    both[:, half:])  # fmt: skip
+    return Question(
+        f"{name}: {said[1]} - {said[0]}", name, said[0], said[1], rows[:, :half], rows[:, half:],
+        counts / counts.sum(), (sides[1] - sides[0]).mean(axis=0),
+    )  # fmt: skip
 
 
 def _said(value: Any) -> str:

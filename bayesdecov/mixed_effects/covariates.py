@@ -61,6 +61,8 @@ def encode(
     from formulaic import model_matrix
     from formulaic.errors import FormulaicError
 
+    if formula is not None:  # gaps in what is not used are nobody's business
+        table = table[_used(table, formula)]
     _complete(table, "covariates")
     table = _tidy(table)
     _one_kind(table)
@@ -108,6 +110,19 @@ def encode(
     return _scaled(raw, scaling), Coding(spec, scaling, tuple(used), _binary(table[used]))
 
 
+def _used(table: pd.DataFrame, formula: str) -> list[str]:
+    """Covariates that the formula names; all of them where it cannot be read."""
+    from formulaic import Formula
+    from formulaic.errors import FormulaicError
+
+    try:
+        names = {str(name) for name in Formula(formula).required_variables}
+    except (FormulaicError, SyntaxError, ValueError, TypeError, AttributeError):
+        return list(table.columns)
+    used = [name for name in table.columns if name in names]
+    return used or list(table.columns)
+
+
 def _named(raw: pd.DataFrame) -> pd.DataFrame:
     raw = raw.drop(columns="Intercept", errors="ignore").astype(float)
     return raw.set_axis([str(name) for name in raw.columns], axis=1)
@@ -138,6 +153,8 @@ def _tidy(table: pd.DataFrame) -> pd.DataFrame:
     """Numbers as numbers, and no levels that no sample has."""
     table = table.infer_objects()
     for name in table.columns:
+        if isinstance(table[name].dtype, pd.StringDtype):
+            table = table.assign(**{name: table[name].astype(object)})
         if isinstance(table[name].dtype, pd.CategoricalDtype):
             table = table.assign(**{name: table[name].cat.remove_unused_categories()})
     return table

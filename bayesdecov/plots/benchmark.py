@@ -40,6 +40,7 @@ _LOOKS = {
     "memory_mb": _Look("Memory, MB (colour: logarithm)", "viridis_r", 0),
     "failed": _Look("Share of samples without an estimate", "viridis_r"),
 }
+_OF_TYPES = ("r", "ccc", "rmse", "mae", "bias", "coverage", "width", "interval_score")
 _DARK = 0.45  # luminance below which text is white
 _WORST = 4.0  # times the best: the darkest colour
 
@@ -68,7 +69,7 @@ def heat_map(found: Benchmark, metric: str = "rmse") -> Figure:
 
 def by_type(found: Benchmark, scenario: str, metric: str = "r") -> Figure:
     """One metric for every method and cell type of a scenario, levels and repeats averaged."""
-    look = _LOOKS[checks.choice(metric, tuple(_LOOKS), "metric")]
+    look = _LOOKS[checks.choice(metric, _OF_TYPES, "metric")]
     part = found.scores[found.scores["scenario"] == scenario]
     if not len(part):
         raise InputError("scenario", "must be one of the benchmark's",
@@ -78,6 +79,8 @@ def by_type(found: Benchmark, scenario: str, metric: str = "r") -> Figure:
         part = part.assign(bias=part["bias"].abs())
     grid = part.pivot_table(index="method", columns="cell_type", values=metric, sort=False)
     grid = grid.reindex(index=[name for name in found.summary().index if name in grid.index])
+    if not grid.notna().to_numpy().any():
+        raise InputError("metric", f"no method has {metric} in {scenario!r}")
     said = _Look(f"{scenario}: {look.title.split(' (')[0].split(',')[0]}", look.cmap, look.digits)
     return _drawn(grid, _colours(grid, metric, float(found.settings["prob"])), said)
 

@@ -32,6 +32,7 @@ OTHER = "other"
 _SHARED, _FACTORS, _OWN = 0.3, 0.4, 0.3  # parts of a donor's log-variance
 _N_FACTORS = 5
 _LINEAGE_GENES, _TYPE_GENES = 0.04, 0.03  # share of the genes that mark each
+_MOST = 0.8  # of the genes mark something
 _LINEAGE_FOLD = 8.0
 _LIBRARIES = 0.3  # log-sd of the depth over samples
 _OTHER_SD = 0.8  # foreign cells differ more between donors: every tumour is its own
@@ -128,11 +129,18 @@ def tissue(
                          found=checks.some(name for types in tree.values() for name in types)
                          )  # fmt: skip
     n_genes = checks.whole(n_genes, "n_genes", at_least=10 * n_types)
+    if isinstance(proportions, pd.DataFrame):
+        if set(proportions.columns) != set(names):
+            raise InputError("proportions", "must have the cell types as columns",
+                             found=checks.some(proportions.columns))  # fmt: skip
+        proportions = proportions[names]
     given = None if proportions is None else np.asarray(proportions, dtype=float)
     if given is not None:
-        if given.ndim != 2 or given.shape[1] != n_types or (given < 0).any():
+        if given.ndim != 2 or given.shape[1] != n_types:
             raise InputError("proportions", f"must be samples x {n_types} cell types",
                              found=f"an array of shape {given.shape}")  # fmt: skip
+        if not ((given >= 0).all() and (given.sum(axis=1) > 0).all()):
+            raise InputError("proportions", "must be positive numbers in every sample")
         n_samples, given = len(given), given / given.sum(axis=1, keepdims=True)
     n_samples = checks.whole(n_samples, "n_samples")
     replicates = checks.whole(replicates, "replicates")
@@ -191,13 +199,15 @@ def _centres(
     log_mu = np.repeat(rng.normal(3.0, 1.5, n_genes)[:, None], len(lineages), axis=1)
     log_mu += 0.15 * rng.normal(size=log_mu.shape)
     order = iter(rng.permutation(n_genes))
+    wanted = _LINEAGE_GENES * len(tree) + _TYPE_GENES * len(lineages)
+    scale = n_genes * min(1.0, _MOST / wanted)  # many types share out the genes
     for lineage in tree:
-        rows = [next(order) for _ in range(int(_LINEAGE_GENES * n_genes))]
+        rows = [next(order) for _ in range(int(_LINEAGE_GENES * scale))]
         members = np.array([name == lineage for name in lineages])
         up = np.log(_LINEAGE_FOLD) * rng.lognormal(0, 0.25, len(rows))
         log_mu[np.ix_(rows, members)] += up[:, None]
     for j in range(len(lineages)):
-        rows = [next(order) for _ in range(int(_TYPE_GENES * n_genes))]
+        rows = [next(order) for _ in range(int(_TYPE_GENES * scale))]
         log_mu[rows, j] += np.log(sibling_fold) * rng.lognormal(0, 0.25, len(rows))
     return log_mu
 

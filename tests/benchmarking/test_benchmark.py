@@ -267,3 +267,50 @@ def test_nothing_but_failures_is_still_a_table(data, tmp_path):
     found.write(tmp_path / "out")
     page = (tmp_path / "out" / "benchmark.html").read_text(encoding="utf-8")
     assert "No method gave an estimate" in page
+
+
+def test_leaving_out_what_is_hard_gains_nothing(data):
+    def shy(bulk, reference):
+        found = bd.deconvolve(bulk, reference, "nnls").proportions
+        found.iloc[1:] = np.nan
+        return found
+
+    def fails_on_two(bulk, reference):
+        if reference.mean.shape[0] == 60:
+            raise ArithmeticError("no luck")
+        return bd.deconvolve(bulk, reference, "map").proportions
+
+    problems = [case_of(data), case_of(data, level="two", genes=60)]
+    methods = {"shy": shy, "fails": fails_on_two, "nnls": "nnls"}
+    found = benchmark(problems, methods, memory=False)
+    assert list(found.summary().index) == ["nnls", "shy", "fails"]
+    assert found.summary().loc["shy", "failed"] == pytest.approx(0.9)
+    assert "0.90" in str(found)
+
+
+def test_methods_of_ones_own_cannot_change_the_data_and_need_no_warming_up(data):
+    def rough(bulk, reference):
+        if bulk.shape[1] < 3:
+            raise ValueError("needs 3 samples")
+        bulk *= 0.0
+        return pd.DataFrame(1 / 8, bulk.columns, reference.cell_types)
+
+    one = benchmark([case_of(data)], "nnls", memory=False).overall["rmse"]
+    two = benchmark([case_of(data)], {"rough": rough, "nnls": "nnls"}, memory=False).overall
+    assert two["error"].tolist() == ["", ""]
+    assert two["rmse"][1] == one[0]
+
+
+def test_names_that_the_scores_use_and_percentages_are_refused(data):
+    with pytest.raises(InputError, match="Rename them"):
+        case_of(data, truth=data.proportions.rename(columns={"CD8 T": "all"}))
+    assert case_of(data, level=3).level == "3"
+    assert case_of(data, level=None).level == ""
+
+    def percent(bulk, reference):
+        return pd.DataFrame(100 / 8, bulk.columns, reference.cell_types)
+
+    found = benchmark([case_of(data)], {"percent": percent}, memory=False)
+    assert "must add up to 1" in found.overall["error"].item()
+    with pytest.raises(InputError, match="metric"):
+        by_type(found, "mine", "seconds")

@@ -59,7 +59,20 @@ def test_lost_samples_and_constant_truth():
     gap = np.full(truth.shape, np.nan)
     found = metrics(truth, estimate, gap, gap)
     assert found.loc["all", "samples"] == 2
-    assert found.loc["all", "rmse"] == 0
+    assert found.loc["all", "rmse"] == 0  # equal proportions are right for the sample without
     assert np.isnan(found.loc["a", "r"])
+    uneven = pd.DataFrame({"a": [1.0, 0.5, 0.5], "b": [0.0, 0.5, 0.5]})
+    assert metrics(uneven, estimate, gap, gap).loc["all", "rmse"] == pytest.approx(
+        np.sqrt(2 * 0.25 / 6)
+    )
     nothing = metrics(truth, estimate * np.nan, gap, gap)
     assert np.isnan(nothing.loc["all", "rmse"])
+
+
+def test_a_constant_estimate_ranks_nothing():
+    truth = pd.DataFrame({"a": [0.1, 0.2, 0.3], "b": [0.9, 0.8, 0.7]})
+    estimate = pd.DataFrame({"a": [0.2, 0.2, 0.2], "b": [0.9, 0.8, 0.7]})
+    gap = np.full(truth.shape, np.nan)
+    found = metrics(truth, estimate, gap, gap)
+    assert np.isnan(found.loc["a", "r"])
+    assert found.loc["all", "r_types"] == pytest.approx(0.5)

@@ -136,6 +136,80 @@ def test_what_is_compared():
     step = one[2].X_second - one[2].X_first
     assert step[:, 3] == pytest.approx(29 / table["age"].std())
     assert step.shape == (3, 6)
+    assert one[2].weights.sum() == pytest.approx(1)
+    # numbers within C() are labels
+    table["batch"] = [2018, 2019, 2023] * 10
+    codes = design(table, "~ C(batch) + sex", {"sex": ("0", 1)}).questions
+    assert [each.name for each in codes] == [
+        "sex: 1 - 0", "batch: 2019 - 2018", "batch: 2023 - 2018",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("n", [199, 200])
+def test_the_order_of_samples_does_not_matter(n):
+    """Alternating labels, so that every second sample would be of one sex."""
+    rng = np.random.default_rng(9)
+    table = pd.DataFrame({"sex": np.resize(["F", "M"], n), "age": rng.uniform(20, 80, n)})
+    one = design(table, "~ sex * age", {"age": (30, 60)}).questions[1]
+    two = design(table.sort_values("sex"), "~ sex * age", {"age": (30, 60)}).questions[1]
+    assert one.step == pytest.approx(two.step)
+    shares = dict(zip(map(tuple, one.X_first.round(6)), one.weights, strict=True))
+    again = dict(zip(map(tuple, two.X_first.round(6)), two.weights, strict=True))
+    assert shares == pytest.approx(again)
+    assert sorted(shares.values()) == pytest.approx(
+        sorted((table["sex"].value_counts() / n).tolist())
+    )
+
+
+@pytest.mark.parametrize(
+    ("at", "match"),
+    [
+        ({"grade": (1, 7)}, "must be labels of 'grade': 1, 2, 3a, 3b, x"),
+        ({"grade": ("1", "1")}, "two different"),
+        ({"age": ("old", 3)}, "must be numbers"),
+        ({"age": (0, 30)}, "no finite design"),
+        ("age=1,2", "must map"),
+    ],
+)
+def test_values_that_a_covariate_cannot_have(at, match):
+    rng = np.random.default_rng(10)
+    table = pd.DataFrame({"grade": rng.choice(["1", "2", "3a", "3b", "x"], 30),
+                          "flag": [True, False] * 15,
+                          "age": np.arange(30.0) + 1})  # fmt: skip
+    with pytest.raises(InputError, match=match):
+        design(table, "~ grade + flag + np.log(age)", at)
+    fine = design(table, None, {"grade": (1.0, "2"), "flag": ("False", "True")}).questions
+    assert [one.name for one in fine][:2] == ["grade: 2 - 1", "flag: True - False"]
+
+
+def test_gaps_where_nobody_looks_and_text_columns_of_pandas():
+    table = pd.DataFrame(
+        {"group": pd.array(["a", "b"] * 6, dtype="string"), "other": [np.nan] * 12}
+    )
+    assert design(table, "~ group", None).columns == ["Intercept", "group[T.b]"]
+
+
+def test_tables_that_were_rounded_or_are_percentages():
+    rng = np.random.default_rng(11)
+    names = [f"s{i}" for i in range(20)]
+    P = pd.DataFrame(rng.dirichlet([9, 6, 3], 20), names, list("abc"))
+    group = pd.DataFrame({"group": ["A", "B"] * 10}, names)
+
+    def table(given):
+        with pytest.warns(BayesdecovWarning, match="taken as exact"):
+            return bd.contrast(given, group, seed=1, draws=200)
+
+    exact, rounded, percent = (table(one).table for one in (P, P.round(3), 100 * P))
+    assert rounded["log_ratio"].to_numpy() == pytest.approx(exact["log_ratio"].to_numpy(), abs=0.01)
+    assert percent["difference"].to_numpy() == pytest.approx(exact["difference"].to_numpy())
+    some = table(P[["a", "b"]]).table
+    assert some["difference"].to_numpy() == pytest.approx(exact["difference"].to_numpy(), abs=0.01)
+    assert list(some["cell_type"]) == ["a", "b", "rest"]
+    mixed = P.copy()
+    mixed.iloc[:5] *= 0.7
+    warnings.simplefilter("ignore", BayesdecovWarning)
+    with pytest.raises(InputError, match="clearly less"):
+        bd.contrast(mixed, group)
 
 
 @pytest.mark.parametrize(
@@ -148,6 +222,7 @@ def test_what_is_compared():
         (lambda fit, t: (fit.proportions * 0, t), "positive"),
         (lambda fit, t: (3, t), "must be what deconvolve"),
         (lambda fit, t: (replace(fit, draws=None), t), "must have a posterior"),
+        (lambda fit, t: (replace(fit, law=fit.law._replace(paper=True)), t), "divided out"),
         (lambda fit, t: (fit.proportions.iloc[14:17], t.iloc[14:17]), "more samples"),
     ],
 )

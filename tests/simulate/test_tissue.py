@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from bayesdecov import simulate
@@ -64,8 +65,19 @@ def test_own_lineages_and_seed():
         ({"sibling_fold": 0.5}, "sibling_fold"),
         ({"n_genes": 10}, "n_genes"),
         ({"depth": 0}, "depth"),
+        ({"proportions": np.zeros((2, 8))}, "positive numbers"),
+        ({"proportions": np.ones((2, 3))}, "samples x 8"),
     ],
 )
 def test_bad_input(options, match):
     with pytest.raises(InputError, match=match):
         simulate.tissue(**options)
+
+
+def test_given_proportions_and_many_types():
+    tree = {f"l{j}": [f"t{j}"] for j in range(20)}
+    data = simulate.tissue(3, 400, tree, seed=6)
+    assert data.proportions.shape == (3, 20)
+    wanted = pd.DataFrame({"b": [3.0, 1.0], "a": [1.0, 1.0]})
+    given = simulate.tissue(n_genes=100, lineages={"one": ["a"], "two": ["b"]}, proportions=wanted)
+    assert given.proportions["b"].tolist() == [0.75, 0.5]
