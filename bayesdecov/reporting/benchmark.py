@@ -56,6 +56,9 @@ def _verdict(found: Benchmark, table: pd.DataFrame) -> dict[str, Any]:
         include_groups=False,
     )
     reasons = [f"{name} is the closest in: {places}" for name, places in wins.items()]
+    broken = [str(name) for name in table.index if name not in known.index]
+    if broken:
+        reasons.append(f"left out here, because they failed on some cohort: {', '.join(broken)}")
     covered = known[known["coverage"].astype(float).notna()]
     for name, row in covered.iterrows():
         value = float(row["coverage"])

@@ -116,6 +116,7 @@ def test_pictures_and_page(found, tmp_path):
                      "benchmark.html", "plots", "run.json"}  # fmt: skip
     page = (tmp_path / "out" / "benchmark.html").read_text(encoding="utf-8")
     assert "Closest to the truth" in page
+    assert "failed on some cohort: broken" in page
     assert "ArithmeticError: no luck" in page
     again = pd.read_csv(tmp_path / "out" / "estimates.csv.gz")
     assert len(again) == len(found.estimates)
