@@ -19,8 +19,8 @@ import pandas as pd
 import pymc as pm
 import pytensor.tensor as pt
 
-from bayesdecov.algebra.counting import counting_variance
 from bayesdecov.algebra.simplex import log_ratio_basis
+from bayesdecov.models.convolution import observe_bulk
 
 
 def cohort(
@@ -98,15 +98,7 @@ def cohort(
         p = pm.Deterministic("proportions", pm.math.softmax(pt.dot(z, V.T), axis=-1),
                              dims=("sample", "cell_type"))  # fmt: skip
         pm.Deterministic("effects", pt.dot(B, V.T), dims=("column", "cell_type"))
-        m = pt.dot(p, mean.to_numpy(dtype=float).T)
-        covariance = pt.tensordot(p**2, np.asarray(covariances, dtype=float), axes=1)
-        if counting_noise is not None:
-            phi = np.broadcast_to(np.asarray(counting_noise, float), (bulk.shape[1],))
-            covariance = covariance + counting_variance(phi, m)[:, :, None] * np.eye(len(genes))
         y = bulk.loc[mean.index].to_numpy(dtype=float).T
-        if df is None:
-            pm.MvNormal("bulk", mu=m, cov=covariance, observed=y, dims=("sample", "gene"))
-        else:
-            pm.MvStudentT("bulk", nu=df, mu=m, scale=covariance, observed=y,
-                          dims=("sample", "gene"))  # fmt: skip
+        observe_bulk(p, mean.to_numpy(dtype=float), np.asarray(covariances, dtype=float), y,
+                     counting_noise, df)  # fmt: skip
     return model

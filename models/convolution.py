@@ -103,17 +103,27 @@ def convolution(
             centre = np.log(np.broadcast_to(np.asarray(size_factor, float), (n_samples,)))
             q = p * pm.LogNormal("size_factor", centre, 1.0, dims="sample")[:, None]
 
-        m = pt.dot(q, mu.T)
-        V = pt.tensordot(q**2, Sigma, axes=1)
-        if counting_noise is not None:
-            phi = np.broadcast_to(np.asarray(counting_noise, float), (n_samples,))
-            V = V + counting_variance(phi, m)[:, :, None] * np.eye(len(genes))
-        if df is None:
-            pm.MvNormal("bulk", mu=m, cov=V, observed=y, dims=("sample", "gene"))
-        else:
-            pm.MvStudentT("bulk", nu=df, mu=m, scale=V, observed=y, dims=("sample", "gene"))
+        V = observe_bulk(q, mu, Sigma, y, counting_noise, df)
         if paper:
             factor = pt.linalg.cholesky(V)
             logdet = 2 * pt.log(pt.diagonal(factor, axis1=-2, axis2=-1)).sum()
             pm.Potential("eq8_prior", -0.5 * logdet)
     return model
+
+
+def observe_bulk(q: Any, mu: Any, Sigma: Any, y: Any, counting_noise: Any, df: float | None) -> Any:
+    """Add the likelihood of bulks ``y`` (sample, gene) to the model; returns their covariances V.
+
+    ``q`` (sample, cell_type) is the size factor times the proportions.
+    """
+    m = pt.dot(q, mu.T)
+    V = pt.tensordot(q**2, Sigma, axes=1)
+    if counting_noise is not None:
+        coords = pm.modelcontext(None).coords
+        phi = np.broadcast_to(np.asarray(counting_noise, float), (len(coords["sample"]),))
+        V = V + counting_variance(phi, m)[:, :, None] * np.eye(len(coords["gene"]))
+    if df is None:
+        pm.MvNormal("bulk", mu=m, cov=V, observed=y, dims=("sample", "gene"))
+    else:
+        pm.MvStudentT("bulk", nu=df, mu=m, scale=V, observed=y, dims=("sample", "gene"))
+    return V

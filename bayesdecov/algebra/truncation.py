@@ -64,9 +64,10 @@ def _power(A: Array, exponent: float, floor: float) -> Array:
 
 
 def at_least(A: Array, smallest: float) -> Array:
-    """The symmetric matrix with no eigenvalue below ``smallest``."""
-    values, vectors = np.linalg.eigh((A + A.T) / 2)
-    return np.asarray((vectors * np.maximum(values, smallest)) @ vectors.T)
+    """The symmetric matrix (or a batch of them) with no eigenvalue below ``smallest``."""
+    values, vectors = np.linalg.eigh((A + np.swapaxes(A, -1, -2)) / 2)
+    scaled = vectors * np.maximum(values, smallest)[..., None, :]
+    return np.asarray(scaled @ np.swapaxes(vectors, -1, -2))
 
 
 def central(x: Array) -> tuple[Array, Array]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
-from scipy.special import ndtri
+from scipy.special import ndtri, softmax
 from scipy.stats import qmc
 
 import bayesdecov
@@ -165,9 +165,7 @@ def contrast(
         **measures, "bayesdecov": bayesdecov.__version__,
         "seconds": round(time.perf_counter() - started, 3),
     }  # fmt: skip
-    logs = drawn.mean @ V.T
-    p = np.exp(logs - logs.max(axis=1, keepdims=True))
-    samples = pd.DataFrame(100 * p / p.sum(axis=1, keepdims=True),
+    samples = pd.DataFrame(100 * softmax(drawn.mean @ V.T, axis=1),
                            data.samples.rename("sample"), data.cell_types)  # fmt: skip
     return Contrast(
         pd.concat(rows, ignore_index=True), samples, settings, tuple(notes.lines), found.columns,
@@ -210,9 +208,6 @@ def _bulks(fit: Any, data: Measured) -> tuple[Bulks, Array]:
     if not isinstance(fit, Deconvolution) or fit.law is None:
         raise InputError("method", "'nuts' needs the fit itself, as deconvolve returns it",
                          found=type(fit).__name__, fix="use method='fast'")  # fmt: skip
-    if fit.law.paper:
-        raise InputError("method", "'nuts' needs the likelihood itself", found="prior='decovart'",
-                         fix="deconvolve with prior='flat'")  # fmt: skip
     law = likelihood_of(fit)
     rows = [str(name) for name in fit.proportions.index]
     chosen = [rows.index(name) for name in data.samples]
@@ -235,9 +230,7 @@ def _means(drawn: Draws, question: Question, V: Array) -> tuple[Array, Array]:
         for start in range(0, len(B), step):
             rows = slice(start, start + step)
             z = (X @ B[rows])[:, :, None] + (points @ root[rows].transpose(0, 2, 1))[:, None]
-            logs = z @ V.T
-            share = np.exp(logs - logs.max(axis=-1, keepdims=True))
-            share /= share.sum(axis=-1, keepdims=True)
+            share = softmax(z @ V.T, axis=-1)
             p[rows] = np.einsum("sxk,x->sk", share.mean(axis=2), question.weights)
         sides.append(100 * p.reshape(chains, count, -1))
     return sides[0], sides[1]

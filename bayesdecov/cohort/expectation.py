@@ -12,6 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from bayesdecov.algebra.terms import Array
+from bayesdecov.algebra.truncation import at_least
 from bayesdecov.cohort.gibbs import Particles, Sites
 from bayesdecov.cohort.measured import Measured
 
@@ -42,8 +43,6 @@ def update(
     A sample with too few of them keeps its own of ``sites``; ``first`` are those of `first_sites`.
     """
     n, draws, d = data.z.shape
-    if draws == 1:
-        return sites, np.full(n, np.inf)
     precision = np.linalg.inv(covariance)
     P, r = sites.precision.copy(), sites.shift.copy()
     effective = np.empty(n)
@@ -60,15 +59,8 @@ def update(
         C /= np.maximum(1 - 1 / effective[rows], 1e-3)[:, None, None]
         own = np.linalg.inv(C + 1e-9 * np.eye(d))
         good = effective[rows] >= _FEW
-        site = _definite(own - precision) + _KEPT * first.precision[rows]
+        site = at_least(own - precision, 0.0) + _KEPT * first.precision[rows]
         P[rows][good] = site[good]
         shift = np.einsum("nde,ne->nd", own, mean) - centre[rows] @ precision
         r[rows][good] = (shift + _KEPT * first.shift[rows])[good]
     return Sites(P, r), effective
-
-
-def _definite(P: Array) -> Array:
-    """Symmetric, with no negative eigenvalue."""
-    values, vectors = np.linalg.eigh(0.5 * (P + P.transpose(0, 2, 1)))
-    clipped: Array = (vectors * np.maximum(values, 0.0)[:, None, :]) @ vectors.transpose(0, 2, 1)
-    return clipped

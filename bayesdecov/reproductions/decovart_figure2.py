@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.patches import Ellipse
-from scipy.stats import chi2, multivariate_normal
+from scipy.stats import multivariate_normal
 
 from bayesdecov.algebra.terms import Array
 from bayesdecov.deconvolution.deconvolve import deconvolve
 from bayesdecov.io.tables import write_table
+from bayesdecov.plots.ellipse import normal_ellipse
 from bayesdecov.progress import track
 from bayesdecov.reference.reference import Reference
 from bayesdecov.reproductions.reproduction import Reproduction
@@ -140,7 +140,6 @@ def densities() -> Figure:
     """The two populations and their mixtures with 95 % ellipses, for three correlations."""
     figure = Figure(figsize=(10, 6.6), layout="constrained")
     panels = figure.subplots(2, 3)
-    radius = np.sqrt(chi2.ppf(0.95, 2))
     for line, (centroid, mu) in zip(panels, CENTROIDS.items(), strict=True):
         for panel, (rho1, rho2) in zip(line, ((-0.8, -0.8), (0.0, 0.0), (0.8, -0.8)), strict=True):
             shapes = [(mu[:, 0], _covariance(rho1), "tab:blue", "type 1"),
@@ -150,11 +149,7 @@ def densities() -> Figure:
                 V = p[0] ** 2 * _covariance(rho1) + p[1] ** 2 * _covariance(rho2)
                 shapes.append((mu @ p, V, shade, f"bulk, p = {p1:g}"))
             for centre, V, colour, label in shapes:
-                values, vectors = np.linalg.eigh(V)
-                angle = float(np.degrees(np.arctan2(vectors[1, 1], vectors[0, 1])))
-                panel.add_patch(Ellipse(tuple(centre), 2 * radius * np.sqrt(values[1]),
-                                        2 * radius * np.sqrt(values[0]), angle=angle, fill=False,
-                                        ec=colour, label=label))  # fmt: skip
+                panel.add_patch(normal_ellipse(centre, V, ec=colour, label=label))
             panel.autoscale_view()
             panel.set_aspect("equal")
             panel.set_title(f"{centroid}, correlations {rho1:g} and {rho2:g}", fontsize=8)

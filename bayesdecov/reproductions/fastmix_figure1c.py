@@ -14,14 +14,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.patches import Ellipse
 from numpy.typing import NDArray
-from scipy.stats import chi2
 
 from bayesdecov.algebra.terms import Array
 from bayesdecov.algebra.truncation import consistency, inverse_root, root
 from bayesdecov.io.tables import write_table
 from bayesdecov.mixed_effects.fastmix import fastmix
+from bayesdecov.plots.ellipse import normal_ellipse
 from bayesdecov.progress import track
 from bayesdecov.reproductions.reproduction import Reproduction
 from bayesdecov.simulate.fastmix import fastmix as simulate
@@ -88,14 +87,10 @@ def picture(found: dict[str, Array], b: pd.DataFrame, reacts: NDArray[np.bool_])
     x = b.to_numpy()
     for chosen, colour, label in ((~reacts, "0.75", "genes"), (reacts, "#8e44ad", "that react")):
         axes.plot(*x[chosen].T, ".", ms=2, color=colour, label=label, zorder=1)
-    centre, radius = np.median(x, axis=0), np.sqrt(chi2.ppf(0.95, 2))
+    centre = np.median(x, axis=0)
     for name, T in found.items():
-        values, vectors = np.linalg.eigh(T)
-        angle = float(np.degrees(np.arctan2(vectors[1, 1], vectors[0, 1])))
         colour, line = _STYLES[name]
-        axes.add_patch(Ellipse(tuple(centre), 2 * radius * np.sqrt(values[1]),
-                               2 * radius * np.sqrt(values[0]), angle=angle, fill=False, lw=1.8,
-                               ec=colour, ls=line, label=name))  # fmt: skip
+        axes.add_patch(normal_ellipse(centre, T, lw=1.8, ec=colour, ls=line, label=name))
     reach = 1.15 * np.abs(x - centre).max(axis=0)
     axes.set(xlim=(centre[0] - reach[0], centre[0] + reach[0]), xlabel=EFFECTS[0],
              ylim=(centre[1] - reach[1], centre[1] + reach[1]), ylabel=EFFECTS[1])  # fmt: skip
