@@ -3,6 +3,8 @@
 from bayesdecov.models.cohort import cohort
 from bayesdecov.models.contamination import Genes, contamination
 from bayesdecov.models.convolution import convolution
+from bayesdecov.models.joint import Shared, joint
 from bayesdecov.models.mixed_effects import Sufficient, mixed_effects
 
-__all__ = ["Genes", "Sufficient", "cohort", "contamination", "convolution", "mixed_effects"]
+__all__ = ["Genes", "Shared", "Sufficient", "cohort", "contamination", "convolution", "joint",
+           "mixed_effects"]  # fmt: skip

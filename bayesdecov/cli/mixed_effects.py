@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -17,12 +17,31 @@ from bayesdecov.errors import InputError
 @guarded
 def fastmix(
     expression: Annotated[Path, typer.Argument(help="Expression, genes x samples, normalised.")],
-    proportions: Annotated[Path, typer.Option(help="Table: sample, cell types (fractions).")],
+    proportions: Annotated[
+        Path,
+        typer.Option(
+            help="Table: sample, cell types (fractions); or the folder of a finished run "
+            "of deconvolve or gate, with its uncertainty."
+        ),
+    ],
     covariates: Annotated[Path, typer.Option(help="Table: sample, covariates.")],
     out: Annotated[Path, typer.Option(help="Folder for the results.")],
     method: Annotated[
-        str, typer.Option(help="moments (the paper), map (REML), mixture (usually best), nuts.")
-    ] = "moments",
+        str | None,
+        typer.Option(
+            help="moments (the paper), map (REML), mixture (usually best), nuts, joint "
+            "(the mixture with errors of proportions). Default: joint where errors are "
+            "known, else moments."
+        ),
+    ] = None,
+    standard_errors: Annotated[
+        str | None,
+        typer.Option(help="Of a table of proportions: a table like it, or one number."),
+    ] = None,
+    errors: Annotated[
+        str | None,
+        typer.Option(help="Errors of proportions in the other methods: ignore or calibrate."),
+    ] = None,
     preset: Annotated[
         str | None, typer.Option(help="fastmix-0.2.5 (the R program) or paper (its text).")
     ] = None,
@@ -90,16 +109,23 @@ def fastmix(
     inputs = {"expression": expression, "proportions": proportions, "covariates": covariates}
     if weights is not None:
         inputs["weights"] = weights
+    if proportions.is_dir():
+        inputs["proportions"] = proportions / "run.json"
+    stated, table_of_errors = _number_or_table(standard_errors)
+    if table_of_errors is not None:
+        inputs["standard_errors"] = table_of_errors
     check_folder(out, force=force, inputs=inputs.values())
     checks.choice(include_covariates, ("auto", "yes", "no"), "include-covariates")
     if proportions.suffix.lower() == ".h5ad":
         raise InputError("proportions", "must be a table of samples x cell types, not .h5ad")
     fit = run(
         read_table(expression, "expression"),
-        read_table(proportions, "proportions"),
+        proportions if proportions.is_dir() else read_table(proportions, "proportions"),
         read_table(covariates, "covariates"),
-        method,
+        method or _default(proportions, stated, preset, errors),
         preset,
+        standard_errors=stated,
+        errors=errors,
         formula=formula,
         include_covariates="auto" if include_covariates == "auto" else include_covariates == "yes",
         rest=rest,
@@ -129,6 +155,32 @@ def fastmix(
             draw(fit, folder / "plots")
     console.print(str(fit), markup=False)
     console.print(f"written: {out}", markup=False)
+
+
+def _number_or_table(value: str | None) -> tuple[Any, Path | None]:
+    """Standard errors: one number, or a table and where it lies."""
+    from bayesdecov.io.tables import read_table
+
+    if value is None:
+        return None, None
+    try:
+        return float(value), None
+    except ValueError:
+        return read_table(Path(value), "standard-errors"), Path(value)
+
+
+def _default(proportions: Path, stated: Any, preset: str | None, errors: str | None) -> str:
+    """The joint model where proportions say how sure they are, unless options choose otherwise."""
+    from bayesdecov.runs import run_of
+
+    if preset is not None or errors is not None:
+        return "moments"
+    if stated is None and not (proportions.is_dir() and run_of(proportions).sampled):
+        return "moments"
+    console.print(
+        "proportions come with errors: method joint (--method chooses otherwise)", markup=False
+    )
+    return "joint"
 
 
 def _number_or_estimate(value: str | None) -> float | str | None:

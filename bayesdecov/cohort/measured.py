@@ -7,29 +7,23 @@ stand for the likelihood, which then meets the prior of a cohort.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from bayesdecov import checks
-from bayesdecov.algebra.priors import Dirichlet, Prior, SoftmaxNormal
-from bayesdecov.algebra.simplex import log_ratio_basis, to_mrna
+from bayesdecov.algebra.simplex import log_ratio_basis
 from bayesdecov.algebra.terms import Array
-from bayesdecov.deconvolution.result import Deconvolution
+from bayesdecov.drawn import LEAST, Drawn, drawn, no_prior
 from bayesdecov.errors import InputError, Notes
 from bayesdecov.results import Proportions
 
-if TYPE_CHECKING:
-    from bayesdecov.runs import Run
-
 REST = "rest"
-_GATING = Dirichlet(0.5)
 _ROUNDING = 1e-6  # shares that add up to less than 1 by more than this have a rest
 _PRINTED = 0.02  # a table's sums may be this far from 1 by rounding
 _LEAST_REST = 0.001  # a smaller rest is no part of its own
 _PERCENT = 1.5  # sums above this are percentages
-_LEAST = 1e-12  # a draw's smallest proportion
 _DRAWS, _FEWER = 1000, 250  # draws of a sample that are used, and of many samples
 _FLOATS = 100_000  # samples x draws
 
@@ -54,84 +48,19 @@ class Measured(NamedTuple):
 
 def measured(source: Any, notes: Notes) -> Measured:
     """Draws of a fit, a gating or a run's folder; a table is taken as exact."""
-    if isinstance(source, (str, Path)):
-        return _of_folder(Path(source), notes)
-    if isinstance(source, Proportions):
-        return _of_fit(source, notes)
+    if isinstance(source, (str, Path, Proportions)):
+        argument = "fit" if isinstance(source, Proportions) else "run"
+        return _of_draws(drawn(source), argument, notes)
     if isinstance(source, pd.DataFrame):
         return _of_table(source, notes)
     raise InputError("fit", "must be what deconvolve or gate return, a run's folder or a table "
                      "(samples x cell types)", found=type(source).__name__)  # fmt: skip
 
 
-def _of_fit(fit: Proportions, notes: Notes) -> Measured:
-    prior: Prior = _GATING
-    per_cell = None
-    if isinstance(fit, Deconvolution):
-        if fit.law is None or fit.draws is None:
-            raise _no_posterior("fit", fit.method)
-        if fit.law.paper:
-            raise _paper("fit")
-        prior, per_cell = fit.law.prior, fit.law.per_cell
-    if fit.draws is None:
-        raise _no_posterior("fit", fit.method)
-    labels = fit.proportions.index, fit.proportions.columns
-    return _of_draws(fit.draws.pooled, *labels, prior, per_cell, fit.quantity, notes)
-
-
-def _paper(argument: str) -> InputError:
-    return InputError(argument, "must have a prior that can be divided out", found="'decovart'",
-                      fix="deconvolve with prior='flat'")  # fmt: skip
-
-
-def _no_posterior(argument: str, method: str) -> InputError:
-    return InputError(argument, "must have a posterior", found=f"method={method!r}",
-                      fix="deconvolve with method 'laplace' or 'nuts'")  # fmt: skip
-
-
-def _of_folder(folder: Path, notes: Notes) -> Measured:
-    from bayesdecov.runs import EFFECTS, GATING, run_of
-
-    run = run_of(folder)
-    if run.command == EFFECTS:
-        raise InputError("run", "must hold proportions", found=f"a run of {run.command!r}")
-    posterior = run.groups["posterior"]
-    draws = posterior["proportions"].transpose("sample", "chain", "draw", "cell_type").to_numpy()
-    if draws.shape[1] * draws.shape[2] < 2:
-        raise _no_posterior("run", run.method)
-    samples, cell_types = (pd.Index([str(name) for name in posterior[dim].to_numpy()])
-                           for dim in ("sample", "cell_type"))  # fmt: skip
-    prior: Prior = _GATING
-    per_cell = None
-    if run.command != GATING:
-        prior, per_cell = _prior_of(run, cell_types)
-    pooled = draws.reshape(len(samples), -1, len(cell_types))
-    quantity = str(run.settings.get("quantity", "proportions"))
-    return _of_draws(pooled, samples, cell_types, prior, per_cell, quantity, notes)
-
-
-def _prior_of(run: Run, cell_types: pd.Index) -> tuple[Any, Array | None]:
-    """The prior of a deconvolution, from its record."""
-    name = str(run.settings.get("prior"))
-    known: dict[str, Prior] = {"flat": Dirichlet(1.0), "normal": SoftmaxNormal()}
-    if name == "decovart":
-        raise _paper("run")
-    if name not in known:
-        raise InputError("run", "must have a prior with a name (flat, normal)",
-                         found=name, fix="use the Python function with the fit itself"
-                         if name != "none" else "deconvolve with --method laplace or nuts"
-                         )  # fmt: skip
-    weights = run.settings.get("mrna_per_cell")
-    per_cell = None
-    if isinstance(weights, dict):
-        per_cell = np.array([float(weights[name]) for name in cell_types])
-    return known[name], per_cell
-
-
-def _of_draws(
-    p: Array, samples: pd.Index, cell_types: pd.Index, prior: Prior, per_cell: Array | None,
-    quantity: str, notes: Notes,
-) -> Measured:  # fmt: skip
+def _of_draws(source: Drawn, argument: str, notes: Notes) -> Measured:
+    if source.prior is None:
+        raise no_prior(argument)
+    p, samples, cell_types = source.p, source.samples, source.cell_types
     known = np.isfinite(p).all(axis=(1, 2))
     if not known.all():
         notes.warn(f"{int((~known).sum())} samples without a posterior were left out: "
@@ -142,16 +71,10 @@ def _of_draws(
     most = int(np.clip(_FLOATS // len(p), _FEWER, _DRAWS))
     p = p[:, np.unique(np.linspace(0, p.shape[1] - 1, most).astype(int))]
     p, cell_types = _closed(p, cell_types, notes)
-    of_prior = p if per_cell is None else to_mrna(p, per_cell)
-    log_p = np.log(np.maximum(of_prior, _LEAST))
-    if isinstance(prior, Dirichlet):  # as a density of log-ratios: the Jacobian is in
-        log_prior = (log_p * np.asarray(prior.alpha, dtype=float)).sum(axis=2)
-    else:
-        centred = log_p - log_p.mean(axis=2, keepdims=True)
-        log_prior = -0.5 * np.square(centred).sum(axis=2) / prior.scale**2
-    z = np.log(np.maximum(p, _LEAST)) @ log_ratio_basis(p.shape[2])
+    z = np.log(np.maximum(p, LEAST)) @ log_ratio_basis(p.shape[2])
     names = pd.Index([str(name) for name in cell_types])
-    return Measured(pd.Index([str(name) for name in samples]), names, z, log_prior, quantity)
+    return Measured(pd.Index([str(name) for name in samples]), names, z,
+                    source.log_prior(p), source.quantity)  # fmt: skip
 
 
 def _of_table(table: pd.DataFrame, notes: Notes) -> Measured:
@@ -199,7 +122,7 @@ def _closed(p: Array, cell_types: pd.Index, notes: Notes) -> tuple[Array, pd.Ind
         if total.min() >= 1 - _ROUNDING:
             return p, cell_types
         notes.info(f"proportions add up to less than 1: what is left is the part {REST!r}")
-        return (np.concatenate([p, np.maximum(1 - total, _LEAST)], axis=2),
+        return (np.concatenate([p, np.maximum(1 - total, LEAST)], axis=2),
                 cell_types.append(pd.Index([REST])))  # fmt: skip
     notes.warn("proportions add up to more than 1 (types overlap) and were scaled to 1")
     return p / total, cell_types

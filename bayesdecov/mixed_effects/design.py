@@ -61,9 +61,32 @@ class Design:
         coded = self.coding.apply(covariates)
         return build(cells, coded)[list(self.table.columns)]
 
+    def lifts(self, coded: pd.DataFrame) -> np.ndarray:
+        """How the row of a sample moves with its proportions, (sample, column, cell_type).
 
-def with_rest(proportions: pd.DataFrame, rest: str | None) -> pd.DataFrame:
-    """A measured ``rest`` becomes an intercept; otherwise it is what the others leave to 1."""
+        The design is linear in the proportions: every column of a cell type is its share (of
+        ``rest``, what the others leave) times 1 or a covariate.
+        """
+        given = self.proportions_given
+        by_cell = {name: np.eye(len(given))[j] for j, name in enumerate(given)}
+        if self.rest is not None and self.rest not in given:
+            by_cell[self.rest] = -np.ones(len(given))
+        found = np.zeros((len(coded), len(self.columns), len(given)))
+        for j, (kind, cell, covariate) in enumerate(
+            self.columns[["kind", "cell_type", "covariate"]].itertuples(index=False)
+        ):
+            if kind == "cell":
+                found[:, j] = by_cell[cell]
+            elif kind == "product":
+                found[:, j] = coded[covariate].to_numpy()[:, None] * by_cell[cell]
+        return found
+
+
+def with_rest(proportions: pd.DataFrame, rest: str | None, *, unsure: bool = False) -> pd.DataFrame:
+    """A measured ``rest`` becomes an intercept; otherwise it is what the others leave to 1.
+
+    Proportions with errors (``unsure``) may leave less than nothing.
+    """
     if rest is None:
         return proportions
     names = list(proportions.columns)
@@ -74,13 +97,13 @@ def with_rest(proportions: pd.DataFrame, rest: str | None) -> pd.DataFrame:
     left = 1.0 - proportions.sum(axis=1)
     unknown = f"{rest!r} is no cell type ({checks.some(names, 20)}) and "
     over = left.index[left < -1e-6]
-    if len(over):
+    if len(over) and not unsure:
         raise InputError("rest", "needs proportions that add up to no more than 1",
                          found=f"{unknown}more than 1 in {checks.some(over)}")  # fmt: skip
     if float(left.abs().max()) < 1e-9:
         raise InputError("rest", "the proportions leave no rest",
                          found=f"{unknown}they add up to 1 everywhere")  # fmt: skip
-    return proportions.assign(**{rest: left.clip(lower=0.0)})
+    return proportions.assign(**{rest: left if unsure else left.clip(lower=0.0)})
 
 
 def build(cells: pd.DataFrame, covariates: pd.DataFrame) -> pd.DataFrame:
@@ -103,9 +126,10 @@ def make_design(
     rest: str | None,
     reference: str | None,
     notes: Notes,
+    unsure: bool = False,
 ) -> Design:
     """Build the design, choose whether covariates keep main effects, and check its rank."""
-    cells = with_rest(proportions, rest)
+    cells = with_rest(proportions, rest, unsure=unsure)
     names = [name for name in cells.columns if name != INTERCEPT]
     baseline = INTERCEPT in cells
     if reference is not None and rest is not None:

@@ -57,7 +57,7 @@ def conditional(
     return (lam * h * z) @ frame.W.T, variance
 
 
-def _predictor(frame: Basis, h: Array) -> Array:
+def predictor(frame: Basis, h: Array) -> Array:
     """The matrix that turns a deviation into its EBLUP, at the mean residual variance."""
     return (frame.W * (np.maximum(frame.lam, 0.0) * h.mean(axis=0))) @ frame.inverse
 
@@ -68,7 +68,7 @@ def fixed_part(ls: LeastSquares, frame: Basis, h: Array, beta_cov: Array) -> Arr
     An error :math:`e` of :math:`\beta` moves the effects on the random columns by :math:`e_R` and,
     through what is left of the data, by minus the predictor applied to :math:`Z^+Xe`.
     """
-    M = np.eye(len(ls.mean))[ls.random] - _predictor(frame, h) @ ls.onto
+    M = np.eye(len(ls.mean))[ls.random] - predictor(frame, h) @ ls.onto
     return np.diag(M @ beta_cov @ M.T)
 
 
@@ -88,7 +88,7 @@ def predict(
     """
     frame, h, z = coordinates(ls, beta, Psi, sigma2)
     gamma, variance = conditional(frame, h, sigma2, z, len(ls.c))
-    A = _predictor(frame, h)
+    A = predictor(frame, h)
     spread = A @ Psi - A @ ls.onto @ beta_cov @ ls.onto.T @ A.T
     return Prediction(
         gamma, variance + fixed_part(ls, frame, h, beta_cov), (h * z) @ frame.inverse,

@@ -11,6 +11,7 @@ import bayesdecov
 from bayesdecov import checks
 from bayesdecov.errors import InputError, Notes
 from bayesdecov.io.tables import expression_frame
+from bayesdecov.mixed_effects.joint import Sharpened, calibrated, fit_joint
 from bayesdecov.mixed_effects.likelihood import fit_likelihood
 from bayesdecov.mixed_effects.mixture import fit_mixture
 from bayesdecov.mixed_effects.moments import fit_moments
@@ -18,9 +19,12 @@ from bayesdecov.mixed_effects.options import resolve
 from bayesdecov.mixed_effects.prepare import prepare
 from bayesdecov.mixed_effects.result import MixedEffects
 from bayesdecov.mixed_effects.sampling import fit_nuts
+from bayesdecov.mixed_effects.uncertain import Uncertain, uncertain
+from bayesdecov.results import Proportions
 from bayesdecov.sampling import Sampling
 
-METHODS = ("moments", "map", "mixture", "nuts")
+METHODS = ("moments", "map", "mixture", "nuts", "joint")
+ERRORS = ("ignore", "calibrate")
 _MOMENTS_ONLY = (
     "trim", "screen", "screen_level", "screen_correct", "screen_single", "covariance",
     "drop_outliers", "correction", "bias", "trim_fixed", "df",
@@ -37,6 +41,8 @@ def fastmix(
     method: str = "moments",
     preset: str | None = None,
     *,
+    standard_errors: Any = None,
+    errors: str | None = None,
     formula: str | None = None,
     include_covariates: bool | str = "auto",
     rest: str | None = None,
@@ -88,7 +94,9 @@ def fastmix(
         Genes x samples: a DataFrame, an AnnData (samples in obs) or the path of a table. Any scale
         on which the effects of cell types add up; normalise counts first.
     proportions
-        Samples x cell types, fractions between 0 and 1.
+        Samples x cell types, fractions between 0 and 1: a table or its path, or what knows how
+        sure it is: the result of `deconvolve` or `gate`, the folder of such a run, an ArviZ
+        container with ``proportions`` in its posterior, or a table and its standard errors.
     covariates
         Samples x covariates: numbers or labels. Aligned by sample name, like everything else.
     method
@@ -96,10 +104,21 @@ def fastmix(
         normal model, exact. "mixture": a normal contaminated by shifted genes, fitted by EM, with
         the posterior probability of being differentially expressed; usually the best. "nuts": the
         posterior of the normal model (PyMC), at a cost that does not depend on the number of genes,
-        or with ``contaminated=True`` of the mixture's, gene by gene.
+        or with ``contaminated=True`` of the mixture's, gene by gene. "joint": the mixture with
+        proportions that have errors. Measured proportions are noisy anchors of the true ones,
+        which all genes together sharpen (``.refined``); what is left of the errors widens
+        intervals, false-sign rates and tests. Errors of proportions shrink effects and hide
+        genes in all other methods.
     preset
         "fastmix-0.2.5" for the R program's choices, "paper" for the paper's text, None for ours;
         options given by name go before it.
+    standard_errors
+        Of a table of proportions: a table like it, or one number. A posterior has its own.
+    errors
+        What the other methods do with proportions that have errors. "ignore" (default): take them
+        as exact. "calibrate": replace them by their expectation given the measured ones under the
+        cohort's own distribution (regression calibration), which undoes the shrinkage on average;
+        unstable where errors are as large as the differences between samples.
     formula
         Which covariates, e.g. ``"~ group + age"`` or ``"~ group * `age at visit`"``; default: all
         columns. Labels are coded against their first value.
@@ -126,7 +145,7 @@ def fastmix(
         a subject are equally correlated, estimated by REML from the residuals.
     variance
         "common" or "gene" (residual variances of their own, moderated as in limma;
-        ``method="mixture"`` only, and its default).
+        "mixture" and "joint" only, and their default).
     reml
         ``method="map"``: restricted likelihood (True, the default) or likelihood.
     trim, screen, screen_level, screen_correct, screen_single, covariance, drop_outliers, \
@@ -173,6 +192,10 @@ correction, bias, trim_fixed, df
     ['Cell1', 'Cell2', 'Cell3', 'Group', 'Cell1.Group']
     >>> de.top("Cell1.Group", 3).columns.tolist()[:4]
     ['effect', 'random_effect', 'sd', 'p_value']
+    >>> de = bd.fastmix(cohort.expression, cohort.proportions, cohort.covariates, "joint",
+    ...                 standard_errors=0.01)
+    >>> de.refined.proportions.shape
+    (30, 3)
     """
     started = time.perf_counter()
     checks.choice(method, METHODS, "method")
@@ -193,17 +216,29 @@ correction, bias, trim_fixed, df
     robust = {"contaminated": contaminated, "nu": nu}
     _suited(method, preset, given | {"reml": reml} | sampling | robust, variance)
     options, how = resolve(preset, given), Sampling.of(sampling | {"progress": progress})
-    variance = variance or ("gene" if method == "mixture" else "common")
+    variance = variance or ("gene" if method in ("mixture", "joint") else "common")
     rng = checks.generator(0 if seed is None else seed)
     notes = Notes()
+    needed = method == "joint" or errors == "calibrate"
+    source = uncertain(proportions, standard_errors, notes, needed=needed)
+    _suited_errors(method, errors, source)
     problem = prepare(
-        expression_frame(expression, "expression"), _table(proportions, "proportions"),
-        _table(covariates, "covariates"), formula=formula, include_covariates=include_covariates,
-        rest=rest, reference_cell_type=reference_cell_type, random=random,
+        expression_frame(expression, "expression"), source.table,
+        expression_frame(covariates, "covariates"), formula=formula,
+        include_covariates=include_covariates, rest=rest,
+        reference_cell_type=reference_cell_type, random=random,
         standardise=standardise, weights=weights, subject=subject, notes=notes,
+        unsure=source.stated,
     )  # fmt: skip
+    if errors == "calibrate":
+        problem = calibrated(problem, source.aligned(problem.cells), notes)
+    elif source.stated and method != "joint":
+        notes.info("errors of the proportions are ignored, which shrinks effects: method='joint' "
+                   "or errors='calibrate' take them into account")  # fmt: skip
     settings: dict[str, Any] = {
-        "method": method, "preset": preset, "formula": formula, "variance": variance,
+        "method": method, "preset": preset,
+        "errors": "none stated" if not source.stated else "joint" if method == "joint"
+        else errors or "ignore", "formula": formula, "variance": variance,
         "include_covariates": bool((problem.design.columns["kind"] == "covariate").any()),
         "rest": rest, "reference_cell_type": reference_cell_type, "random": problem.random,
         "standardise": standardise, "weights": "given" if weights is not None else "none",
@@ -217,6 +252,8 @@ correction, bias, trim_fixed, df
             fix="leave random= out",
         )  # fmt: skip
     posterior: Any = None
+    refined: Proportions | None = None
+    sharpened: Sharpened | None = None
     if method == "moments":
         estimate = fit_moments(problem.ls, options, problem.random, notes, rng)
         settings |= asdict(options)
@@ -230,6 +267,9 @@ correction, bias, trim_fixed, df
             problem.ls, columns, options, how, notes, rng, contaminated=bool(contaminated), nu=nu
         )
         settings |= {"statistic": options.statistic, "sided": options.sided}
+    elif method == "joint":
+        joint = fit_joint(problem, source.aligned(problem.cells), variance, notes, rng)
+        estimate, problem, refined, sharpened = joint
     else:
         estimate = fit_mixture(problem.ls, variance, problem.random, notes, rng)
     settings |= estimate.settings
@@ -240,15 +280,24 @@ correction, bias, trim_fixed, df
     }
     return MixedEffects(
         method, problem.design, problem.genes, problem.random, estimate, settings,
-        tuple(notes.lines), problem.ls, posterior,
+        tuple(notes.lines), problem.ls, posterior, refined, sharpened,
     )  # fmt: skip
 
 
-def _table(value: Any, argument: str) -> Any:
-    """Proportions and covariates from what users hold: a table, its path, or a fit."""
-    if argument == "proportions" and hasattr(value, "proportions"):
-        return value.proportions
-    return expression_frame(value, argument)
+def _suited_errors(method: str, errors: str | None, source: Uncertain) -> None:
+    """Errors of proportions are used by those who can, and only where they are stated."""
+    if errors is not None:
+        checks.choice(errors, ERRORS, "errors")
+    if method == "joint" and errors is not None:
+        raise InputError("errors", "is not an option of method='joint', which models them",
+                         fix="leave it out")  # fmt: skip
+    if not source.stated and (method == "joint" or errors == "calibrate"):
+        needs = "method='joint'" if method == "joint" else "errors='calibrate'"
+        raise InputError(
+            "proportions", f"must say how sure they are for {needs}",
+            found="a table or a method without uncertainty",
+            fix="give standard_errors=, or what deconvolve returns with method 'laplace' or 'nuts'",
+        )  # fmt: skip
 
 
 def _suited(method: str, preset: str | None, given: dict[str, Any], variance: str | None) -> None:
@@ -283,9 +332,9 @@ def _suited(method: str, preset: str | None, given: dict[str, Any], variance: st
                          fix=f"leave it out, or use method={home!r}")  # fmt: skip
     if variance is not None:
         checks.choice(variance, ("common", "gene"), "variance")
-        if variance == "gene" and method != "mixture":
+        if variance == "gene" and method not in ("mixture", "joint"):
             raise InputError(
-                "variance", "'gene' needs method='mixture'", found=f"method={method!r}"
+                "variance", "'gene' needs method='mixture' or 'joint'", found=f"method={method!r}"
             )
 
 

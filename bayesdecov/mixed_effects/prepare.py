@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from bayesdecov import checks
 from bayesdecov.algebra.shared_design import LeastSquares, least_squares
+from bayesdecov.algebra.terms import Array
 from bayesdecov.errors import InputError, Notes
 from bayesdecov.io.scale import detect_scale
 from bayesdecov.mixed_effects.covariates import encode
@@ -20,6 +21,7 @@ from bayesdecov.mixed_effects.design import Design, make_design
 
 _ROUNDING = 0.02  # proportions this near to 1 in total are 1
 _EXACT = 1e-9
+_UNSURE = 1.5  # proportions with errors may be this large
 _LOOKED_AT = 2000  # genes that are looked at to guess the scale
 
 
@@ -28,6 +30,8 @@ class Problem:
     """What the estimators need, and what the result keeps.
 
     ``ls`` is least squares of the whitened data; ``random`` are the names of its random effects.
+    ``Y`` (gene, sample), ``cells`` and the ``coded`` covariates are as they were before ``root``
+    whitened them (None: it did not).
     """
 
     ls: LeastSquares
@@ -35,6 +39,10 @@ class Problem:
     genes: pd.Index
     random: list[str]
     correlation: float | None
+    Y: Array
+    cells: pd.DataFrame
+    coded: pd.DataFrame
+    root: Array | None
 
 
 def prepare(
@@ -51,24 +59,28 @@ def prepare(
     weights: Any,
     subject: Any,
     notes: Notes,
+    unsure: bool = False,
 ) -> Problem:
-    """Check and align everything, build the design, and fit all genes by least squares."""
+    """Check and align everything, build the design, and fit all genes by least squares.
+
+    Proportions with errors (``unsure``) may be negative.
+    """
     frame = checks.numeric(expression, "expression")
     checks.unique(frame.index, "expression", "gene")
     checks.unique(frame.columns, "expression", "sample")
-    cells = check_proportions(proportions, "proportions")
+    cells = check_proportions(proportions, "proportions", unsure=unsure)
     table = sample_table(covariates, "covariates")
     groups: pd.Series | None = None
     if subject is not None:
         groups, table = split_subjects(subject, table, formula)
     samples = _shared(frame, cells, table, notes)
-    cells, table = whole(cells.loc[samples], notes), table.loc[samples]
+    cells, table = whole(cells.loc[samples], notes, unsure=unsure), table.loc[samples]
     if not frame.columns.equals(samples):
         frame = frame[list(samples)]
     coded, coding = encode(table, formula, standardise=standardise)
     design = make_design(
         cells, coded, coding, include_covariates=include_covariates, rest=rest,
-        reference=reference_cell_type, notes=notes,
+        reference=reference_cell_type, notes=notes, unsure=unsure,
     )  # fmt: skip
     _say_scale(frame, notes)
     frame = _varying(frame, notes)
@@ -81,24 +93,24 @@ def prepare(
         )  # fmt: skip
     X, Y = design.table.to_numpy(), frame.to_numpy()
     root, correlation = whitening(X, Y, samples, weights, groups, notes)
-    if root is not None:
-        X, Y = root @ X, Y @ root
-    ls = least_squares(X, Y, rows)
-    return Problem(ls, design, frame.index, [columns[j] for j in rows], correlation)
+    ls = least_squares(X, Y, rows) if root is None else least_squares(root @ X, Y @ root, rows)
+    return Problem(
+        ls, design, frame.index, [columns[j] for j in rows], correlation, Y, cells, coded, root
+    )
 
 
-def check_proportions(proportions: Any, argument: str) -> pd.DataFrame:
-    """Samples x cell types, between 0 and 1."""
+def check_proportions(proportions: Any, argument: str, *, unsure: bool = False) -> pd.DataFrame:
+    """Samples x cell types, between 0 and 1, or beyond that by their errors."""
     cells = checks.numeric(sample_table(proportions, argument), argument)
     values = cells.to_numpy()
-    if (values < 0).any():
+    if (values < 0).any() and not unsure:
         row, column = np.argwhere(values < 0)[0]
         raise InputError(
             argument, "must not be negative",
             found=f"{values[row, column]:g} for sample {cells.index[row]!r}, cell type "
             f"{cells.columns[column]!r}",
         )  # fmt: skip
-    if values.max() > 1 + 1e-6:
+    if values.max() > (_UNSURE if unsure else 1 + 1e-6):
         totals = values.sum(axis=1)
         percent = totals.max() < 103 and np.median(totals) > 20
         raise InputError(
@@ -109,7 +121,7 @@ def check_proportions(proportions: Any, argument: str) -> pd.DataFrame:
     return cells
 
 
-def whole(cells: pd.DataFrame, notes: Notes) -> pd.DataFrame:
+def whole(cells: pd.DataFrame, notes: Notes, *, unsure: bool = False) -> pd.DataFrame:
     """Proportions of the samples that are used: every type present, sums of 1 exactly 1."""
     empty = cells.columns[(cells == 0).all(axis=0)]
     if len(empty):
@@ -123,7 +135,7 @@ def whole(cells: pd.DataFrame, notes: Notes) -> pd.DataFrame:
             notes.info(f"proportions add up to 1 within {off:.1g} and were scaled to 1")
         return cells.div(totals, axis=0)
     over = totals.index[totals > 1 + _ROUNDING]
-    if len(over):
+    if len(over) and not unsure:
         notes.warn(
             f"proportions add up to more than 1 in {checks.some(over, 3)}: do some cell types "
             "contain others?"

@@ -20,6 +20,7 @@ from bayesdecov.algebra.terms import Array
 from bayesdecov.mixed_effects.design import Design
 from bayesdecov.mixed_effects.estimate import Estimate
 from bayesdecov.mixed_effects.scores import Scores, discriminant_scores
+from bayesdecov.results import Proportions
 
 _FDR = 0.05  # of the summary
 _NOTES = 8
@@ -33,7 +34,7 @@ class MixedEffects:
     Attributes
     ----------
     method
-        "moments", "map", "mixture" or "nuts".
+        "moments", "map", "mixture", "nuts" or "joint".
     design
         The design that all genes share: columns, variance inflation, standardisation.
     random
@@ -46,6 +47,11 @@ class MixedEffects:
         Gene-wise least squares, all that the estimators see of the expression.
     posterior
         Draws of the parameters (``method="nuts"``), or None.
+    refined
+        Proportions as sharpened by the expression of all genes (``method="joint"``), with their
+        intervals, or None. ``design`` and ``least_squares`` are then made from them.
+    sharpened
+        What they were made from, for `to_pymc`.
     """
 
     method: str
@@ -57,6 +63,8 @@ class MixedEffects:
     notes: tuple[str, ...]
     least_squares: LeastSquares = field(repr=False)
     posterior: Any = field(default=None, repr=False)
+    refined: Proportions | None = field(default=None, repr=False)
+    sharpened: Any = field(default=None, repr=False)
 
     @cached_property
     def fixed(self) -> pd.DataFrame:
@@ -209,7 +217,16 @@ class MixedEffects:
         return to_inference_data(self, genes, seed, log_likelihood=log_likelihood)
 
     def to_pymc(self) -> Any:
-        """The normal model of the same data as a ``pymc.Model``, to sample or to extend."""
+        """The normal model of the same data as a ``pymc.Model``, to sample or to extend.
+
+        After ``method="joint"`` true proportions are among its parameters, and genes are in units
+        of their residual standard deviations.
+        """
+        if self.sharpened is not None:
+            from bayesdecov.mixed_effects.joint import to_pymc as of_joint
+
+            table = self.design.table
+            return of_joint(self.sharpened, list(table.columns), list(table.index))
         from bayesdecov.mixed_effects.sampling import to_pymc
 
         return to_pymc(self.least_squares, list(self.design.table.columns))

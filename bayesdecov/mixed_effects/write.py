@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 
 def write_mixed_effects(fit: MixedEffects, folder: Path, *, force: bool = False) -> None:
-    """``fixed.csv genes.csv covariance.csv design.csv posterior.nc run.json`` in a new folder."""
+    """``fixed.csv genes.csv covariance.csv design.csv posterior.nc run.json`` in a new folder.
+
+    After ``method="joint"`` also the refined ``proportions.csv`` and their ``intervals.csv``.
+    """
     with whole_folder(folder, force=force) as partial:
         fill_mixed_effects(fit, partial)
 
@@ -34,6 +37,9 @@ def fill_mixed_effects(
     write_table(fit.genes, folder / "genes.csv")
     write_table(fit.covariance, folder / "covariance.csv", index_label="covariate")
     write_table(fit.design.columns, folder / "design.csv", index_label="column")
+    if fit.refined is not None:
+        write_table(fit.refined.proportions, folder / "proportions.csv", index_label="sample")
+        write_table(fit.refined.intervals(), folder / "intervals.csv")
     save(fit.to_inference_data(), folder / "posterior.nc")
     write_json(record_of(fit, inputs or {}, arguments), folder / "run.json")
 

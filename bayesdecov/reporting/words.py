@@ -138,6 +138,8 @@ def of_effects(settings: Mapping[str, Any], n_genes: int, n_samples: int, versio
         "map": "restricted maximum likelihood of the normal model",
         "mixture": "a normal contaminated by shifted genes, fitted by EM",
         "nuts": "NUTS",
+        "joint": "a normal contaminated by shifted genes, fitted by EM to proportions that all "
+        "genes together had sharpened within their errors",
     }[method]
     if method == "nuts":
         how += (

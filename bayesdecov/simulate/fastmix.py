@@ -36,6 +36,7 @@ _LAWS = {
 # standard deviation of covariate main effects, and shift in standard deviations
 _VERSIONS = {"paper": (0.8, 3.0), "code": (0.6, 3.5)}
 _NOISE_SD = 0.25
+_DIRICHLET = (4.0, 3.0, 3.0, 2.0)  # the fourth cell type is not measured
 _SHARE = 0.05
 
 
@@ -55,6 +56,8 @@ class MixedCohort:
         True fixed effects and covariance of the random effects.
     noise
         True residual variances, one per gene.
+    measured
+        Proportions with errors (``error_sd``); without, the true ones.
     """
 
     expression: pd.DataFrame
@@ -65,6 +68,7 @@ class MixedCohort:
     fixed: pd.Series
     covariance: pd.DataFrame
     noise: pd.Series
+    measured: pd.DataFrame
 
     def __repr__(self) -> str:
         return (
@@ -83,6 +87,9 @@ def fastmix(
     correlation: float = 0.0,
     up: float = 0.5,
     variance_df: float | None = None,
+    proportions: str = "uniform",
+    error_sd: float = 0.0,
+    hidden: int = 0,
     seed: Any = None,
 ) -> MixedCohort:
     """Simulate expression from the mixed model.
@@ -105,6 +112,13 @@ def fastmix(
     variance_df
         Gene-specific residual variances from a scaled inverse chi-squared with these degrees of
         freedom; None: one variance, as in the paper.
+    proportions
+        "uniform": three of .2 to .3 each, as in the paper. "dirichlet": the first three of four
+        that are Dirichlet(4, 3, 3, 2), which differ as much as in real tissue.
+    error_sd
+        Standard deviation of the normal errors in ``measured``, which can then be negative.
+    hidden
+        Hidden factors that move all genes, each by .3 times a normal of its own.
     seed
         None, an int or a Generator.
 
@@ -126,7 +140,11 @@ def fastmix(
     samples = pd.Index([f"sample{i + 1:03d}" for i in range(n_samples)], name="sample")
     genes = pd.Index([f"gene{g + 1:05d}" for g in range(n_genes)], name="gene")
     cells = ["Cell1", "Cell2", "Cell3"]
-    P = pd.DataFrame(rng.uniform(0.2, 0.3, (n_samples, 3)), samples, cells)
+    if checks.choice(proportions, ("uniform", "dirichlet"), "proportions") == "uniform":
+        drawn_p = rng.uniform(0.2, 0.3, (n_samples, 3))
+    else:
+        drawn_p = rng.dirichlet(_DIRICHLET, n_samples)[:, :3]
+    P = pd.DataFrame(drawn_p, samples, cells)
     half = np.repeat([0, 1], [n_samples // 2, n_samples - n_samples // 2])
     drawn = {name: rng.permutation(half) for name in law.covariates if name != "Severity"}
     if "Severity" in law.covariates:
@@ -157,6 +175,12 @@ def fastmix(
         df = checks.positive(variance_df, "variance_df")
         noise = noise * df / rng.chisquare(df, n_genes)
     Y = effects @ X.to_numpy().T + np.sqrt(noise)[:, None] * rng.normal(size=(n_genes, n_samples))
+    measured = P
+    if error_sd:
+        measured = P + checks.positive(error_sd, "error_sd") * rng.normal(size=P.shape)
+    if hidden:
+        scores = rng.normal(size=(checks.whole(hidden, "hidden"), n_samples))
+        Y += 0.3 * rng.normal(size=(n_genes, hidden)) @ scores
     return MixedCohort(
         expression=pd.DataFrame(Y, genes, samples),
         proportions=P,
@@ -166,4 +190,5 @@ def fastmix(
         fixed=beta,
         covariance=pd.DataFrame(Psi, X.columns, X.columns),
         noise=pd.Series(noise, genes, name="residual_variance"),
+        measured=measured,
     )

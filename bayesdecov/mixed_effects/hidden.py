@@ -1,0 +1,68 @@
+r"""Hidden factors: what samples have in common that the design does not explain.
+
+Batches and states of the tissue move many genes together. Taken for independent noise they would
+be read as errors of the proportions, because thousands of genes speak for them. They are found
+in the residuals at right angles to the genes' own effects (an error of a proportion moves genes in
+proportion to their effects in that cell type, a hidden factor does not), and enter the noise:
+
+.. math:: \Omega = I + U\,\mathrm{diag}(l - 1)\,U^\top .
+
+Eigenvalues beyond what noise alone reaches (Johnstone 2001, doi:10.1214/aos/1009210544) count as
+factors. Residuals cannot hold the part of a factor that lies in the design; the factor's loadings
+can: that part is the regression of the genes' effects on them.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from bayesdecov.algebra.terms import Array
+
+_EXTREME = 3.27  # .999 quantile of the Tracy-Widom law
+_ENOUGH = 6  # residual degrees of freedom
+
+
+class Hidden(NamedTuple):
+    """Covariance of the samples' noise (sample, sample), and how many factors it has."""
+
+    covariance: Array
+    factors: int
+
+
+def hidden_factors(X: Array, Y: Array, b: Array) -> Hidden:
+    """Factors of genes ``Y`` (gene, sample) in units of their residual standard deviations.
+
+    ``X`` (sample, column) is the design, ``b`` (gene, column) the genes' coefficients.
+    """
+    n, n_columns = X.shape
+    m, df = len(Y), n - n_columns
+    rest = m - n_columns - 1
+    if df < _ENOUGH or rest < n:
+        return Hidden(np.eye(n), 0)
+    Q = np.linalg.qr(X)[0]
+    E = Y - (Y @ Q) @ Q.T
+    own = np.linalg.qr(np.hstack([np.ones((m, 1)), b]))[0]
+    away = E - own @ (own.T @ E)
+    values, vectors = np.linalg.eigh(away.T @ away / rest)
+    values, vectors = values[::-1][:df], vectors[:, ::-1][:, :df]
+    count = 0
+    while count < df // 2 and values[count] > values[count:].mean() * _edge(df - count, rest):
+        count += 1
+    if not count:
+        return Hidden(np.eye(n), 0)
+    strength = values[:count] / values[count:].mean()
+    U = vectors[:, :count]
+    loadings = E @ U
+    loadings -= loadings.mean(axis=0)
+    within = np.linalg.solve(loadings.T @ loadings, loadings.T @ (b - b.mean(axis=0)))
+    U = U + X @ within.T
+    return Hidden(np.eye(n) + (U * (strength - 1)) @ U.T, count)
+
+
+def _edge(p: int, m: int) -> float:
+    """The largest eigenvalue that ``m`` draws of ``p`` independent unit normals reach."""
+    root_m, root_p = np.sqrt(m - 1), np.sqrt(p)
+    spread = (root_m + root_p) * (1 / root_m + 1 / root_p) ** (1 / 3)
+    return float(((root_m + root_p) ** 2 + _EXTREME * spread) / m)

@@ -1,0 +1,161 @@
+r"""The mixed model with uncertain proportions: refined by all genes, then fitted, errors carried.
+
+1. The true proportions behind the measured ones (`bayesdecov.mixed_effects.refinement`).
+2. The contaminated normal on the refined design, hidden factors whitened out
+   (`bayesdecov.mixed_effects.mixture`).
+3. What is left of the proportions' errors, added to everything that depends on them
+   (`bayesdecov.mixed_effects.carried`).
+
+Regression calibration, for the other methods, stops at the proportions' expectation given the
+measured ones under the cohort's own law.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from bayesdecov.algebra.shared_design import LeastSquares, least_squares
+from bayesdecov.algebra.subspace import Moments, moments
+from bayesdecov.algebra.terms import Array
+from bayesdecov.algebra.truncation import inverse_root
+from bayesdecov.errors import InputError, Notes
+from bayesdecov.mixed_effects.carried import carry, leakage
+from bayesdecov.mixed_effects.estimate import Estimate
+from bayesdecov.mixed_effects.latent import Anchors, anchors, cohort_law
+from bayesdecov.mixed_effects.mixture import fit_mixture
+from bayesdecov.mixed_effects.prepare import Problem
+from bayesdecov.mixed_effects.refinement import COLLAPSED, Refined, inflation, refined
+from bayesdecov.results import Proportions
+
+_MISSTATED = 2.0  # factor by which errors may be misstated without a warning
+
+
+class Sharpened(NamedTuple):
+    """What the refinement knew and found, from which the same model in PyMC is built."""
+
+    known: Anchors
+    seen: Moments  # of all samples, genes in units of their noise
+    found: Refined
+
+
+class Joint(NamedTuple):
+    """Estimate, the problem on the refined design, refined proportions and where from."""
+
+    estimate: Estimate
+    problem: Problem
+    refined: Proportions
+    sharpened: Sharpened
+
+
+def fit_joint(
+    problem: Problem, covariance: Array, variance: str, notes: Notes, rng: np.random.Generator
+) -> Joint:
+    """Refine, fit, carry; ``covariance`` (sample, cell_type, cell_type) of measured proportions."""
+    known = _anchors(problem, covariance)
+    found = refined(problem, known, notes)
+    X = known.X(found.phi)
+    W = inverse_root(found.noise, floor=0.0)
+    ls = least_squares(W @ X, problem.Y @ W, problem.ls.random)
+    estimate = fit_mixture(ls, variance, problem.random, notes, rng)
+    onto = ls.V @ (W @ X).T @ W
+    leak: Array = sum(
+        (leakage(onto[:, rows], known.lifts[rows], left) for rows, left in found.parts),
+        np.zeros((X.shape[1],) * 4),
+    )
+    estimate = carry(estimate, ls, leak)
+    proportions = _proportions(problem.cells, known, found)
+    said = proportions.diagnostics.mean()
+    if found.rounds and not 1 / _MISSTATED < found.scale < _MISSTATED:
+        notes.warn(f"expression says that the errors of the proportions are {found.scale:.2g} "
+                   "times those stated; that is what was used")  # fmt: skip
+    notes.info(f"proportions: standard deviation {said['sd_measured']:.2g} as stated, "
+               f"{said['sd_refined']:.2g} after all genes were heard; errors are "
+               f"{found.scale:.2f} times those stated")  # fmt: skip
+    settings = estimate.settings | {
+        "error_scale": found.scale, "hidden_factors": found.factors, "rounds": found.rounds,
+        "settled": found.settled, "sd_measured": float(said["sd_measured"]),
+        "sd_refined": float(said["sd_refined"]),
+    }  # fmt: skip
+    unit = np.sqrt(estimate.sigma2)[:, None]
+    sharpened = Sharpened(known, moments(problem.Y / unit, W), found)
+    return Joint(estimate._replace(settings=settings), _on(problem, X, ls), proportions, sharpened)
+
+
+def to_pymc(sharpened: Sharpened, columns: list[str], samples: list[str]) -> Any:
+    """The joint model of the same data, in coordinates in which it is easy to sample."""
+    from bayesdecov.models import Shared, joint
+
+    known, seen, found = sharpened
+    n, d = known.value.shape
+    root = np.zeros((n, d, n, d))
+    for rows, covariance in found.parts:
+        half = np.linalg.cholesky(covariance).reshape(len(rows), d, len(rows), d)
+        root[np.ix_(rows, np.arange(d), rows, np.arange(d))] = half
+    shared = Shared(
+        seen.gram, seen.total, seen.genes, known.design, known.lifts, known.value,
+        known.covariance, known.cohort, seen.whitener,
+    )  # fmt: skip
+    directions = [f"direction{j + 1}" for j in range(d)]
+    return joint(shared, columns, samples, directions, centre=found.phi,
+                 root=root.reshape(n * d, n * d))  # fmt: skip
+
+
+def calibrated(problem: Problem, covariance: Array, notes: Notes) -> Problem:
+    """The problem with proportions replaced by their expectation given the measured ones."""
+    known = _anchors(problem, covariance)
+    law = cohort_law(known)
+    X = known.X(law.phi)
+    if (inflation(X) > COLLAPSED * inflation(known.design)).any():
+        raise InputError(
+            "errors", "'calibrate' needs proportions that differ by more than their errors",
+            found="a design that is nearly singular after calibration", fix="use method='joint'",
+        )  # fmt: skip
+    true = np.trace(law.spread)
+    share = true / (true + np.trace(known.covariance.mean(axis=0)))
+    notes.info("proportions were replaced by their expectation given the measured ones; "
+               f"{1 - share:.0%} of the variance between alike samples is error")  # fmt: skip
+    root = np.eye(len(X)) if problem.root is None else problem.root
+    return _on(problem, X, least_squares(root @ X, problem.Y @ root, problem.ls.random))
+
+
+def _anchors(problem: Problem, covariance: Array) -> Anchors:
+    design = problem.design
+    return anchors(
+        problem.cells.to_numpy(), covariance, design.lifts(problem.coded),
+        design.table.to_numpy(), problem.coded.to_numpy(),
+    )  # fmt: skip
+
+
+def _on(problem: Problem, X: Array, ls: LeastSquares) -> Problem:
+    table = problem.design.table
+    table = pd.DataFrame(X, table.index, table.columns)
+    return replace(problem, ls=ls, design=replace(problem.design, table=table))
+
+
+def _proportions(cells: pd.DataFrame, known: Anchors, found: Refined) -> Proportions:
+    """Refined proportions as what every stage that yields proportions returns."""
+    U, (n, d) = known.directions, known.value.shape
+    local = np.empty((n, d, d))
+    for rows, covariance in found.parts:
+        blocks = covariance.reshape(len(rows), d, len(rows), d)
+        local[rows] = blocks[np.arange(len(rows)), :, np.arange(len(rows))]
+    moved = found.phi - known.value
+    variance = np.einsum("idd->id", known.covariance)
+    diagnostics = pd.DataFrame(
+        {"shift": np.sqrt((moved**2 / variance).mean(axis=1)),
+         "sd_measured": np.sqrt(variance.mean(axis=1)),
+         "sd_refined": np.sqrt(np.einsum("idd->i", local) / d)},
+        index=cells.index.rename("sample"),
+    )  # fmt: skip
+    values = cells.to_numpy() + moved @ U.T
+    below = int((values < 0).any(axis=1).sum())
+    notes = (f"below zero in {below} samples, where the table shows zero",) if below else ()
+    return Proportions(
+        proportions=pd.DataFrame(np.clip(values, 0.0, 1.0), cells.index, cells.columns),
+        diagnostics=diagnostics, method="joint", quantity="proportions",
+        settings={"error_scale": found.scale}, notes=notes, covariance=U @ local @ U.T,
+    )  # fmt: skip

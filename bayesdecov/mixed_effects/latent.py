@@ -1,0 +1,235 @@
+r"""True proportions behind the measured ones, sharpened by all genes at once.
+
+.. math::
+    \phi_i^{\text{meas}} \sim N(\phi_i, \kappa^2\Delta_i), \qquad
+    \phi_i \sim N(M^\top z_i, S), \qquad y_g \sim N(X(\phi)\beta, X\Psi X^\top + \sigma^2\Omega)
+
+``phi`` are the proportions in the directions that have errors, :math:`\Delta_i` the stated error
+covariances, :math:`\kappa` how far they are misstated and ``z`` the covariates of the cohort.
+Thousands of genes share the rows of ``X``, so expression fixes the proportions but for one linear
+map that all samples share; only the measured values know that map. Measured values enter as
+measurements, not as the mean of a prior, which would shrink effects again.
+
+The density is maximised in ``phi`` (effects, ``Psi`` and noise are profiled out, see
+`bayesdecov.algebra.subspace`) with the volume :math:`-\tfrac12\sum_i\log|\Lambda_i|` of what is
+left unknown in each sample, without which all proportions would shrink together. ``M``, ``S`` and
+``kappa`` follow by EM.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import cho_factor, cho_solve
+
+from bayesdecov.algebra.shared_design import without_noise
+from bayesdecov.algebra.subspace import Moments, Subspace, subspace, subspace_hessian
+from bayesdecov.algebra.terms import Array
+
+_NEWTON = 60
+_GAIN = 1e-3  # of the log-density at which Newton stops
+_EM = 25
+_SETTLED = 0.05  # change of the log-density at which EM stops
+_LARGEST_DAMPING = 1e8
+_LEAST = 0.05  # of the errors' variance: the smallest variance of the cohort, to start with
+_SMALL = 1e-6  # of the mean error variance: the smallest error of a sample
+
+
+class Anchors(NamedTuple):
+    """Measured values and how the design depends on the true ones.
+
+    ``value`` (sample, d) and ``covariance`` (sample, d, d) of the measured values; ``lifts``
+    (sample, column, d) and ``design`` (sample, column) at the measured values; ``cohort``
+    (sample, z) covariates of the cohort's law; ``directions`` (cell_type, d).
+    """
+
+    value: Array
+    covariance: Array
+    lifts: Array
+    design: Array
+    cohort: Array
+    directions: Array
+
+    def X(self, phi: Array) -> Array:
+        """The design at other values."""
+        return self.design + np.einsum("iad,id->ia", self.lifts, phi - self.value)
+
+    def rows(self, chosen: NDArray[np.intp]) -> Anchors:
+        """Some of the samples."""
+        value, covariance, lifts, design, cohort = (part[chosen] for part in self[:5])
+        return Anchors(value, covariance, lifts, design, cohort, self.directions)
+
+
+class Latent(NamedTuple):
+    """Values (sample, d), law of the cohort, scale of the errors, and how it went."""
+
+    phi: Array
+    mean: Array  # (z, d)
+    spread: Array  # (d, d)
+    scale2: float
+    converged: bool = True
+
+
+def anchors(F: Array, covariance: Array, lifts: Array, design: Array, covariates: Array) -> Anchors:
+    """From proportions (sample, cell_type) with error covariances and the design's derivative."""
+    values, vectors = np.linalg.eigh(covariance.mean(axis=0))
+    U = vectors[:, values > 1e-8 * values[-1]]
+    projected = U.T @ covariance @ U
+    least = _SMALL * np.trace(projected.mean(axis=0)) / U.shape[1]
+    n, d = len(F), U.shape[1]
+    Z = np.ones((n, 1))
+    if n - covariates.shape[1] - 1 >= d + 5:
+        Z = np.hstack([Z, covariates])
+    return Anchors(F @ U, projected + least * np.eye(d), lifts @ U, design, Z, U)
+
+
+def cohort_law(at: Anchors, iterations: int = 200) -> Latent:
+    """The cohort's normal from measured values alone, and each value's expectation under it.
+
+    Regression calibration: effects estimated at these values are not attenuated by errors.
+    """
+    Z, value, d = at.cohort, at.value, at.value.shape[1]
+    mean = np.linalg.lstsq(Z, value, rcond=None)[0]
+    rest = value - Z @ mean
+    noise = at.covariance.mean(axis=0)
+    w, v = np.linalg.eigh(rest.T @ rest / max(len(Z) - Z.shape[1], 1) - noise)
+    S = (v * np.maximum(w, _LEAST * np.trace(noise) / d)) @ v.T
+    phi = value
+    for _ in range(iterations):
+        gain = S @ np.linalg.inv(S + at.covariance)
+        phi = Z @ mean + np.einsum("ijk,ik->ij", gain, value - Z @ mean)
+        left = S - gain @ S
+        mean = np.linalg.lstsq(Z, phi, rcond=None)[0]
+        rest = phi - Z @ mean
+        new = (rest.T @ rest + left.sum(axis=0)) / len(Z)
+        settled = np.abs(new - S).max() < 1e-6 * np.trace(S)
+        S = new
+        if settled:
+            break
+    return Latent(phi, mean, S, 1.0)
+
+
+class _Look(NamedTuple):
+    value: float
+    gradient: Array
+    at: Subspace
+    local: Array  # covariance of each sample's values given the others, (sample, d, d)
+
+
+def _look(phi: Array, law: Latent, known: Anchors, seen: Moments) -> _Look:
+    """The log-density and its gradient."""
+    weight = np.linalg.inv(law.scale2 * known.covariance)
+    prior = np.linalg.inv(law.spread)
+    at = subspace(known.X(phi), seen)
+    s2, m = at.sigma2, seen.genes
+    gram_b = at.onto @ seen.gram @ at.onto.T
+    effects = m * without_noise(gram_b / m, at.V, s2)
+    own = np.square(seen.whitener).sum(axis=0) / s2  # of each sample
+    information = np.einsum("i,iad,ab,ibe->ide", own, known.lifts, effects, known.lifts,
+                            optimize=True) + weight + prior  # fmt: skip
+    local = np.linalg.inv(information)
+    off, rest = phi - known.value, phi - known.cohort @ law.mean
+    value = at.value - 0.5 * np.einsum("id,ide,ie->", off, weight, off)
+    value -= 0.5 * np.einsum("id,de,ie->", rest, prior, rest)
+    value += 0.5 * np.linalg.slogdet(local)[1].sum()
+    # the volume depends on the design through the effects' Gram matrix
+    P = np.einsum("i,iad,ide,ibe->ab", own, known.lifts, local, known.lifts, optimize=True)
+    of_volume = at.onto.T @ P @ gram_b - at.left_gram @ at.onto.T @ P @ at.V
+    of_volume -= m * s2 * at.X @ at.V @ P @ at.V
+    slope = at.gradient + seen.whitener.T @ of_volume
+    gradient = np.einsum("ia,iad->id", slope, known.lifts)
+    gradient -= np.einsum("ide,ie->id", weight, off) + rest @ prior
+    return _Look(float(value), gradient.ravel(), at, local)
+
+
+def _curvature(now: _Look, law: Latent, known: Anchors, seen: Moments, onto: Array) -> Array:
+    """Minus the Hessian; the cohort's law counts in the directions ``onto`` (sample, sample)."""
+    n, d = known.value.shape
+    H = -subspace_hessian(now.at, seen, known.lifts)
+    weight = np.linalg.inv(law.scale2 * known.covariance)
+    for i in range(n):
+        H[i * d : (i + 1) * d, i * d : (i + 1) * d] += weight[i]
+    return np.asarray(H + np.kron(onto, np.linalg.inv(law.spread)))
+
+
+def refine(known: Anchors, seen: Moments, start: Latent, *, free_scale: bool = True) -> Latent:
+    """The most probable proportions, and the law that goes with them."""
+    law, phi, last = start, start.phi, -np.inf
+    n, d = phi.shape
+    identity, settled = np.eye(n), False
+    for _ in range(_EM):
+        phi, now, climbed = _climb(phi, law, known, seen, identity)
+        off = phi - known.value
+        scale2 = law.scale2
+        if free_scale:
+            inverse = np.linalg.inv(known.covariance)
+            total = np.einsum("id,ide,ie->", off, inverse, off)
+            scale2 = float(total + np.einsum("ide,ied->", inverse, now.local)) / (n * d)
+        mean = np.linalg.lstsq(known.cohort, phi, rcond=None)[0]
+        rest = phi - known.cohort @ mean
+        spread = (rest.T @ rest + now.local.sum(axis=0)) / n
+        settled = climbed and abs(now.value - last) < _SETTLED
+        last, law = now.value, Latent(phi, mean, spread, scale2)
+        if settled:
+            break
+    return law._replace(converged=bool(settled))
+
+
+def _climb(
+    phi: Array, law: Latent, known: Anchors, seen: Moments, identity: Array
+) -> tuple[Array, _Look, bool]:
+    """Damped Newton steps at a fixed law."""
+    now, damping = _look(phi, law, known, seen), 0.0
+    for _ in range(_NEWTON):
+        H = _curvature(now, law, known, seen, identity)
+        size = np.maximum(np.diag(H), 1.0)
+        new = None
+        while damping < _LARGEST_DAMPING:
+            step = _solved(H + np.diag(damping * size), now.gradient)
+            if step is not None:
+                there = phi + step.reshape(phi.shape)
+                tried = _look(there, law, known, seen)
+                if tried.value >= now.value - 1e-9 * abs(now.value):
+                    new = tried
+                    break
+            damping = max(4 * damping, 1e-3)
+        if new is None:
+            return phi, now, False
+        gain, phi, now = new.value - now.value, there, new
+        damping = damping / 10 if damping > 1e-3 else 0.0
+        if gain < _GAIN:
+            return phi, now, True
+    return phi, now, False
+
+
+def _solved(H: Array, gradient: Array) -> Array | None:
+    try:
+        return np.asarray(cho_solve(cho_factor(H, lower=True), gradient))
+    except np.linalg.LinAlgError:
+        return None
+
+
+def log_density(known: Anchors, seen: Moments, at: Latent) -> float:
+    """Of the genes and the measured values, what is left unknown in each sample integrated out."""
+    n = len(at.phi)
+    _, log_det = np.linalg.slogdet(at.scale2 * known.covariance)
+    of_laws = log_det.sum() + n * np.linalg.slogdet(at.spread)[1]
+    return _look(at.phi, at, known, seen).value - 0.5 * float(of_laws)
+
+
+def uncertainty(known: Anchors, seen: Moments, at: Latent) -> Array:
+    """Covariance of the refined values, (sample d, sample d).
+
+    The law of the cohort is estimated with them, so it says nothing about the map that all samples
+    share: it counts at right angles to the values and the cohort's covariates only.
+    """
+    n = len(at.phi)
+    Q = np.linalg.qr(np.hstack([at.phi, known.cohort]))[0]
+    now = _look(at.phi, at, known, seen)
+    H = _curvature(now, at, known, seen, np.eye(n) - Q @ Q.T)
+    values, vectors = np.linalg.eigh(H)
+    widest = float(np.linalg.eigvalsh(at.scale2 * known.covariance)[:, -1].max())
+    values = np.maximum(values, 1.0 / widest)  # the measured values know at least that much
+    return np.asarray((vectors / values) @ vectors.T)

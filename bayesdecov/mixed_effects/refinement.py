@@ -1,0 +1,212 @@
+r"""Proportions of a cohort, refined in rounds: noise of the genes, hidden factors, proportions.
+
+Each round takes residual variances and hidden factors (`bayesdecov.mixed_effects.hidden`) from the
+design that the last one left and finds the most probable proportions given them
+(`bayesdecov.mixed_effects.latent`), until nothing moves.
+
+Where expression would make the design close to singular, or needs errors several times those
+stated, something moves genes that neither proportions nor hidden factors describe: the last sound
+round is kept, or the proportions' expectation given the measured ones; a warning says so.
+
+Large cohorts are refined in blocks of samples, each of which learns the map that its samples share
+from its own measured values.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bayesdecov.algebra.moderation import moderated, variance_prior
+from bayesdecov.algebra.shared_design import least_squares
+from bayesdecov.algebra.subspace import Moments, moments
+from bayesdecov.algebra.terms import Array
+from bayesdecov.algebra.truncation import inverse_root
+from bayesdecov.errors import Notes
+from bayesdecov.mixed_effects.hidden import Hidden, hidden_factors
+from bayesdecov.mixed_effects.latent import (
+    Anchors,
+    Latent,
+    cohort_law,
+    log_density,
+    refine,
+    uncertainty,
+)
+from bayesdecov.mixed_effects.prepare import Problem
+
+COLLAPSED = 25.0  # growth of a variance inflation that no error of proportions explains
+_ROUNDS = 8
+_SETTLED = 0.02  # change of a proportion in standard deviations of its error
+_CONTRADICTED = 3.0  # factor of the errors beyond which expression is about something else
+_LATENT = 2000  # values that are refined together
+
+
+class Part(NamedTuple):
+    """Samples that were refined together, and the covariance of their values."""
+
+    rows: NDArray[np.intp]
+    covariance: Array  # (sample d, sample d)
+
+
+class Refined(NamedTuple):
+    """Refined values (sample, d) with what is left of their errors, and the noise of samples."""
+
+    phi: Array
+    parts: list[Part]
+    noise: Array  # covariance of the samples' noise
+    factors: int
+    scale: float  # errors over those stated
+    rounds: int  # 0: values are the expectation given the measured ones
+    settled: bool
+
+
+class _Block(NamedTuple):
+    rows: NDArray[np.intp]
+    known: Anchors
+    latent: Latent
+    seen: Moments | None = None
+
+
+class _End(NamedTuple):
+    """Where rounds ended: the last sound one (0: none), and whether the next would have failed."""
+
+    blocks: list[_Block]
+    rounds: int
+    change: float
+    collapsed: bool
+    had_factors: bool
+
+
+def refined(problem: Problem, known: Anchors, notes: Notes) -> Refined:
+    """Go round until the proportions settle.
+
+    Residuals of the measured values can hold what looks like hidden factors and is not, or the
+    other way round: rounds start both with and without them, and the more probable end is kept.
+    """
+    root = problem.root
+    base = np.eye(len(known.value)) if root is None else np.linalg.inv(root @ root)
+    ends = [_rounds(problem, known, base, known.value, hidden=True)]
+    if ends[0].had_factors:
+        calibrated = _together(_blocks(known), known)
+        ends += [_rounds(problem, known, base, start, hidden=False)
+                 for start in (known.value, calibrated)]  # fmt: skip
+    sound = [end for end in ends if end.rounds]
+    if len(sound) > 1:
+        scores = [_score(problem, known, end, base) for end in sound]
+        sound = [sound[int(np.argmax(scores))]]
+    end = sound[0] if sound else ends[0]._replace(blocks=_blocks(known))
+    scale = _scale(end.blocks)
+    if end.rounds and scale > _CONTRADICTED:
+        notes.warn(f"expression would need errors {scale:.2g} times those stated (is its scale one "
+                   "on which cell types add up?): proportions were replaced by their expectation "
+                   "given the measured ones")  # fmt: skip
+        end = end._replace(blocks=_blocks(known), rounds=0, change=np.inf)
+    elif end.collapsed:
+        notes.warn("expression does not agree with any proportions near the measured ones "
+                   "(the design would become nearly singular): " + (
+                       "the last sound round was kept" if end.rounds else "they were replaced by "
+                       "their expectation given the measured ones"))  # fmt: skip
+    if end.rounds and not all(block.latent.converged for block in end.blocks):
+        notes.warn("the most probable proportions were not reached within the allowed steps")
+    phi = _together(end.blocks, known)
+    found, _ = _noise(problem, known.X(phi), base)
+    if found.factors:
+        notes.info(f"{found.factors} hidden factors in the residuals (batches, states of the "
+                   "tissue) count as correlated noise")  # fmt: skip
+    parts = [Part(block.rows, _left(block)) for block in end.blocks]
+    return Refined(
+        phi, parts, found.covariance, found.factors, _scale(end.blocks), end.rounds,
+        end.change < _SETTLED,
+    )  # fmt: skip
+
+
+def _rounds(problem: Problem, known: Anchors, base: Array, start: Array, *, hidden: bool) -> _End:
+    """Noise, factors (from the second round on, unless ``hidden``) and proportions in turn."""
+    error = np.sqrt(np.einsum("idd->id", known.covariance))
+    blocks = [block._replace(latent=block.latent._replace(phi=start[block.rows]))
+              for block in _blocks(known)]  # fmt: skip
+    phi, rounds, change = start, 0, np.inf
+    had_factors = collapsed = False
+    while rounds < _ROUNDS and change >= _SETTLED:
+        found, scaled = _noise(problem, known.X(phi), base)
+        had_factors |= found.factors > 0
+        noise = found.covariance if rounds or hidden else base
+        new = [_refine(block, scaled, noise) for block in blocks]
+        there = _together(new, known)
+        collapsed = bool((inflation(known.X(there)) > COLLAPSED * inflation(known.design)).any())
+        if collapsed:
+            break
+        change = float((np.abs(there - phi) / error).max())
+        blocks, phi, rounds = new, there, rounds + 1
+    return _End(blocks, rounds, change, collapsed, had_factors)
+
+
+def _score(problem: Problem, known: Anchors, end: _End, base: Array) -> float:
+    """Log-density of everything at an end, with a penalty for each factor (BIC)."""
+    scaled = _noise(problem, known.design, base)[1]
+    phi, n = _together(end.blocks, known), len(known.value)
+    noise = _noise(problem, known.X(phi), base)[0]
+    total = -0.5 * noise.factors * n * np.log(len(scaled))
+    for block in end.blocks:
+        W = inverse_root(noise.covariance[np.ix_(block.rows, block.rows)], floor=0.0)
+        seen = moments(scaled[:, block.rows], W)
+        total += log_density(block.known, seen, block.latent)
+        total += len(scaled) * np.linalg.slogdet(W)[1]
+    return float(total)
+
+
+def _scale(blocks: list[_Block]) -> float:
+    return float(np.sqrt(np.median([block.latent.scale2 for block in blocks])))
+
+
+def inflation(X: Array) -> Array:
+    """Variance of each coefficient against a design with orthogonal columns."""
+    X = X / np.linalg.norm(X, axis=0)
+    return np.asarray(np.diag(np.linalg.inv(X.T @ X)))
+
+
+def _blocks(known: Anchors) -> list[_Block]:
+    n, d = known.value.shape
+    groups = int(np.ceil(n * d / _LATENT))
+    parts = [np.arange(g, n, groups) for g in range(groups)]
+    return [_Block(rows, known.rows(rows), cohort_law(known.rows(rows))) for rows in parts]
+
+
+def _refine(block: _Block, scaled: Array, noise: Array) -> _Block:
+    W = inverse_root(noise[np.ix_(block.rows, block.rows)], floor=0.0)
+    seen = moments(scaled[:, block.rows], W)
+    return block._replace(latent=refine(block.known, seen, block.latent), seen=seen)
+
+
+def _together(blocks: list[_Block], known: Anchors) -> Array:
+    phi = np.empty_like(known.value)
+    for block in blocks:
+        phi[block.rows] = block.latent.phi
+    return phi
+
+
+def _left(block: _Block) -> Array:
+    """What is left of the errors of a block's values."""
+    if block.seen is not None:
+        return uncertainty(block.known, block.seen, block.latent)
+    n, d = block.known.value.shape
+    each = np.linalg.inv(np.linalg.inv(block.known.covariance) + np.linalg.inv(block.latent.spread))
+    full = np.zeros((n, d, n, d))
+    full[np.arange(n), :, np.arange(n)] = each
+    return full.reshape(n * d, n * d)
+
+
+def _noise(problem: Problem, X: Array, base: Array) -> tuple[Hidden, Array]:
+    """Covariance of the samples' noise, and genes in units of their residual deviation."""
+    Y, root = problem.Y, problem.root
+    white = (X, Y) if root is None else (root @ X, Y @ root)
+    ls = least_squares(*white)
+    s2 = ls.rss / ls.df
+    unit = np.sqrt(moderated(s2, ls.df, variance_prior(s2, ls.df)))[:, None]
+    hidden = hidden_factors(white[0], white[1] / unit, ls.b / unit)
+    if root is not None:
+        back = np.linalg.inv(root)
+        hidden = hidden._replace(covariance=back @ hidden.covariance @ back.T)
+    return hidden, Y / unit

@@ -1,0 +1,198 @@
+r"""Measured proportions and the covariance of their errors, from whatever states them.
+
+A posterior is read as a likelihood: mean and covariance of its draws, weighed by one over the
+prior they were made with.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from bayesdecov import checks
+from bayesdecov.algebra.terms import Array
+from bayesdecov.drawn import LEAST, Drawn, drawn
+from bayesdecov.errors import InputError, Notes
+from bayesdecov.io.tables import expression_frame
+from bayesdecov.mixed_effects.prepare import sample_table
+from bayesdecov.results import Proportions
+
+if TYPE_CHECKING:
+    from bayesdecov.runs import Run
+
+_FEWEST = 50  # effective draws below which the prior stays in
+_WHOLE = 1e-9
+
+
+class Uncertain(NamedTuple):
+    """Samples x cell types, whether errors are stated, and their covariances if asked for.
+
+    ``covariance`` is (sample, cell_type, cell_type).
+    """
+
+    table: pd.DataFrame
+    stated: bool
+    covariance: Array | None = None
+
+    def aligned(self, cells: pd.DataFrame) -> Array:
+        """Covariances in the order of ``cells``; errors of proportions with sum 1 add up to 0."""
+        assert self.covariance is not None
+        rows = self.table.index.get_indexer(cells.index)
+        columns = self.table.columns.get_indexer(cells.columns)
+        found = self.covariance[rows][:, columns][:, :, columns]
+        if np.abs(cells.to_numpy().sum(axis=1) - 1).max() < _WHOLE:
+            found = np.stack([_closed(each) for each in found])
+        if not found.any():
+            raise InputError(
+                "proportions",
+                "must have errors for method='joint'",
+                found="standard errors of 0 only",
+                fix="use method='mixture'",
+            )
+        return np.asarray(found)
+
+
+def uncertain(proportions: Any, standard_errors: Any, notes: Notes, *, needed: bool) -> Uncertain:
+    """Read proportions, and what is known of their errors if that is ``needed``.
+
+    Parameters
+    ----------
+    proportions
+        What `deconvolve` or `gate` return, a run's folder, an ArviZ container with ``proportions``
+        in its posterior, a table, or a pair of a table and its standard errors.
+    standard_errors
+        A table like that of the proportions, or one number for all.
+    """
+    if isinstance(proportions, tuple) and len(proportions) == 2 and standard_errors is None:
+        proportions, standard_errors = proportions
+    folder = isinstance(proportions, (str, Path)) and Path(proportions).is_dir()
+    if isinstance(proportions, Proportions) or folder or _is_container(proportions):
+        if standard_errors is not None:
+            raise InputError("standard_errors", "are for tables of proportions: "
+                             "a posterior has its own", fix="leave it out")  # fmt: skip
+        return _of_posterior(proportions, notes, needed)
+    if isinstance(getattr(proportions, "proportions", None), pd.DataFrame):
+        proportions = proportions.proportions
+    table = sample_table(expression_frame(proportions, "proportions"), "proportions")
+    if standard_errors is None:
+        return Uncertain(table, False)
+    errors = _errors(standard_errors, table)
+    return Uncertain(table, True, np.square(errors)[:, :, None] * np.eye(errors.shape[1]))
+
+
+def _is_container(value: Any) -> bool:
+    return "posterior" in getattr(value, "children", ()) or hasattr(value, "posterior")
+
+
+def _errors(given: Any, table: pd.DataFrame) -> Array:
+    """Standard errors of all proportions of a table."""
+    rule = "must be a number, or a table with the samples and cell types of the proportions"
+    if isinstance(given, (int, float, np.number)) and not isinstance(given, bool):
+        if not np.isfinite(given) or given < 0:
+            raise InputError("standard_errors", "must not be negative", found=repr(given))
+        return np.full(table.shape, float(given))
+    frame = expression_frame(given, "standard_errors")
+    if not isinstance(frame, pd.DataFrame):
+        raise InputError("standard_errors", rule, found=type(given).__name__)
+    frame = checks.numeric(sample_table(frame, "standard_errors"), "standard_errors")
+    lost = [*table.index.difference(frame.index), *table.columns.difference(frame.columns)]
+    if lost:
+        raise InputError("standard_errors", rule, found=f"none for {checks.some(lost)}")
+    values = frame.loc[table.index, table.columns].to_numpy()
+    if (values < 0).any():
+        raise InputError("standard_errors", "must not be negative", found=f"{values.min():g}")
+    return np.asarray(values)
+
+
+def _of_posterior(source: Any, notes: Notes, needed: bool) -> Uncertain:
+    if isinstance(source, Proportions) and (source.draws is None or not needed):
+        table = sample_table(source.proportions, "proportions")
+        stated = source.draws is not None or source.covariance is not None
+        return Uncertain(table, stated, source.covariance)
+    if isinstance(source, (str, Path)):
+        run = _run(Path(source))
+        if not (run.sampled and needed):
+            return Uncertain(sample_table(run.tables["proportions"], "proportions"), run.sampled)
+    readable = isinstance(source, (str, Path, Proportions))
+    found = drawn(source) if readable else _of_container(source)
+    p = found.p
+    known = np.isfinite(p).all(axis=(1, 2))
+    if not known.all():
+        notes.warn(f"{int((~known).sum())} samples without a posterior were left out: "
+                   f"{checks.some(found.samples[~known])}")  # fmt: skip
+        p = p[known]
+    if not len(p):
+        raise InputError("proportions", "must have a posterior of some sample", found="none")
+    weights = _weights(found, p, notes)
+    mean = np.einsum("sd,sdk->sk", weights, p)
+    off = p - mean[:, None]
+    covariance = np.einsum("sd,sdk,sdl->skl", weights, off, off, optimize=True)
+    table = pd.DataFrame(mean, found.samples[known], found.cell_types)
+    return Uncertain(sample_table(table, "proportions"), True, covariance)
+
+
+def _run(folder: Path) -> Run:
+    from bayesdecov.runs import EFFECTS, run_of
+
+    run = run_of(folder)
+    if run.command == EFFECTS:
+        raise InputError("proportions", "must be the folder of a run of deconvolve or gate",
+                         found=f"a run of {run.command!r}")  # fmt: skip
+    return run
+
+
+def _of_container(source: Any) -> Drawn:
+    """Draws of somebody's own model."""
+    from bayesdecov._arviz import dataset
+
+    posterior = dataset(source["posterior"])
+    dims = ("sample", "chain", "draw", "cell_type")
+    if "proportions" not in posterior or set(posterior["proportions"].dims) != set(dims):
+        raise InputError(
+            "proportions", "of an ArviZ container must be the variable 'proportions' of its "
+            "posterior, with dims chain, draw, sample and cell_type",
+            found=f"variables {checks.some(posterior.data_vars)}",
+        )  # fmt: skip
+    values = posterior["proportions"].transpose(*dims).to_numpy()
+    samples, cell_types = (pd.Index([str(name) for name in posterior[dim].to_numpy()])
+                           for dim in ("sample", "cell_type"))  # fmt: skip
+    pooled = values.reshape(len(samples), -1, len(cell_types))
+    return Drawn(pooled, samples, cell_types, None, None, "proportions")
+
+
+def _weights(found: Drawn, p: Array, notes: Notes) -> Array:
+    """Weights of the draws that take the prior out, (sample, draw)."""
+    n, count, _ = p.shape
+    even = np.full((n, count), 1.0 / count)
+    if found.prior is None:
+        notes.info("the prior of the proportions' posterior is unknown and stays in")
+        return even
+    # of proportions, not of log-ratios
+    log_prior = found.log_prior(p) - np.log(np.maximum(p, LEAST)).sum(axis=2)
+    weights = np.exp(log_prior.min(axis=1, keepdims=True) - log_prior)
+    weights /= weights.sum(axis=1, keepdims=True)
+    thin = 1 / np.square(weights).sum(axis=1) < _FEWEST
+    if thin.any():
+        notes.info(f"in {int(thin.sum())} samples too few draws are left without the prior, which "
+                   "stays in")  # fmt: skip
+    return np.where(thin[:, None], even, weights)
+
+
+def _closed(covariance: Array) -> Array:
+    """Errors that add up to 0, with the variances that were given where that is possible.
+
+    A normal with variances ``w`` given that its sum is 0 has variances ``w - w^2 / sum(w)``.
+    """
+    wanted, k = np.diag(covariance), len(covariance)
+    if np.abs(covariance.sum(axis=1)).max() <= 1e-6 * max(wanted.max(), 1e-300):
+        return covariance
+    if np.abs(covariance - np.diag(wanted)).max() > 0:
+        P = np.eye(k) - 1.0 / k
+        return np.asarray(P @ covariance @ P)
+    w = wanted.copy()
+    for _ in range(500):
+        w = wanted / np.maximum(1.0 - w / w.sum(), 0.05)
+    return np.asarray(np.diag(w) - np.outer(w, w) / w.sum())
