@@ -172,20 +172,22 @@ def unique(index: pd.Index, argument: str, what: str) -> None:
 
 
 def labels_of(labels: Any, samples: pd.Index, argument: str = "labels") -> pd.Series:
-    """One cell-type label for each of ``samples``, aligned by name."""
+    """One label (cell type or donor) for each of ``samples``, aligned by name."""
+    what = "donor" if argument == "donors" else "cell type"
     if isinstance(labels, pd.DataFrame):
         if "sample" in labels and labels.shape[1] > 1:
             labels = labels.set_index("sample")
-        if "cell_type" in labels or labels.shape[1] == 1:
-            labels = labels["cell_type"] if "cell_type" in labels else labels.iloc[:, 0]
+        column = what.replace(" ", "_")
+        if column in labels or labels.shape[1] == 1:
+            labels = labels[column] if column in labels else labels.iloc[:, 0]
     if isinstance(labels, dict):
         labels = pd.Series(labels)
     if not isinstance(labels, pd.Series):
         raise InputError(
             argument,
-            "must be a Series that maps each sample name to its cell type",
+            f"must be a Series that maps each sample name to its {what}",
             found=type(labels).__name__,
-            fix="use pd.Series(cell_types, index=sample_names)",
+            fix=f"use pd.Series({what.replace(' ', '_')}s, index=sample_names)",
         )
     cleaned = labels.copy()
     cleaned.index = pd.Index([str(name).strip() for name in cleaned.index])
@@ -194,7 +196,7 @@ def labels_of(labels: Any, samples: pd.Index, argument: str = "labels") -> pd.Se
     if len(missing):
         raise InputError(
             argument,
-            "every purified sample needs a cell type",
+            f"every purified sample needs a {what}",
             found=f"no label for {some(missing)}",
             fix=f"sample names of the labels look like {some(cleaned.index, 3)} (is the header "
             "line missing?)",

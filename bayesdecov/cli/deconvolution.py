@@ -79,7 +79,9 @@ def reference(
     purified: Annotated[
         Path, typer.Argument(help="Expression of purified samples, genes x samples.")
     ],
-    labels: Annotated[Path, typer.Option(help="Table: sample, cell type.")],
+    labels: Annotated[
+        Path, typer.Option(help="Table: sample, cell_type (and donor, if it is known).")
+    ],
     out: Annotated[Path, typer.Option(help="File to write.")] = Path("reference.nc"),
     covariance: Annotated[
         str, typer.Option(help="glasso, glasso-refit, shrinkage, diagonal or factor.")
@@ -91,7 +93,7 @@ def reference(
     force: Force = False,
 ) -> None:
     """Build a reference from replicates of purified cell types."""
-    from bayesdecov.io.tables import read_labels, read_table
+    from bayesdecov.io.tables import read_donors, read_labels, read_table
     from bayesdecov.reference.reference import Reference
     from bayesdecov.reference.storage import check_target
 
@@ -101,6 +103,7 @@ def reference(
         read_labels(labels),
         covariance,
         genes=_genes(genes),
+        donors=read_donors(labels),
         assume_linear=assume_linear,
     )
     built.save(out)
@@ -143,6 +146,14 @@ def deconvolve(
     max_pareto_k: Annotated[
         float, typer.Option(help="Largest Pareto-k accepted (laplace); inf for all.")
     ] = 0.7,
+    calibrate: Annotated[
+        bool,
+        typer.Option(
+            "--calibrate",
+            help="Widen intervals until they hold what they say on "
+            "pseudo-bulks of replicates that are left out of the reference.",
+        ),
+    ] = False,
     bootstrap: Annotated[
         int | None, typer.Option(help="Baselines: genes drawn with replacement this often.")
     ] = None,
@@ -193,6 +204,7 @@ def deconvolve(
         target_accept=target_accept,
         nuts_sampler=nuts_sampler,
         max_pareto_k=max_pareto_k,
+        calibrate=calibrate,
         bootstrap=bootstrap,
         mrna_per_cell=per_cell,
         assume_linear=assume_linear,

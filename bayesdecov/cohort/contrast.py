@@ -214,7 +214,8 @@ def _bulks(fit: Any, data: Measured) -> tuple[Bulks, Array]:
     y = law.density.project(fit.bulk.to_numpy().T[chosen])
     per_cell = None if fit.law.per_cell is None else np.log(fit.law.per_cell)
     size = np.log(fit.diagnostics["size_factor"].to_numpy(dtype=float)[chosen])
-    return Bulks(law.density, y, law.phi[chosen], law.df, fit.law.free_size, per_cell), size
+    return Bulks(law.density, y, law.phi[chosen], law.df, fit.law.free_size, per_cell,
+                 fit.law.power), size  # fmt: skip
 
 
 def _means(drawn: Draws, question: Question, V: Array) -> tuple[Array, Array]:

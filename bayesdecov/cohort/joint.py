@@ -18,7 +18,10 @@ from bayesdecov.cohort.gibbs import Prior
 
 
 class Bulks(NamedTuple):
-    """The likelihood of a deconvolution: density, projected bulks, noise, tail, size factor."""
+    """The likelihood of a deconvolution: density, projected bulks, noise, tail, size factor.
+
+    It is raised to ``power``.
+    """
 
     density: Density
     y: Array
@@ -26,6 +29,7 @@ class Bulks(NamedTuple):
     df: float | None
     free_size: bool
     log_per_cell: Array | None  # where proportions of cells are modelled
+    power: float = 1.0
 
 
 class Sizes(NamedTuple):
@@ -108,4 +112,5 @@ def _bulks(z: Array, log_size: Array, bulks: Bulks) -> tuple[float, Array, Array
         log_density(pieces, bulks.density.n_genes, df=bulks.df), p, size
     )  # fmt: skip
     k = theta.shape[1]
-    return float(term.value.sum()), term.gradient[:, :k] @ F, term.gradient[:, k:].ravel()
+    slope = bulks.power * term.gradient
+    return bulks.power * float(term.value.sum()), slope[:, :k] @ F, slope[:, k:].ravel()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import joblib
+import numpy as np
 import pandas as pd
 
 import bayesdecov
@@ -14,7 +16,8 @@ from bayesdecov import checks
 from bayesdecov.algebra.priors import Prior
 from bayesdecov.baselines import BASELINES
 from bayesdecov.deconvolution.outcome import outcome
-from bayesdecov.deconvolution.problem import NOISES, prepare
+from bayesdecov.deconvolution.problem import NOISES, Problem, prepare
+from bayesdecov.deconvolution.pseudobulk import inflation
 from bayesdecov.deconvolution.result import Deconvolution
 from bayesdecov.deconvolution.sampling import expected_minutes
 from bayesdecov.deconvolution.shards import collect, run_shards
@@ -48,6 +51,7 @@ def deconvolve(
     target_accept: float | None = None,
     nuts_sampler: str | None = None,
     max_pareto_k: float = PARETO_K,
+    calibrate: bool = False,
     bootstrap: int | None = None,
     mrna_per_cell: Any = None,
     assume_linear: bool = False,
@@ -108,6 +112,11 @@ def deconvolve(
     max_pareto_k
         ``method="laplace"``: the largest Pareto-k of the importance weights that is accepted.
         Samples above it have no intervals. ``float("inf")`` accepts all.
+    calibrate
+        Widen intervals until they hold what they say on pseudo-bulks: one replicate of every cell
+        type is taken out of the reference in turn and mixed in proportions like the cohort's. The
+        likelihood is raised to the power that this takes; the factor, and the coverage before and
+        after, are in ``settings`` and ``notes``. Needs three replicates of every cell type.
     bootstrap
         Baselines: estimate this often from genes drawn with replacement; the draws give intervals.
     mrna_per_cell
@@ -167,6 +176,9 @@ def deconvolve(
         if method not in BASELINES:
             raise InputError("bootstrap", f"is not an option of method={method!r}",
                              fix=f"it is for {', '.join(BASELINES)}")  # fmt: skip
+    if calibrate and method in BASELINES:
+        raise InputError("calibrate", f"is not an option of method={method!r}",
+                         fix="use method='map', 'laplace' or 'nuts'")  # fmt: skip
     n_jobs = checks.workers(n_jobs)
     notes = Notes()
     problem = prepare(
@@ -187,6 +199,9 @@ def deconvolve(
     per_cell = None
     if mrna_per_cell is not None:
         per_cell = checks.by_cell_type(mrna_per_cell, problem.reference.cell_types, "mrna_per_cell")
+    calibration: dict[str, Any] = {}
+    if calibrate:
+        problem, calibration = _calibrated(problem, rng)
     stream = int(rng.integers(2**62))
     workers = n_jobs
     if method == "nuts":
@@ -217,6 +232,7 @@ def deconvolve(
         "bayesdecov": bayesdecov.__version__,
         "seconds": round(time.perf_counter() - started, 3),
     }
+    settings |= calibration
     if method == "nuts":
         settings |= {"tune": how.tune, "chains": how.chains, "target_accept": how.target_accept,
                      "nuts_sampler": how.nuts_sampler, "cores": workers}  # fmt: skip
@@ -242,6 +258,21 @@ def _reference(reference: Any, assume_linear: bool) -> Reference:
         "must be a Reference, a saved reference.nc or a signature table (genes x cell types)",
         found=type(reference).__name__,
     )
+
+
+def _calibrated(problem: Problem, rng: np.random.Generator) -> tuple[Problem, dict[str, Any]]:
+    """The problem with a likelihood whose intervals hold what they say, and the record of it."""
+    found = inflation(problem, rng)
+    if found.factor == 1:
+        said = f"intervals were left as they are: those of 95 % held {found.before:.1%}"
+    else:
+        said = (f"intervals were widened {found.factor:.2f}-fold: those of 95 % held "
+                f"{found.before:.1%} before and {found.after:.1%} after")  # fmt: skip
+    problem.notes.info(f"calibration: {said} of the proportions of {found.bulks} pseudo-bulks of "
+                       "replicates that the reference did not know")  # fmt: skip
+    record = {"inflation": found.factor, "coverage_before": found.before,
+              "coverage_after": found.after, "pseudo_bulks": found.bulks}  # fmt: skip
+    return replace(problem, power=found.factor**-2), record
 
 
 def _workers(how: Sampling, n_jobs: int) -> int:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from bayesdecov.algebra import simplex
 from bayesdecov.algebra.density import evaluate
 from bayesdecov.algebra.priors import Dirichlet
-from bayesdecov.algebra.terms import Array, Pieces, Term, information, log_density
+from bayesdecov.algebra.terms import Array, Pieces, Term, log_density
 from bayesdecov.deconvolution.problem import Problem
 from bayesdecov.deconvolution.starts import starting_points
 from bayesdecov.optimize import Maximum, marquardt
@@ -199,7 +199,7 @@ def _covariance(problem: Problem, pieces: Pieces, p: Array, scale: Array) -> Arr
     A flat prior adds nothing, so that boundary estimates keep the error of the whole simplex; an
     informative one adds its curvature on the log-ratio scale.
     """
-    F = information(pieces, problem.density.n_genes, df=problem.df)
+    F = problem.information(pieces)
     n, n_types = p.shape
     flat = isinstance(problem.prior, Dirichlet) and bool(
         np.all(np.asarray(problem.prior.alpha) == 1.0)

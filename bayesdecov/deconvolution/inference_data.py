@@ -168,4 +168,11 @@ def to_pymc(fit: Deconvolution, **options: Any) -> Any:
         "size_factor": law.unit if law.free_size else None,
         "df": law.df,
     }
-    return convolution(fit.reference.mean, Sigma, fit.bulk, **(arguments | options))
+    model = convolution(fit.reference.mean, Sigma, fit.bulk, **(arguments | options))
+    if law.power != 1:
+        import pymc as pm
+
+        with model:  # the likelihood of a calibrated fit is raised to a power
+            of_bulk = pm.logp(model["bulk"], fit.bulk.T.to_numpy())
+            pm.Potential("calibration", (law.power - 1) * of_bulk.sum())
+    return model

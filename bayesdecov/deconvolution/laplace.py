@@ -30,10 +30,11 @@ _DF = 5.0
 _CHUNK_FLOATS = 4_000_000
 
 
-class _Proposals(NamedTuple):
-    """Proposals (row, proposal, parameter), log-weights, and the law that they teach."""
+class Proposals(NamedTuple):
+    """Proposals (row, proposal, parameter), their log-densities, weights, and what they teach."""
 
     x: Array
+    value: Array
     log_weights: Array
     mean: Array
     root: Array
@@ -60,7 +61,7 @@ def laplace(problem: Problem, draws: int, rngs: list[np.random.Generator]) -> Po
 def _refined(
     problem: Problem, normal: Expansion, rows: np.ndarray, last: int,
     rngs: list[np.random.Generator],
-) -> _Proposals:  # fmt: skip
+) -> Proposals:  # fmt: skip
     """Adapt from the normal at the mode; once more where few proposals carry the weight."""
     target = log_posterior(problem, normal.modes.data, normal.modes.phi, jacobian=True, order=0)
     sizes = [_PER_ROUND] * _ROUNDS + [last]
@@ -80,7 +81,7 @@ def _refined(
 def adapt(
     target: Callable[[Array, NDArray[np.intp]], Term], mean: Array, root: Array,
     rows: np.ndarray, sizes: list[int], rngs: list[np.random.Generator],
-) -> _Proposals:  # fmt: skip
+) -> Proposals:  # fmt: skip
     """Rounds of proposals, each around what those before have taught."""
     x = np.empty((len(rows), 0, mean.shape[1]))
     value, laws = np.empty((len(rows), 0)), []
@@ -95,7 +96,7 @@ def adapt(
         x, value = np.concatenate([x, new], axis=1), np.concatenate([value, found], axis=1)
         log_weights = value - _log_mixture(x, laws)
         mean, root = _moments(x, truncated(log_weights))
-    return _Proposals(x, log_weights, mean, root)
+    return Proposals(x, value, log_weights, mean, root)
 
 
 def _effective(log_weights: Array) -> Array:

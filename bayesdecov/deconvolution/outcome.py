@@ -81,7 +81,7 @@ def outcome(
         draws = Draws(drawn[:, None], {}, sizes[:, None])
     if modelled:
         law = Law(problem.prior, prior == "decovart", problem.df, problem.free_size,
-                  problem.unit, per_cell)  # fmt: skip
+                  problem.unit, per_cell, problem.power)  # fmt: skip
     return Deconvolution(
         proportions=pd.DataFrame(p, samples.rename("sample"), cell_types.rename(None)),
         diagnostics=diagnostics,

@@ -17,7 +17,7 @@ from bayesdecov.algebra import simplex
 from bayesdecov.algebra.density import evaluate
 from bayesdecov.algebra.predictive import misfit_probability
 from bayesdecov.algebra.priors import Dirichlet
-from bayesdecov.algebra.terms import Array, information
+from bayesdecov.algebra.terms import Array
 from bayesdecov.deconvolution.fit import (
     Estimates,
     Modes,
@@ -67,7 +67,7 @@ def expand(problem: Problem) -> Expansion:
         p, size = unpack(problem, modes.x)
         scale = np.ones(len(p)) if size is None else size
         pieces = evaluate(problem.density, scale[:, None] * p, modes.data, modes.phi)
-        F = information(pieces, problem.density.n_genes, df=problem.df)
+        F = problem.information(pieces)
         J = simplex.jacobian(p) * scale[:, None, None]
         if size is not None:
             J = np.concatenate([J, (scale[:, None] * p)[:, :, None]], axis=2)

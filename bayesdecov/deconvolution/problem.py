@@ -20,7 +20,7 @@ import pandas as pd
 from bayesdecov import checks
 from bayesdecov.algebra.density import Density
 from bayesdecov.algebra.priors import Dirichlet, Prior, SoftmaxNormal
-from bayesdecov.algebra.terms import Array, Pieces, Term, log_density
+from bayesdecov.algebra.terms import Array, Pieces, Term, information, log_density
 from bayesdecov.errors import InputError, Notes
 from bayesdecov.io.genes import Alignment, align, drop_spike_ins, tidy_genes
 from bayesdecov.io.scale import (
@@ -45,7 +45,8 @@ class Problem:
     """Arrays and choices that a fit needs; made by `prepare`.
 
     ``y`` (sample, gene) is on the reference's scale, divided by ``unit`` (sample,) where the size
-    factor is free. ``phi`` is NaN where the counting noise has to be estimated.
+    factor is free. ``phi`` is NaN where the counting noise has to be estimated. The likelihood is
+    raised to ``power`` (below 1 where intervals were calibrated).
     """
 
     y: Array
@@ -63,6 +64,7 @@ class Problem:
     alignment: Alignment
     scale: str
     notes: Notes
+    power: float = 1.0
 
     @property
     def n_types(self) -> int:
@@ -76,9 +78,14 @@ class Problem:
 
     def target(self, pieces: Pieces) -> Term:
         """What is maximised, without the prior: the likelihood, or the paper's Eq. 8."""
-        return log_density(
+        term = log_density(
             pieces, self.density.n_genes, logdet_weight=self.logdet_weight, df=self.df
         )
+        return term if self.power == 1 else Term(*(self.power * part for part in term))
+
+    def information(self, pieces: Pieces) -> Array:
+        """Expected information about ``q``."""
+        return self.power * information(pieces, self.density.n_genes, df=self.df)
 
     def rows(self, start: int, stop: int) -> Problem:
         """The same problem for some of the samples."""
@@ -151,7 +158,7 @@ def prepare(
     values = y.to_numpy().T.copy()
     unit: Array = np.ones(len(values))
     if free:
-        unit = _rough_size(values, reference.mean.to_numpy())
+        unit = rough_size(values, reference.mean.to_numpy())
         values, phi = values / unit[:, None], phi / unit
     covariance = likelihood_covariance(reference, noise)
     density = covariance.density(reference.mean.to_numpy(), counting=noise == "counting")
@@ -273,7 +280,7 @@ def _one_scale(
     return y, counting_unit(table).to_numpy(), False, "both as they are, size factor free"
 
 
-def _rough_size(y: Array, mu: Array) -> Array:
+def rough_size(y: Array, mu: Array) -> Array:
     """Size factors from least squares weighted by the inverse mean, never negative."""
     weight = 1 / np.sqrt(mu.mean(axis=1) + 1e-3 * mu.mean())
     coefficients = np.linalg.lstsq(mu * weight[:, None], (y * weight).T, rcond=None)[0]

@@ -24,6 +24,7 @@ class Law(NamedTuple):
     free_size: bool
     unit: Array  # the size factor's scale, (sample,)
     per_cell: Array | None  # mRNA per cell, (cell_type,), where cell fractions are reported
+    power: float = 1.0  # that the likelihood is raised to
 
 
 class Normal(NamedTuple):

@@ -168,6 +168,13 @@ def read_labels(path: str | Path, argument: str = "labels") -> pd.Series:
     return frame[known[0]]
 
 
+def read_donors(path: str | Path) -> pd.Series | None:
+    """The column ``donor`` of a table of labels, if it has one."""
+    frame = read_table(path, "labels", text=True)
+    known = [name for name in frame.columns if str(name).lower() == "donor"]
+    return frame[known[0]] if known and frame.shape[1] > 1 else None
+
+
 def write_table(frame: pd.DataFrame, path: Path, *, index_label: str | None = None) -> None:
     """Write a CSV with enough digits to read the same numbers back."""
     frame.to_csv(path, index=index_label is not None, index_label=index_label, lineterminator="\n")

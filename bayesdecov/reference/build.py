@@ -24,12 +24,14 @@ _OFFSET_SHARE = 0.02  # offset of the logarithm: this share of the mean (1 TPM o
 
 
 def from_samples(
-    purified: Any, labels: Any, covariance: str, genes: Any, assume_linear: bool
+    purified: Any, labels: Any, covariance: str, genes: Any, donors: Any, assume_linear: bool
 ) -> dict[str, Any]:
     """Fields of a reference from purified replicates (see `Reference.from_samples`)."""
     notes = Notes()
     table, scale = _linear_table(purified, "purified", assume_linear, notes)
     labels = checks.labels_of(labels, table.columns)
+    if donors is not None:
+        donors = checks.labels_of(donors, table.columns, "donors").rename("donor")
     names = sorted(labels.unique())
     codes = pd.Categorical(labels, categories=names).codes.astype(np.intp)
     if scale.kind == "counts" and assume_linear:
@@ -56,6 +58,7 @@ def from_samples(
         "transcriptome": mean,
         "profiles": chosen,
         "labels": labels,
+        "donors": donors,
         "settings": {"covariance": covariance, "markers": marker_note,
                      "scale": scale.reason} | estimate.settings,
         "notes": tuple(notes.lines),

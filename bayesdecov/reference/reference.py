@@ -40,8 +40,9 @@ class Reference:
     transcriptome
         Means over all genes that were given, before markers were chosen; used to bring a bulk to
         the same scale.
-    profiles, labels
-        The replicates themselves on the chosen genes, and their cell types.
+    profiles, labels, donors
+        The replicates themselves on the chosen genes, their cell types, and whom they are of where
+        that is known.
     settings
         How the reference was made: estimator, penalties or ranks, marker rule.
     notes
@@ -64,6 +65,7 @@ class Reference:
     transcriptome: pd.DataFrame | None = None
     profiles: pd.DataFrame | None = None
     labels: pd.Series | None = None
+    donors: pd.Series | None = None
     settings: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
@@ -75,6 +77,7 @@ class Reference:
         covariance: str = "glasso",
         *,
         genes: int | Sequence[str] | None = 300,
+        donors: Any = None,
         assume_linear: bool = False,
     ) -> Reference:
         """Estimate a reference from replicates of purified samples.
@@ -94,6 +97,9 @@ class Reference:
         genes
             How many marker genes to choose (rule: `bayesdecov.reference.markers`), their names,
             or None for all genes.
+        donors
+            Series (or dict) from sample to donor. Samples of one donor are alike in all cell types;
+            ``deconvolve(calibrate=True)`` then leaves out whole donors.
         assume_linear
             Take the table as it is: as linear although it looks like logarithms, and on its
             absolute scale although it looks like counts, which otherwise become counts per
@@ -109,9 +115,10 @@ class Reference:
             labels = read_labels(labels)
         return cls(
             **build.from_samples(
-                expression_frame(purified, "purified"), labels, covariance, genes, assume_linear
+                expression_frame(purified, "purified"), labels, covariance, genes, donors,
+                assume_linear,
             )
-        )
+        )  # fmt: skip
 
     @classmethod
     def from_signature(

@@ -47,6 +47,8 @@ def save(reference: Reference, path: Path) -> None:
     if reference.profiles is not None and reference.labels is not None:
         variables["profiles"] = (("gene", "purified_sample"), reference.profiles.to_numpy())
         variables["labels"] = ("purified_sample", _text(reference.labels))
+        if reference.donors is not None:
+            variables["donors"] = ("purified_sample", _text(reference.donors))
         coords["purified_sample"] = _text(reference.profiles.columns)
     dataset = xr.Dataset(variables, coords=coords, attrs={
         "format": _FORMAT, "scale": reference.scale,
@@ -130,6 +132,10 @@ def load(path: Path) -> dict[str, Any]:
         fields["labels"] = pd.Series(
             [str(name) for name in data["labels"].values], samples, name="cell_type"
         )
+        if "donors" in data:
+            fields["donors"] = pd.Series(
+                [str(name) for name in data["donors"].values], samples, name="donor"
+            )
     return fields
 
 

@@ -2,8 +2,8 @@ r"""Blood-like tissue from whole donors: related cell types, foreign cells, coun
 
 A donor has a profile of its own in every cell type,
 
-.. math:: \log x_{dgj} = \log\mu_{gj} + s\,(\sqrt{.3}\,u_{dg} + \sqrt{.4}\,\lambda_{gj}' f_{dj}
-          + \sqrt{.3}\,e_{dgj}) - s^2/2,
+.. math:: \log x_{dgj} = \log\mu_{gj} + s\,(\sqrt{.3}\,u_{dg} + \sqrt{c}\,\lambda_{gj}' f_{dj}
+          + \sqrt{.7 - c}\,e_{dgj}) - s^2/2,
 
 of which the first term is common to its cell types and the second moves genes together. Bulks and
 purified samples come from different donors, and a bulk is never put together from cells of several.
@@ -29,7 +29,7 @@ BLOOD: dict[str, tuple[str, ...]] = {
     "Granulocyte": ("neutrophil", "eosinophil"),
 }
 OTHER = "other"
-_SHARED, _FACTORS, _OWN = 0.3, 0.4, 0.3  # parts of a donor's log-variance
+_SHARED = 0.3  # of a donor's log-variance is common to its cell types
 _N_FACTORS = 5
 _LINEAGE_GENES, _TYPE_GENES = 0.04, 0.03  # share of the genes that mark each
 _MOST = 0.8  # of the genes mark something
@@ -50,8 +50,8 @@ class Tissue:
         True fractions of mRNA of the known cell types, samples x cell types, rows sum to 1.
     other
         True fraction of the whole bulk that is of foreign cells, one per sample.
-    purified, labels
-        Counts of purified cell types of other donors, genes x samples, and their cell types.
+    purified, labels, donors
+        Counts of purified cell types of other donors, genes x samples, their cell types and donors.
     lineages
         Lineage of each cell type.
     """
@@ -61,6 +61,7 @@ class Tissue:
     other: pd.Series
     purified: pd.DataFrame
     labels: pd.Series
+    donors: pd.Series
     lineages: dict[str, str]
 
     def __repr__(self) -> str:
@@ -77,6 +78,7 @@ def tissue(
     *,
     replicates: int = 6,
     donor_sd: float = 0.3,
+    together: float = 0.4,
     sibling_fold: float = 4.0,
     depth: float = 1e6,
     other: float = 0.0,
@@ -96,6 +98,9 @@ def tissue(
         Donors of the purified samples; each gives one sample of every cell type.
     donor_sd
         Standard deviation between donors, on the log scale.
+    together
+        Share of a donor's log-variance that moves genes together, at most .7; 0: genes vary
+        independently of each other.
     sibling_fold
         How many times higher a gene that marks one type within its lineage is expressed there.
     depth
@@ -150,6 +155,8 @@ def tissue(
     if donor_sd < 0 or sibling_fold < 1:
         raise InputError("donor_sd" if donor_sd < 0 else "sibling_fold", "is too small",
                          fix="donor_sd starts at 0, sibling_fold at 1")  # fmt: skip
+    if not 0 <= together <= 1 - _SHARED:
+        raise InputError("together", f"must lie between 0 and {1 - _SHARED}", found=repr(together))
     rng = checks.generator(seed)
     log_mu = _centres(tree, n_genes, sibling_fold, rng)
     loadings = rng.normal(size=(n_types, n_genes, _N_FACTORS)) / np.sqrt(_N_FACTORS)
@@ -159,8 +166,8 @@ def tissue(
         """Profiles (donor, cell_type, gene), each with a total of one."""
         log_x = np.sqrt(_SHARED) * rng.normal(size=(count, 1, n_genes))
         factors = rng.normal(size=(count, n_types, _N_FACTORS))
-        log_x = log_x + np.sqrt(_FACTORS) * np.einsum("dkf,kgf->dkg", factors, loadings)
-        log_x += np.sqrt(_OWN) * rng.normal(size=(count, n_types, n_genes))
+        log_x = log_x + np.sqrt(together) * np.einsum("dkf,kgf->dkg", factors, loadings)
+        log_x += np.sqrt(1 - _SHARED - together) * rng.normal(size=(count, n_types, n_genes))
         return _whole(np.exp(log_mu.T + donor_sd * log_x))
 
     weights = rng.permutation(np.linspace(0.5, 2.0, n_types))
@@ -187,6 +194,9 @@ def tissue(
         other=pd.Series(share, samples, name=OTHER),
         purified=pd.DataFrame(_counted(X, depth, rng).T, genes, purified),
         labels=pd.Series(labels, purified, name="cell_type"),
+        donors=pd.Series(
+            [f"donor {i + 1}" for _ in names for i in range(replicates)], purified, name="donor"
+        ),
         lineages=family,
     )
 

@@ -1,0 +1,204 @@
+r"""Intervals that hold what they say although the reference is estimated: learned from itself.
+
+A posterior is as honest as its covariances, and covariances from a handful of donors are too small
+in the directions that matter; and a donor's cell types resemble each other, which the model does
+not know. The replicates themselves say by how much. A donor (or, where donors are not known, one
+replicate of every cell type) is taken out, the reference is estimated from the others, bulks are
+put together from what was taken out in proportions like the cohort's, and their proportions are
+estimated. Where 95 %
+intervals hold fewer of them, the likelihood is raised to the power :math:`1/\kappa^2` (which widens
+a normal posterior :math:`\kappa`-fold) until they do.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.special import ndtri
+
+from bayesdecov import checks
+from bayesdecov.algebra.terms import Array
+from bayesdecov.deconvolution.fit import log_posterior, maximum_a_posteriori, unpack
+from bayesdecov.deconvolution.laplace import adapt, truncated
+from bayesdecov.deconvolution.posterior import expand
+from bayesdecov.deconvolution.problem import Problem, likelihood_covariance, rough_size
+from bayesdecov.errors import BayesdecovWarning, InputError, Notes
+from bayesdecov.reference.estimate import ESTIMATORS, estimate_covariance
+from bayesdecov.reference.reference import Reference
+
+_BULKS = 64  # pseudo-bulks in all, at least
+_FOLDS = 8  # references without a replicate, at most
+_FEWEST = 3  # replicates of a cell type, or donors
+_PROPOSALS = [200, 200, 400]
+_BROAD = 1.5  # inflation that proposals are made for
+_CONCENTRATION = 30.0  # of the Dirichlet around a bulk's own estimate
+_PROB = 0.95
+_CLOSE = 0.005  # of the factor
+_LARGEST = 10.0
+
+
+class Inflation(NamedTuple):
+    """The factor, coverage of 95 % intervals before and after, and how many bulks said so."""
+
+    factor: float
+    before: float
+    after: float
+    bulks: int
+
+
+class _Fold(NamedTuple):
+    """Pseudo-bulks of the replicates that a reference does not know, and their proportions."""
+
+    problem: Problem
+    truth: Array
+
+
+def inflation(problem: Problem, rng: np.random.Generator) -> Inflation:
+    """How many times wider intervals have to be, at least 1."""
+    weighed = [_weighed(fold, rng) for fold in _folds(problem, rng)]
+    wanted = ndtri(0.5 + _PROB / 2)
+
+    def held(factor: float) -> float:
+        scores = np.concatenate([each.scores(factor) for each in weighed])
+        return float((np.abs(scores) < wanted).mean())
+
+    before = held(1.0)
+    low, high = 1.0, 1.0
+    while held(high) < _PROB and high < _LARGEST:
+        low, high = high, 1.25 * high
+    while high - low > _CLOSE:
+        middle = 0.5 * (low + high)
+        low, high = (middle, high) if held(middle) < _PROB else (low, middle)
+    return Inflation(high, before, held(high), sum(len(each.truth) for each in weighed))
+
+
+class _Weighed(NamedTuple):
+    """Proposals of every pseudo-bulk, to be weighed for any power of the likelihood."""
+
+    truth: Array  # (bulk, cell_type)
+    p: Array  # (bulk, proposal, cell_type)
+    log_likelihood: Array  # (bulk, proposal)
+    log_rest: Array  # log prior over the proposals' own density
+
+    def scores(self, factor: float) -> Array:
+        """Normal scores of the truth in its posterior, of all bulks and cell types."""
+        log_weights = self.log_likelihood / factor**2 + self.log_rest
+        below = np.einsum("bp,bpk->bk", truncated(log_weights), self.p < self.truth[:, None])
+        return np.asarray(ndtri(np.clip(below, 1e-6, 1 - 1e-6)).ravel())
+
+
+def _weighed(fold: _Fold, rng: np.random.Generator) -> _Weighed:
+    problem = replace(fold.problem, power=_BROAD**-2)  # proposals for wider posteriors too
+    normal = expand(problem)
+    n, k = len(fold.truth), problem.n_types - 1
+    target = log_posterior(problem, normal.modes.data, normal.modes.phi, jacobian=True, order=0)
+    rngs = rng.spawn(n)
+    found = adapt(target, normal.modes.x, normal.root, np.arange(n), _PROPOSALS, rngs)
+    flat = found.x.reshape(-1, found.x.shape[2])
+    log_prior = problem.prior.log_prior(flat[:, :k], jacobian=True, order=1).value
+    log_prior = log_prior.reshape(n, -1)
+    p = unpack(problem, flat)[0].reshape(n, -1, problem.n_types)
+    log_density = found.value - found.log_weights
+    return _Weighed(fold.truth, p, (found.value - log_prior) / problem.power,
+                    log_prior - log_density)  # fmt: skip
+
+
+def _folds(problem: Problem, rng: np.random.Generator) -> Iterator[_Fold]:
+    reference = problem.reference
+    profiles, labels = reference.profiles, reference.labels
+    method = str(reference.settings.get("covariance"))
+    if profiles is None or labels is None or method not in ESTIMATORS:
+        raise InputError(
+            "calibrate", "needs a reference made from replicates of purified samples",
+            found=method or "none", fix="make it with Reference.from_samples",
+        )  # fmt: skip
+    names = list(reference.cell_types)
+    codes = np.array([names.index(name) for name in labels.loc[profiles.columns]])
+    outs = _donors_out(reference.donors, codes, rng)
+    if outs is None:
+        outs = _replicates_out(codes, names, rng)
+    centre = maximum_a_posteriori(problem).p
+    centre = np.where(np.isfinite(centre), centre, 1 / len(names))
+    for out, gone in outs:
+        alpha = (
+            0.5 + _CONCENTRATION * centre[rng.integers(len(centre), size=-(-_BULKS // len(outs)))]
+        )
+        truth = np.stack([rng.dirichlet(row) for row in alpha])
+        kept = np.setdiff1d(np.arange(len(codes)), gone)
+        yield _Fold(_without(problem, method, codes, out, kept, truth, rng), truth)
+
+
+_Outs = list[tuple[NDArray[np.intp], NDArray[np.intp]]]
+"""Of every fold the replicate of each cell type that bulks are made from, and all that are out."""
+
+
+def _replicates_out(codes: NDArray[np.intp], names: list[str], rng: np.random.Generator) -> _Outs:
+    """One replicate of each cell type at a time."""
+    orders = [rng.permutation(np.flatnonzero(codes == j)) for j in range(len(names))]
+    few = [name for name, rows in zip(names, orders, strict=True) if len(rows) < _FEWEST]
+    if few:
+        raise InputError(
+            "calibrate", f"needs {_FEWEST} replicates of every cell type or more",
+            found=f"fewer of {checks.some(few)}", fix="leave it out",
+        )  # fmt: skip
+    folds = min(max(map(len, orders)), _FOLDS)
+    outs = [np.array([order[fold % len(order)] for order in orders]) for fold in range(folds)]
+    return [(out, out) for out in outs]
+
+
+def _donors_out(
+    donors: pd.Series | None, codes: NDArray[np.intp], rng: np.random.Generator
+) -> _Outs | None:
+    """One donor at a time, of those with all cell types; None where fewer than three have them."""
+    if donors is None:
+        return None
+    wanted, found = len(np.unique(codes)), []
+    for donor in rng.permutation(donors.unique()):
+        gone = np.flatnonzero(donors.to_numpy() == donor)
+        first = {int(codes[row]): int(row) for row in gone[::-1]}
+        if len(first) == wanted:
+            found.append((np.array([first[j] for j in range(wanted)]), gone))
+    return found[:_FOLDS] if len(found) >= _FEWEST else None
+
+
+def _without(
+    problem: Problem, method: str, codes: NDArray[np.intp], out: NDArray[np.intp],
+    kept: NDArray[np.intp], truth: Array, rng: np.random.Generator,
+) -> Problem:  # fmt: skip
+    """The problem of pseudo-bulks from the replicates ``out``, with a reference from those kept."""
+    reference = problem.reference
+    values = reference.profiles.to_numpy()  # type: ignore[union-attr]
+    names = list(reference.cell_types)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", BayesdecovWarning)
+        estimate = estimate_covariance(values[:, kept], codes[kept], names, method, Notes())
+    means = np.stack([values[:, kept][:, codes[kept] == j].mean(axis=1)
+                      for j in range(len(names))], axis=1)  # fmt: skip
+    smaller: Reference = replace(
+        reference,
+        mean=reference.mean.copy().assign(**dict(zip(names, means.T, strict=True))),
+        covariance=estimate.covariance,
+        replicates=pd.Series(np.bincount(codes[kept], minlength=len(names)), names),
+    )
+    y = truth @ values[:, out].T
+    phi = np.resize(problem.phi * problem.unit, len(y))  # in the bulk's unit
+    if np.isfinite(phi).all() and (phi > 0).all():
+        scale = (problem.y * problem.unit[:, None]).mean() / y.mean()  # the bulk may be in another
+        y = rng.poisson(np.maximum(y * scale / phi[:, None], 0)) * phi[:, None] / scale
+        phi = phi / scale
+    unit: Array = np.ones(len(y))
+    if problem.free_size:
+        unit = rough_size(y, means)
+        y, phi = y / unit[:, None], phi / unit
+    covariance = likelihood_covariance(smaller, problem.noise)
+    return replace(
+        problem, y=y, phi=phi, unit=unit, reference=smaller, covariance=covariance,
+        density=covariance.density(means, counting=problem.noise == "counting"),
+        samples=problem.samples[:0],
+    )  # fmt: skip
