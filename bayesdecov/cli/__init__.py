@@ -4,6 +4,7 @@ from bayesdecov.cli import (
     benchmark,
     cohort,
     deconvolution,
+    doctor,
     enrichment,
     gating,
     mixed_effects,
@@ -13,8 +14,8 @@ from bayesdecov.cli import (
 from bayesdecov.cli.app import app
 
 __all__ = [
-    "app", "benchmark", "cohort", "deconvolution", "enrichment", "gating", "main", "mixed_effects",
-    "reproduce", "results",
+    "app", "benchmark", "cohort", "deconvolution", "doctor", "enrichment", "gating", "main",
+    "mixed_effects", "reproduce", "results",
 ]  # fmt: skip
 
 

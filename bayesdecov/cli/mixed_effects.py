@@ -111,7 +111,7 @@ def fastmix(
         inputs["weights"] = weights
     if proportions.is_dir():
         inputs["proportions"] = proportions / "run.json"
-    stated, table_of_errors = _number_or_table(standard_errors)
+    stated, table_of_errors = number_or_table(standard_errors)
     if table_of_errors is not None:
         inputs["standard_errors"] = table_of_errors
     check_folder(out, force=force, inputs=inputs.values())
@@ -157,7 +157,7 @@ def fastmix(
     console.print(f"written: {out}", markup=False)
 
 
-def _number_or_table(value: str | None) -> tuple[Any, Path | None]:
+def number_or_table(value: str | None) -> tuple[Any, Path | None]:
     """Standard errors: one number, or a table and where it lies."""
     from bayesdecov.io.tables import read_table
 

@@ -183,7 +183,7 @@ def deconvolve(
     notes = Notes()
     problem = prepare(
         expression_frame(bulk, "bulk"),
-        _reference(reference, assume_linear),
+        as_reference(reference, assume_linear),
         prior=prior,
         noise="none" if method in BASELINES else noise,
         size_factor=size_factor,
@@ -245,7 +245,7 @@ def deconvolve(
     return outcome(problem, output, method, prior, weights, settings, max_pareto_k)
 
 
-def _reference(reference: Any, assume_linear: bool) -> Reference:
+def as_reference(reference: Any, assume_linear: bool) -> Reference:
     """A Reference from what users hand over."""
     if isinstance(reference, Reference):
         return reference

@@ -25,8 +25,8 @@ def reference(tissue):
 
 
 def fit(tissue, reference, calibrate, method="laplace", **options):
-    return bd.deconvolve(tissue.bulk, reference, method, seed=1, calibrate=calibrate,
-                         **({"max_pareto_k": np.inf} if method == "laplace" else {}), **options)  # fmt: skip
+    options |= {"max_pareto_k": np.inf} if method == "laplace" else {}
+    return bd.deconvolve(tissue.bulk, reference, method, seed=1, calibrate=calibrate, **options)
 
 
 def coverage(found, tissue):

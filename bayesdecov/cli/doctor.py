@@ -1,0 +1,86 @@
+"""The command that looks before anything is asked: doctor."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bayesdecov.cli.app import AssumeLinear, Force, app, guarded
+from bayesdecov.cli.app import out as console
+from bayesdecov.errors import InputError
+
+
+@app.command()
+@guarded
+def doctor(
+    bulk: Annotated[
+        Path | None, typer.Argument(help="Bulk expression, genes x samples (with --reference).")
+    ] = None,
+    reference: Annotated[
+        Path | None, typer.Option(help="reference.nc, or a signature table.")
+    ] = None,
+    proportions: Annotated[
+        Path | None,
+        typer.Option(help="Instead of bulks: a table of proportions, or the folder of a run."),
+    ] = None,
+    covariates: Annotated[
+        Path | None, typer.Option(help="Table: samples x covariates (with --proportions).")
+    ] = None,
+    formula: Annotated[
+        str | None, typer.Option(help="Covariates to use, e.g. '~ group + age'. Default: all.")
+    ] = None,
+    standard_errors: Annotated[
+        str | None, typer.Option(help="Of a table of proportions: a table like it, or one number.")
+    ] = None,
+    rest: Annotated[
+        str | None,
+        typer.Option(help="Cell type to leave out, or a name for what the proportions leave to 1."),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Also write verdict and tables here.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the simulated bulks.")] = 0,
+    assume_linear: AssumeLinear = False,
+    force: Force = False,
+) -> None:
+    """Can these data answer? Confusable cell types, smallest proportions and effects, in words."""
+    from bayesdecov.cli.mixed_effects import number_or_table
+    from bayesdecov.doctor import examine_bulk, examine_cohort
+    from bayesdecov.io.outputs import check_folder
+    from bayesdecov.io.tables import read_table
+
+    given = {"bulk": bulk, "reference": reference, "proportions": proportions,
+             "covariates": covariates}  # fmt: skip
+    inputs = {name: path for name, path in given.items() if path is not None}
+    if out is not None:
+        check_folder(out, force=force, inputs=inputs.values())
+    if bulk and reference and len(inputs) == 2:
+        for name, value in (("formula", formula), ("standard-errors", standard_errors),
+                            ("rest", rest)):  # fmt: skip
+            if value is not None:
+                raise InputError(name, "is for --proportions with --covariates")
+        known = reference.suffix.lower() == ".nc"
+        found = examine_bulk(
+            read_table(bulk, "bulk"),
+            reference if known else read_table(reference, "reference"),
+            seed=seed, assume_linear=assume_linear,
+        )  # fmt: skip
+    elif proportions and covariates and len(inputs) == 2:
+        stated, _ = number_or_table(standard_errors)
+        found = examine_cohort(
+            proportions if proportions.is_dir() else read_table(proportions, "proportions"),
+            read_table(covariates, "covariates"), formula=formula, standard_errors=stated,
+            rest=rest,
+        )  # fmt: skip
+    else:
+        raise InputError(
+            "doctor", "needs BULK with --reference, or --proportions with --covariates",
+            found=", ".join(inputs) or "nothing",
+        )  # fmt: skip
+    console.print(str(found), markup=False)
+    if out is not None:
+        files = {name: path / "run.json" if path.is_dir() else path
+                 for name, path in inputs.items()}  # fmt: skip
+        found.write(out, force=force, inputs=files, arguments=sys.argv[1:])
+        console.print(f"\nwritten: {out}", markup=False)

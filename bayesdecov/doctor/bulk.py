@@ -1,0 +1,283 @@
+r"""How finely these bulks can be deconvolved with this reference.
+
+Everything is asked of the model itself: the expected information about the proportions at the
+cohort's mean composition says which cell types are confused, and bulks drawn from the fitted law
+say how much of a cell type it takes to be seen.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import replace
+from itertools import combinations
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.optimize import brentq
+from scipy.stats import nct
+from scipy.stats import t as student
+
+from bayesdecov import checks
+from bayesdecov.algebra.counting import counting_variance
+from bayesdecov.algebra.density import evaluate
+from bayesdecov.algebra.terms import Array
+from bayesdecov.deconvolution.deconvolve import as_reference
+from bayesdecov.deconvolution.fit import Estimates, maximum_a_posteriori
+from bayesdecov.deconvolution.problem import Problem, prepare, rough_size
+from bayesdecov.doctor.examination import Examination
+from bayesdecov.errors import BayesdecovWarning, Notes
+from bayesdecov.io.tables import expression_frame
+
+LEVEL, POWER = 0.05, 0.8
+_BULKS = 100  # simulated bulks of each share
+_NULL = 400  # and without the cell type
+_CONFUSED = 0.1  # exchange between two types that goes unnoticed: above it they are not told apart
+_CORRELATED = -0.7  # and their errors are correlated at least so much
+_LARGEST_MISFIT = 3.0
+_ILL = 30.0  # condition number that is worth a word
+_PLAIN, _WEIGHTED = "condition of the mean profiles", "condition as the model weighs genes"
+
+
+class Typical(NamedTuple):
+    """The cohort's mean composition and the errors of a bulk of that composition."""
+
+    p: Array  # (cell_type,)
+    covariance: Array  # (cell_type, cell_type)
+    phi: float
+
+
+def examine_bulk(
+    bulk: Any, reference: Any, *, seed: Any = 0, assume_linear: bool = False
+) -> Examination:
+    """Examine bulks and a reference before (or after) deconvolving.
+
+    Parameters
+    ----------
+    bulk, reference
+        As for `bayesdecov.deconvolve`.
+    seed
+        Of the simulated bulks.
+    assume_linear
+        As for `bayesdecov.deconvolve`.
+
+    Returns
+    -------
+    Examination
+        ``str()`` is one page. Tables: the mean composition with the error of a typical bulk, the
+        smallest proportion that is seen (at 5 % false alarms, 80 % of the time) and the smallest
+        difference between two halves of the cohort; the pairs of cell types that are confused; the
+        condition numbers.
+
+    Examples
+    --------
+    >>> import bayesdecov as bd
+    >>> from bayesdecov.doctor import examine_bulk
+    >>> cohort = bd.simulate.convolution(n_samples=6, n_genes=60, n_types=3, seed=1)
+    >>> reference = bd.Reference.from_samples(cohort.purified, cohort.labels)
+    >>> found = examine_bulk(cohort.bulk, reference)
+    >>> list(found.tables)[0]
+    'Cell types'
+    """
+    rng = checks.generator(seed)
+    notes = Notes()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", BayesdecovWarning)  # they are in the notes
+        problem = prepare(
+            expression_frame(bulk, "bulk"), as_reference(reference, assume_linear),
+            assume_linear=assume_linear, notes=notes,
+        )  # fmt: skip
+    fitted = maximum_a_posteriori(problem)
+    at = _typical(problem, fitted, rng)
+    types = _cell_types(problem, fitted, at, rng)
+    pairs = confusable(at, problem.mu, [str(name) for name in problem.reference.cell_types])
+    conditions = pd.DataFrame(
+        {"value": [_plain_condition(problem.mu), _weighted_condition(problem, at)]},
+        pd.Index([_PLAIN, _WEIGHTED], name="condition"),
+    )  # fmt: skip
+    n, n_genes = problem.y.shape
+    misfit = fitted.quad / n_genes
+    return Examination(
+        f"{n} bulks, {n_genes} genes, {len(types)} cell types",
+        tuple(_verdict(types, pairs, conditions["value"], misfit, n)),
+        {"Cell types": types, "Pairs of cell types, the hardest first": pairs,
+         "Condition numbers": conditions},
+        {"seed": seed if not hasattr(seed, "random") else "generator", "level": LEVEL,
+         "power": POWER},
+        (str(problem.alignment), f"scale: {problem.scale}", *notes.lines, *problem.reference.notes),
+    )  # fmt: skip
+
+
+def confusable(at: Typical, mu: Array, names: list[str]) -> pd.DataFrame:
+    """Every pair: how alike the profiles are, how their errors go together, what goes unnoticed."""
+    with np.errstate(divide="ignore"):
+        logs = np.log2(mu + 1e-3 * mu.mean(axis=0))
+    alike = np.corrcoef(logs.T)
+    sd = np.sqrt(np.maximum(np.diag(at.covariance), 1e-300))
+    rows = []
+    for i, j in combinations(range(len(names)), 2):
+        of_difference = at.covariance[i, i] + at.covariance[j, j] - 2 * at.covariance[i, j]
+        rows.append(
+            (f"{names[i]} - {names[j]}", alike[i, j], at.covariance[i, j] / (sd[i] * sd[j]),
+             (1.96 + 0.84) * 0.5 * np.sqrt(max(of_difference, 0.0)))
+        )  # fmt: skip
+    table = pd.DataFrame(
+        rows, columns=["pair", "profile_correlation", "error_correlation", "smallest_exchange"]
+    )
+    return table.sort_values("smallest_exchange", ascending=False).set_index("pair")
+
+
+def _typical(problem: Problem, fitted: Estimates, rng: np.random.Generator) -> Typical:
+    p = np.nanmean(fitted.p, axis=0)
+    p = 0.98 * p / p.sum() + 0.02 / len(p)  # inside of the simplex, where errors have two sides
+    phi = float(np.nanmedian(fitted.phi / problem.unit))
+    at = Typical(p, np.eye(len(p)), phi)
+    drawn = _simulated(problem, np.repeat(p[None], _BULKS, axis=0), at, rng)
+    return at._replace(covariance=np.nanmean(drawn.covariance, axis=0))
+
+
+def _problem_of(problem: Problem, y: Array, phi: float) -> Problem:
+    """The same question about other bulks, on the scale of the reference."""
+    unit: Array = np.ones(len(y))
+    noise = np.full(len(y), phi)
+    if problem.free_size:
+        unit = rough_size(y, problem.mu)
+        y, noise = y / unit[:, None], noise / unit
+    return replace(problem, y=y, phi=noise, unit=unit, samples=problem.samples[:0])
+
+
+def _simulated(problem: Problem, p: Array, at: Typical, rng: np.random.Generator) -> Estimates:
+    """What is estimated in bulks drawn from the fitted law at ``p``."""
+    mean = p @ problem.mu.T
+    noise = problem.covariance.draw(p, rng)
+    counted = counting_variance(np.full(len(p), at.phi), mean)
+    noise += np.sqrt(counted) * rng.standard_normal(mean.shape)
+    if problem.df is not None:
+        noise *= np.sqrt(problem.df / rng.chisquare(problem.df, len(p)))[:, None]
+    return maximum_a_posteriori(_problem_of(problem, mean + noise, at.phi))
+
+
+def _cell_types(
+    problem: Problem, fitted: Estimates, at: Typical, rng: np.random.Generator
+) -> pd.DataFrame:
+    names = [str(name) for name in problem.reference.cell_types]
+    J = len(names)
+    without = np.stack([_with(at.p, j, 0.0) for j in range(J)])
+    null = _simulated(problem, np.repeat(without, _NULL, axis=0), at, rng).p.reshape(J, _NULL, J)
+    threshold = np.array([np.quantile(null[j, :, j], 1 - LEVEL) for j in range(J)])
+    smallest = np.array([_smallest(problem, at, j, threshold[j], rng) for j in range(J)])
+    spread = np.nanstd(fitted.p, axis=0, ddof=1) if len(fitted.p) > 1 else np.full(J, np.nan)
+    table = pd.DataFrame(
+        {"mean": np.nanmean(fitted.p, axis=0), "sd_of_a_bulk": np.sqrt(np.diag(at.covariance)),
+         "smallest_proportion": smallest,
+         "smallest_difference": detectable_difference(len(fitted.p)) * spread,
+         "replicates": problem.reference.replicates.to_numpy()},
+        pd.Index(names, name="cell_type"),
+    )  # fmt: skip
+    return table.sort_values("mean", ascending=False)
+
+
+def _with(p: Array, j: int, share: float) -> Array:
+    """The composition with ``share`` of type ``j`` and the others as they are to each other."""
+    rest = np.where(np.arange(len(p)) == j, 0.0, p)
+    whole = (1 - share) * rest / rest.sum()
+    whole[j] = share
+    return np.asarray(whole)
+
+
+def _smallest(
+    problem: Problem, at: Typical, j: int, threshold: float, rng: np.random.Generator
+) -> float:
+    """The proportion of type ``j`` that exceeds the threshold with the wanted power.
+
+    Bulks at several shares around the error of a typical one; their shortfall from the true share
+    is interpolated. NaN where half of the tissue would not be enough.
+    """
+    error = float(np.sqrt(at.covariance[j, j]))
+    shares = np.unique(np.clip(threshold + error * np.array([0.0, 0.5, 1.0, 1.5, 2.5, 4.0]), 1e-3, 0.5))
+    p = np.stack([_with(at.p, j, share) for share in shares])
+    found = _simulated(problem, np.repeat(p, _BULKS, axis=0), at, rng).p[:, j]
+    low = np.quantile(found.reshape(len(shares), _BULKS), 1 - POWER, axis=1)
+    if low[-1] < threshold:
+        return float("nan")
+    return float(np.interp(threshold, np.maximum.accumulate(low), shares))
+
+
+def detectable_difference(n: int) -> float:
+    """Difference between two halves of ``n`` samples that a t-test sees, in standard deviations."""
+    first, second = n // 2, n - n // 2
+    if first < 2:
+        return float("nan")
+    df, scale = n - 2, np.sqrt(1 / first + 1 / second)
+    reach = student.isf(LEVEL / 2, df)
+
+    def shortfall(effect: float) -> float:
+        return float(nct.sf(reach, df, effect / scale)) - POWER
+
+    return float(brentq(shortfall, 0.0, 20.0))
+
+
+def _plain_condition(mu: Array) -> float:
+    return float(np.linalg.cond(mu / np.linalg.norm(mu, axis=0)))
+
+
+def _weighted_condition(problem: Problem, at: Typical) -> float:
+    """Of the profiles after genes were weighed by their covariance in a typical bulk."""
+    y = problem.density.project((at.p @ problem.mu.T)[None])
+    pieces = evaluate(problem.density, at.p[None], y, np.array([at.phi]))
+    F = pieces.information_mean[0]
+    scale = 1 / np.sqrt(np.diag(F))
+    return float(np.sqrt(np.linalg.cond(F * np.outer(scale, scale))))
+
+
+def _verdict(
+    types: pd.DataFrame, pairs: pd.DataFrame, conditions: pd.Series, misfit: NDArray[Any], n: int
+) -> list[str]:
+    said = []
+    confused = pairs[(pairs["smallest_exchange"] > _CONFUSED)
+                     & (pairs["error_correlation"] < _CORRELATED)]  # fmt: skip
+    if len(confused):
+        worst = confused.iloc[0]
+        said.append(
+            f"Not told apart with these genes: {checks.some(confused.index)}. In the worst pair an "
+            f"exchange of {worst['smallest_exchange']:.0%} of the tissue goes unnoticed: merge the "
+            "types, or add genes that differ between them."
+        )
+    else:
+        said.append("All pairs of cell types can be told apart in a typical bulk: exchanges of "
+                    f"{pairs['smallest_exchange'].max():.1%} or more are seen.")  # fmt: skip
+    never = types.index[types["smallest_proportion"].isna()]
+    seen = types["smallest_proportion"].dropna().sort_values()
+    if len(seen):
+        said.append(
+            f"Smallest proportions that are seen (80 % power at 5 % false alarms): from "
+            f"{seen.iloc[0]:.1%} of {seen.index[0]} to {seen.iloc[-1]:.1%} of {seen.index[-1]}."
+        )
+    if len(never):
+        said.append(f"Half of the tissue would not be enough to see {checks.some(never)}.")
+    hidden = types.index[types["mean"] < types["smallest_proportion"]]
+    if len(hidden):
+        said.append(f"The average share of {checks.some(hidden, 8)} is below that: these "
+                    "estimates say little about a single bulk.")  # fmt: skip
+    difference = types["smallest_difference"].dropna()
+    if len(difference):
+        said.append(
+            f"Two groups of {n // 2} such bulks differ visibly from {difference.min():.1%} "
+            f"({difference.idxmin()}) to {difference.max():.1%} ({difference.idxmax()}) of tissue."
+        )
+    if conditions[_PLAIN] > _ILL:
+        said.append(
+            f"The mean profiles are ill-conditioned ({conditions[_PLAIN]:.3g}); weighed as the "
+            f"model does it is {conditions[_WEIGHTED]:.3g}."
+        )
+    strange = int((misfit > _LARGEST_MISFIT).sum())
+    if strange:
+        said.append(f"{strange} of {n} bulks lie farther from every mixture than the model allows: "
+                    "content that the reference lacks, another platform, or too few donors in the "
+                    "reference.")  # fmt: skip
+    few = types.index[types["replicates"] == 1]
+    if len(few):
+        said.append(f"One replicate only: {checks.some(few)}. Their variability is guessed; "
+                    "intervals cannot be calibrated.")  # fmt: skip
+    return said
