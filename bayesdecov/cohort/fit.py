@@ -10,6 +10,7 @@ from threadpoolctl import threadpool_limits
 
 from bayesdecov import checks
 from bayesdecov.algebra.terms import Array
+from bayesdecov.cohort.collapsed import collapsed, find_law
 from bayesdecov.cohort.expectation import first_sites, update
 from bayesdecov.cohort.gibbs import Likelihoods, Particles, Prior, Sites, sample
 from bayesdecov.cohort.joint import Bulks, Sizes, log_joint, take_apart
@@ -21,6 +22,8 @@ from bayesdecov.sampling import Sampling
 MANY = 400  # samples above which likelihoods are taken as normal
 INTERCEPT_SD, SLOPE_SD = 5.0, 1.0  # of log-ratios; slopes per standard deviation of the column
 _ROUNDS = 6  # of expectation propagation
+_SETTLED = 0.005  # change of the coefficients at which it stops
+_FEW = 0.01  # share of the samples that is no cause for alarm
 _POOR = 10.0  # effective draws of a sample that are too few
 _EFFORT = 20_000  # samples x draws of a chain between two rounds
 
@@ -55,7 +58,11 @@ def fast(
     samples: Likelihoods = Particles(data.z, data.log_prior)
     with threadpool_limits(limits=1, user_api="blas"):
         if count == 1 or n > MANY:
-            samples = _sites(data, X, prior, subjects, rng)
+            samples = sites = _sites(data, X, prior, subjects, rng)
+            if subjects is None:
+                found = _independent(data, sites, X, prior, how, notes, rng)
+                if found is not None:
+                    return found
         chains = [sample(X, samples, prior, subjects, draws=how.draws, tune=how.tune, rng=stream)
                   for stream in rng.spawn(how.chains)]  # fmt: skip
     total = np.stack([chain.covariance for chain in chains])
@@ -70,6 +77,25 @@ def fast(
     return Draws(np.stack([chain.coefficients for chain in chains]), total, mean, spread, {})
 
 
+def _independent(
+    data: Measured, sites: Sites, X: Array, prior: Prior, how: Sampling, notes: Notes,
+    rng: np.random.Generator,
+) -> Draws | None:  # fmt: skip
+    """Independent draws of the law, log-ratios integrated out; None where that is not accurate."""
+    start = find_law(X, sites, prior, None)
+    found = collapsed(X, sites, prior, start, how.chains * how.draws, rng)
+    if found is None:
+        return None
+    if data.z.shape[1] > 1:
+        _look(data, X @ found.law.B, found.law.Omega, notes)
+    shape = how.chains, how.draws
+    return Draws(
+        found.coefficients.reshape(*shape, *found.coefficients.shape[1:]),
+        found.covariance.reshape(*shape, *found.covariance.shape[1:]),
+        found.law.mean, found.law.spread, {},
+    )  # fmt: skip
+
+
 def _sites(
     data: Measured, X: Array, prior: Prior, subjects: NDArray[np.intp] | None,
     rng: np.random.Generator,
@@ -77,6 +103,14 @@ def _sites(
     """Normal likelihoods, fitted where the cohort looks at the samples."""
     sites = first = first_sites(data)
     if data.z.shape[1] == 1:
+        return sites
+    if subjects is None:
+        law = None
+        for _ in range(_ROUNDS):
+            last, law = law, find_law(X, sites, prior, law, steps=60)
+            if last is not None and np.abs(law.B - last.B).max() < _SETTLED:
+                break
+            sites, _ = update(data, sites, first, X @ law.B, law.Omega)
         return sites
     size = int(np.clip(_EFFORT // len(data.z), 30, 300))
     for _ in range(_ROUNDS):
@@ -91,7 +125,8 @@ def _look(data: Measured, centre: Array, covariance: Array, notes: Notes) -> Non
     effective = weights.sum(axis=1) ** 2 / np.square(weights).sum(axis=1)
     poor = data.samples[effective < _POOR]
     if len(poor):
-        notes.warn(
+        say = notes.warn if len(poor) > _FEW * len(effective) else notes.info
+        say(
             f"{len(poor)} of {len(data.z)} samples have few draws where the cohort expects them: "
             f"{checks.some(poor)}; deconvolve with more draws= to be sure of them"
         )

@@ -195,7 +195,9 @@ def _smallest(
     is interpolated. NaN where half of the tissue would not be enough.
     """
     error = float(np.sqrt(at.covariance[j, j]))
-    shares = np.unique(np.clip(threshold + error * np.array([0.0, 0.5, 1.0, 1.5, 2.5, 4.0]), 1e-3, 0.5))
+    shares = np.unique(
+        np.clip(threshold + error * np.array([0.0, 0.5, 1.0, 1.5, 2.5, 4.0]), 1e-3, 0.5)
+    )
     p = np.stack([_with(at.p, j, share) for share in shares])
     found = _simulated(problem, np.repeat(p, _BULKS, axis=0), at, rng).p[:, j]
     low = np.quantile(found.reshape(len(shares), _BULKS), 1 - POWER, axis=1)

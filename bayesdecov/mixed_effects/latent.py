@@ -30,8 +30,10 @@ from bayesdecov.algebra.terms import Array
 
 _NEWTON = 60
 _GAIN = 1e-3  # of the log-density at which Newton stops
-_EM = 25
-_SETTLED = 0.05  # change of the log-density at which EM stops
+_EM = 40
+_SETTLED = 0.02  # change of log scale, law and values (in errors) at which EM stops
+_EXACT = 1e-6  # squared scale of errors that are not there
+_LONGEST = 0.95  # ratio of two steps of EM that is believed
 _LARGEST_DAMPING = 1e8
 _LEAST = 0.05  # of the errors' variance: the smallest variance of the cohort, to start with
 _SMALL = 1e-6  # of the mean error variance: the smallest error of a sample
@@ -155,23 +157,32 @@ def _curvature(now: _Look, law: Latent, known: Anchors, seen: Moments, onto: Arr
 
 
 def refine(known: Anchors, seen: Moments, start: Latent, *, free_scale: bool = True) -> Latent:
-    """The most probable proportions, and the law that goes with them."""
-    law, phi, last = start, start.phi, -np.inf
+    """The most probable proportions, and the law that goes with them.
+
+    EM steps of the errors' scale, of which little is left in the end, are prolonged (Aitken).
+    """
+    law, phi, last = start, start.phi, 0.0
     n, d = phi.shape
     identity, settled = np.eye(n), False
+    inverse = np.linalg.inv(known.covariance)
     for _ in range(_EM):
+        before = phi
         phi, now, climbed = _climb(phi, law, known, seen, identity)
-        off = phi - known.value
-        scale2 = law.scale2
+        log_scale2, step = np.log(law.scale2), 0.0
         if free_scale:
-            inverse = np.linalg.inv(known.covariance)
+            off = phi - known.value
             total = np.einsum("id,ide,ie->", off, inverse, off)
-            scale2 = float(total + np.einsum("ide,ied->", inverse, now.local)) / (n * d)
+            total += np.einsum("ide,ied->", inverse, now.local)
+            step = float(np.log(max(total / (n * d), _EXACT)) - log_scale2)
+            ratio = min(max(step / last, 0.0), _LONGEST) if last else 0.0
+            last, step = step, step / (1 - ratio)
         mean = np.linalg.lstsq(known.cohort, phi, rcond=None)[0]
         rest = phi - known.cohort @ mean
         spread = (rest.T @ rest + now.local.sum(axis=0)) / n
-        settled = climbed and abs(now.value - last) < _SETTLED
-        last, law = now.value, Latent(phi, mean, spread, scale2)
+        grown = np.abs(spread - law.spread).max() / np.trace(spread)
+        moved = float((np.abs(phi - before) * np.sqrt(np.einsum("idd->id", inverse))).max())
+        law = Latent(phi, mean, spread, float(np.exp(log_scale2 + step)))
+        settled = climbed and max(abs(step), float(grown), moved) < _SETTLED
         if settled:
             break
     return law._replace(converged=bool(settled))

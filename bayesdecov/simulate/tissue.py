@@ -81,7 +81,7 @@ def tissue(
     together: float = 0.4,
     sibling_fold: float = 4.0,
     depth: float = 1e6,
-    other: float = 0.0,
+    other: Any = 0.0,
     pure: bool = False,
     proportions: Any = None,
     seed: Any = None,
@@ -106,7 +106,8 @@ def tissue(
     depth
         Mean number of counts of a sample.
     other
-        Mean fraction of the bulk that is of foreign cells, which have no purified samples.
+        Mean fraction of the bulk that is of foreign cells, which have no purified samples, or the
+        fraction in every sample.
     pure
         Every bulk is of a single cell type, in turn.
     proportions
@@ -150,8 +151,12 @@ def tissue(
     n_samples = checks.whole(n_samples, "n_samples")
     replicates = checks.whole(replicates, "replicates")
     checks.positive(depth, "depth")
-    if not 0 <= other < 1:
-        raise InputError("other", "must be a fraction below 1", found=repr(other))
+    foreign_share = np.asarray(other, dtype=float)
+    if foreign_share.shape not in ((), (n_samples,)) or not (
+        (foreign_share >= 0).all() and (foreign_share < 1).all()
+    ):
+        raise InputError("other", "must be a fraction below 1, or one for every sample",
+                         found=repr(other))  # fmt: skip
     if donor_sd < 0 or sibling_fold < 1:
         raise InputError("donor_sd" if donor_sd < 0 else "sibling_fold", "is too small",
                          fix="donor_sd starts at 0, sibling_fold at 1")  # fmt: skip
@@ -178,8 +183,10 @@ def tissue(
         P = given
     Y = np.einsum("dk,dkg->dg", P, donors(n_samples))
     share = np.zeros(n_samples)
-    if other > 0:
-        share = rng.beta(8 * other, 8 * (1 - other), n_samples)
+    if foreign_share.any():
+        share = foreign_share
+        if not share.ndim:
+            share = rng.beta(8 * share, 8 * (1 - share), n_samples)
         spread = _OTHER_SD * rng.normal(size=(n_samples, n_genes))
         strange = _whole(np.exp(foreign + spread))
         Y = (1 - share)[:, None] * Y + share[:, None] * strange
