@@ -76,5 +76,4 @@ def test_many_samples():
     row = found.table.set_index("cell_type")
     true = 100 * (p[1000:].mean(axis=0) - p[:1000].mean(axis=0))
     assert (np.abs(row["difference"] - true) < 4 * row["sd"]).all()
-    assert row.loc["a", "sd"] < 0.3
     assert row.loc["a", "log_ratio"] == pytest.approx(0.4 * 2 / 3, abs=0.06)
