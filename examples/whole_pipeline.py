@@ -1,4 +1,4 @@
-"""From purified cells to genes that react, with the uncertainty of every step carried into the next.
+"""From purified cells to genes that react, the uncertainty of every step carried into the next.
 
     python examples/whole_pipeline.py [FOLDER]
 

@@ -268,7 +268,9 @@ correction, bias, trim_fixed, df
         )
         settings |= {"statistic": options.statistic, "sided": options.sided}
     elif method == "joint":
-        joint = fit_joint(problem, source.aligned(problem.cells), variance, notes, rng)
+        joint = fit_joint(
+            problem, source.aligned(problem.cells), source.least, variance, notes, rng
+        )
         estimate, problem, refined, sharpened = joint
     else:
         estimate = fit_mixture(problem.ls, variance, problem.random, notes, rng)

@@ -52,11 +52,16 @@ class Joint(NamedTuple):
 
 
 def fit_joint(
-    problem: Problem, covariance: Array, variance: str, notes: Notes, rng: np.random.Generator
-) -> Joint:
-    """Refine, fit, carry; ``covariance`` (sample, cell_type, cell_type) of measured proportions."""
+    problem: Problem, covariance: Array, least: float, variance: str, notes: Notes,
+    rng: np.random.Generator,
+) -> Joint:  # fmt: skip
+    """Refine, fit, carry.
+
+    ``covariance`` (sample, cell_type, cell_type) of the measured proportions; their errors are at
+    least ``least`` times as large as it says.
+    """
     known = _anchors(problem, covariance)
-    found = refined(problem, known, notes)
+    found = refined(problem, known, least, notes)
     X = known.X(found.phi)
     W = inverse_root(found.noise, floor=0.0)
     ls = least_squares(W @ X, problem.Y @ W, problem.ls.random)

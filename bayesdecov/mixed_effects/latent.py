@@ -156,10 +156,13 @@ def _curvature(now: _Look, law: Latent, known: Anchors, seen: Moments, onto: Arr
     return np.asarray(H + np.kron(onto, np.linalg.inv(law.spread)))
 
 
-def refine(known: Anchors, seen: Moments, start: Latent, *, free_scale: bool = True) -> Latent:
+def refine(
+    known: Anchors, seen: Moments, start: Latent, *, free_scale: bool = True, least: float = 0.0
+) -> Latent:
     """The most probable proportions, and the law that goes with them.
 
-    EM steps of the errors' scale, of which little is left in the end, are prolonged (Aitken).
+    ``least`` is the smallest scale of the errors. EM steps of the scale, of which little is left in
+    the end, are prolonged (Aitken).
     """
     law, phi, last = start, start.phi, 0.0
     n, d = phi.shape
@@ -173,9 +176,10 @@ def refine(known: Anchors, seen: Moments, start: Latent, *, free_scale: bool = T
             off = phi - known.value
             total = np.einsum("id,ide,ie->", off, inverse, off)
             total += np.einsum("ide,ied->", inverse, now.local)
-            step = float(np.log(max(total / (n * d), _EXACT)) - log_scale2)
+            lowest = max(_EXACT, least**2)
+            step = float(np.log(max(total / (n * d), lowest)) - log_scale2)
             ratio = min(max(step / last, 0.0), _LONGEST) if last else 0.0
-            last, step = step, step / (1 - ratio)
+            last, step = step, max(step / (1 - ratio), float(np.log(lowest) - log_scale2))
         mean = np.linalg.lstsq(known.cohort, phi, rcond=None)[0]
         rest = phi - known.cohort @ mean
         spread = (rest.T @ rest + now.local.sum(axis=0)) / n

@@ -79,18 +79,18 @@ class _End(NamedTuple):
     had_factors: bool
 
 
-def refined(problem: Problem, known: Anchors, notes: Notes) -> Refined:
-    """Go round until the proportions settle.
+def refined(problem: Problem, known: Anchors, least: float, notes: Notes) -> Refined:
+    """Go round until the proportions settle; ``least`` is the smallest scale of their errors.
 
     Residuals of the measured values can hold what looks like hidden factors and is not, or the
     other way round: rounds start both with and without them, and the more probable end is kept.
     """
     root = problem.root
     base = np.eye(len(known.value)) if root is None else np.linalg.inv(root @ root)
-    ends = [_rounds(problem, known, base, known.value, hidden=True)]
+    ends = [_rounds(problem, known, base, known.value, least, hidden=True)]
     if ends[0].had_factors:
         calibrated = _together(_blocks(known), known)
-        ends += [_rounds(problem, known, base, start, hidden=False)
+        ends += [_rounds(problem, known, base, start, least, hidden=False)
                  for start in (known.value, calibrated)]  # fmt: skip
     sound = [end for end in ends if end.rounds]
     if len(sound) > 1:
@@ -122,7 +122,9 @@ def refined(problem: Problem, known: Anchors, notes: Notes) -> Refined:
     )  # fmt: skip
 
 
-def _rounds(problem: Problem, known: Anchors, base: Array, start: Array, *, hidden: bool) -> _End:
+def _rounds(
+    problem: Problem, known: Anchors, base: Array, start: Array, least: float, *, hidden: bool
+) -> _End:
     """Noise, factors (from the second round on, unless ``hidden``) and proportions in turn."""
     error = np.sqrt(np.einsum("idd->id", known.covariance))
     blocks = [block._replace(latent=block.latent._replace(phi=start[block.rows]))
@@ -133,7 +135,7 @@ def _rounds(problem: Problem, known: Anchors, base: Array, start: Array, *, hidd
         found, scaled = _noise(problem, known.X(phi), base)
         had_factors |= found.factors > 0
         noise = found.covariance if rounds or hidden else base
-        new = [_refine(block, scaled, noise) for block in blocks]
+        new = [_refine(block, scaled, noise, least) for block in blocks]
         there = _together(new, known)
         collapsed = bool((inflation(known.X(there)) > COLLAPSED * inflation(known.design)).any())
         if collapsed:
@@ -174,10 +176,10 @@ def _blocks(known: Anchors) -> list[_Block]:
     return [_Block(rows, known.rows(rows), cohort_law(known.rows(rows))) for rows in parts]
 
 
-def _refine(block: _Block, scaled: Array, noise: Array) -> _Block:
+def _refine(block: _Block, scaled: Array, noise: Array, least: float) -> _Block:
     W = inverse_root(noise[np.ix_(block.rows, block.rows)], floor=0.0)
     seen = moments(scaled[:, block.rows], W)
-    return block._replace(latent=refine(block.known, seen, block.latent), seen=seen)
+    return block._replace(latent=refine(block.known, seen, block.latent, least=least), seen=seen)
 
 
 def _together(blocks: list[_Block], known: Anchors) -> Array:

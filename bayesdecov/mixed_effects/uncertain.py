@@ -30,12 +30,15 @@ _WHOLE = 1e-9
 class Uncertain(NamedTuple):
     """Samples x cell types, whether errors are stated, and their covariances if asked for.
 
-    ``covariance`` is (sample, cell_type, cell_type).
+    ``covariance`` is (sample, cell_type, cell_type). Errors may be smaller than stated down to
+    ``least`` times: those of a posterior may not, because it may come from the same expression,
+    which then seems to agree with them.
     """
 
     table: pd.DataFrame
     stated: bool
     covariance: Array | None = None
+    least: float = 1.0
 
     def aligned(self, cells: pd.DataFrame) -> Array:
         """Covariances in the order of ``cells``; errors of proportions with sum 1 add up to 0."""
@@ -80,7 +83,8 @@ def uncertain(proportions: Any, standard_errors: Any, notes: Notes, *, needed: b
     if standard_errors is None:
         return Uncertain(table, False)
     errors = _errors(standard_errors, table)
-    return Uncertain(table, True, np.square(errors)[:, :, None] * np.eye(errors.shape[1]))
+    covariance = np.square(errors)[:, :, None] * np.eye(errors.shape[1])
+    return Uncertain(table, True, covariance, least=0.0)
 
 
 def _is_container(value: Any) -> bool:

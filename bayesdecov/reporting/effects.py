@@ -58,6 +58,14 @@ def _verdict(run: Run) -> dict[str, Any]:
         reasons += str(s["verdict"]).split("; ")
     if s.get("converged") is False:
         reasons.append("the estimator did not converge")
+    if run.method == "joint":
+        scale = float(s["error_scale"])
+        if not int(s["rounds"]):
+            reasons.append("expression agrees with no proportions near the measured ones: their "
+                           "expectation given the measured ones was used")  # fmt: skip
+        elif not 0.5 < scale < 2:
+            reasons.append(f"expression says that errors of proportions are {scale:.2g} times "
+                           "those stated")  # fmt: skip
     vif = run.tables["design"]["vif"].astype(float)
     if vif.max() > _VIF:
         names = checks.some(vif.index[vif > _VIF])
@@ -73,11 +81,22 @@ def _verdict(run: Run) -> dict[str, Any]:
 
 def _glance(run: Run, n_genes: int, n_samples: int) -> list[tuple[str, str]]:
     s = run.settings
+    errors = "taken as exact"
+    if run.method == "joint":
+        errors = (
+            f"standard deviation {float(s['sd_measured']):.2g} as stated, "
+            f"{float(s['sd_refined']):.2g} after all genes were heard (errors "
+            f"{float(s['error_scale']):.2g} times those stated, {s['hidden_factors']} hidden "
+            "factors)"
+        )
+    elif s.get("errors") == "calibrate":
+        errors = "replaced by their expectation given the measured ones"
     return [
         ("Genes", str(n_genes)),
         ("Samples", str(n_samples)),
         ("Design columns", checks.some(run.tables["fixed"].index, 30)),
         ("Method", f"{run.method} ({run.seconds:.3g} s)"),
+        ("Proportions", errors),
         ("Residual variance", f"{s.get('variance')}, {float(s['residual_variance']):.4g}"),
         ("Covariates standardised", str(s.get("standardise"))),
         ("Dependence", f"subject: {s.get('subject')}, weights: {s.get('weights')}"),
@@ -141,7 +160,7 @@ def _design(run: Run) -> dict[str, Any]:
 
 def _model(run: Run) -> dict[str, Any]:
     s = run.settings
-    shifted = run.method == "mixture" or bool(s.get("contaminated"))
+    shifted = run.method in ("mixture", "joint") or bool(s.get("contaminated"))
     heavy = s.get("nu") not in (None, "none")
     svg = graph.mixed_effects(contaminated=shifted, heavy=heavy)
     text = "yg = X(β + γg) + εg,  εg ~ N(0, σ² I),  γg ~ N(0, Ψ)"
@@ -149,6 +168,8 @@ def _model(run: Run) -> dict[str, Any]:
         text += ", but for a minority of genes that are shifted in one effect"
     if heavy:
         text += f"; times a scale κg, multivariate t with ν = {s.get('nu')}"
+    if run.method == "joint":
+        text += "; measured proportions ~ N(true ones, κ² Δ), X made of the true ones"
     tables = [table_of(run.tables["covariance"], "Covariance of the random effects (Ψ)")]
     if run.method == "nuts":
         priors = pd.DataFrame(
