@@ -70,9 +70,11 @@ def _of_fit(fit: Proportions) -> Drawn:
     prior: Prior | None = _GATING
     per_cell = None
     if isinstance(fit, Deconvolution):
-        if fit.law is None or fit.draws is None:
+        if fit.draws is None:
             raise _no_posterior("fit", fit.method)
-        prior, per_cell = None if fit.law.paper else fit.law.prior, fit.law.per_cell
+        prior = None  # a bootstrap has none
+        if fit.law is not None:
+            prior, per_cell = None if fit.law.paper else fit.law.prior, fit.law.per_cell
     if fit.draws is None:
         raise _no_posterior("fit", fit.method)
     table = fit.proportions
@@ -104,12 +106,11 @@ def _prior_of(run: Run, cell_types: pd.Index) -> tuple[Any, Array | None]:
     """The prior of a deconvolution, from its record."""
     name = str(run.settings.get("prior"))
     known: dict[str, Prior | None] = {
-        "flat": Dirichlet(1.0), "normal": SoftmaxNormal(), "decovart": None,
+        "flat": Dirichlet(1.0), "normal": SoftmaxNormal(), "decovart": None, "none": None,
     }  # fmt: skip
     if name not in known:
         raise InputError("run", "must have a prior with a name (flat, normal)",
                          found=name, fix="use the Python function with the fit itself"
-                         if name != "none" else "deconvolve with --method laplace or nuts"
                          )  # fmt: skip
     weights = run.settings.get("mrna_per_cell")
     per_cell = None

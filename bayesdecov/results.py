@@ -129,6 +129,13 @@ class Proportions:
         """What `to_anndata` says of the method."""
         return {"method": self.method}
 
+    def __str__(self) -> str:
+        n, n_types = self.proportions.shape
+        lines = [f"Proportions: {n} samples x {n_types} cell types, method: {self.method}"]
+        return "\n".join([*lines, *self._common_lines()])
+
+    __repr__ = __str__
+
     def _common_lines(self) -> list[str]:
         """Mean proportions and notes, for printing."""
         mean = self.proportions.mean().sort_values(ascending=False)

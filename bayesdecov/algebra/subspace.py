@@ -23,12 +23,16 @@ from bayesdecov.algebra.terms import Array
 
 
 class Moments(NamedTuple):
-    """What the genes leave in the samples: Gram matrix (n, n) and sum (n,) of whitened genes."""
+    """What the genes leave in the samples: Gram matrix (n, n) and sum (n,) of whitened genes.
+
+    ``power`` is what genes that move together are worth: their effective over their real number.
+    """
 
     gram: Array
     total: Array
     genes: int
     whitener: Array  # W
+    power: float = 1.0
 
     @property
     def centred(self) -> Array:
@@ -57,10 +61,10 @@ class Subspace(NamedTuple):
         return self.rss / self.df
 
 
-def moments(Y: Array, whitener: Array) -> Moments:
+def moments(Y: Array, whitener: Array, power: float = 1.0) -> Moments:
     """Of genes ``Y`` (gene, sample)."""
     white = Y @ whitener.T
-    return Moments(white.T @ white, white.sum(axis=0), len(Y), whitener)
+    return Moments(white.T @ white, white.sum(axis=0), len(Y), whitener, power)
 
 
 def subspace(X: Array, seen: Moments) -> Subspace:

@@ -31,7 +31,7 @@ def fastmix(
         typer.Option(
             help="moments (the paper), map (REML), mixture (usually best), nuts, joint "
             "(the mixture with errors of proportions). Default: joint where errors are "
-            "known, else moments."
+            "known (mixture with --errors), else moments."
         ),
     ] = None,
     standard_errors: Annotated[
@@ -118,11 +118,12 @@ def fastmix(
     checks.choice(include_covariates, ("auto", "yes", "no"), "include-covariates")
     if proportions.suffix.lower() == ".h5ad":
         raise InputError("proportions", "must be a table of samples x cell types, not .h5ad")
+    chosen = method or _default(proportions, stated, preset, errors)
     fit = run(
         read_table(expression, "expression"),
         proportions if proportions.is_dir() else read_table(proportions, "proportions"),
         read_table(covariates, "covariates"),
-        method or _default(proportions, stated, preset, errors),
+        chosen,
         preset,
         standard_errors=stated,
         errors=errors,
@@ -154,6 +155,9 @@ def fastmix(
         if plots:
             draw(fit, folder / "plots")
     console.print(str(fit), markup=False)
+    if method is None and chosen != "moments":
+        console.print(f"proportions come with errors: method {chosen} (--method chooses otherwise)",
+                      markup=False)  # fmt: skip
     console.print(f"written: {out}", markup=False)
 
 
@@ -169,18 +173,15 @@ def number_or_table(value: str | None) -> tuple[Any, Path | None]:
         return read_table(Path(value), "standard-errors"), Path(value)
 
 
-def _default(proportions: Path, stated: Any, preset: str | None, errors: str | None) -> str:
+def _default(proportions: Path, given: Any, preset: str | None, errors: str | None) -> str:
     """The joint model where proportions say how sure they are, unless options choose otherwise."""
-    from bayesdecov.runs import run_of
+    from bayesdecov.mixed_effects.uncertain import states
 
-    if preset is not None or errors is not None:
+    if preset is not None or not (
+        given is not None or (proportions.is_dir() and states(proportions))
+    ):
         return "moments"
-    if stated is None and not (proportions.is_dir() and run_of(proportions).sampled):
-        return "moments"
-    console.print(
-        "proportions come with errors: method joint (--method chooses otherwise)", markup=False
-    )
-    return "joint"
+    return "joint" if errors is None else "mixture"
 
 
 def _number_or_estimate(value: str | None) -> float | str | None:

@@ -59,7 +59,7 @@ def fast(
     with threadpool_limits(limits=1, user_api="blas"):
         if count == 1 or n > MANY:
             samples = sites = _sites(data, X, prior, subjects, rng)
-            if subjects is None:
+            if subjects is None and n > MANY:
                 found = _independent(data, sites, X, prior, how, notes, rng)
                 if found is not None:
                     return found

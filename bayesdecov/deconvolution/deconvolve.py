@@ -30,6 +30,7 @@ from bayesdecov.sampling import Sampling
 METHODS = ("map", "laplace", "nuts", *BASELINES)
 # enough in coordinates that are standard normal to begin with
 _NUTS: dict[str, Any] = {"tune": 300, "target_accept": 0.85}
+_REACHED = 0.93  # coverage after calibration below which something is wrong
 _LONG = 15.0  # minutes of sampling that a user should know of
 
 
@@ -113,10 +114,11 @@ def deconvolve(
         ``method="laplace"``: the largest Pareto-k of the importance weights that is accepted.
         Samples above it have no intervals. ``float("inf")`` accepts all.
     calibrate
-        Widen intervals until they hold what they say on pseudo-bulks: one replicate of every cell
-        type is taken out of the reference in turn and mixed in proportions like the cohort's. The
-        likelihood is raised to the power that this takes; the factor, and the coverage before and
-        after, are in ``settings`` and ``notes``. Needs three replicates of every cell type.
+        Widen intervals until they hold what they say on pseudo-bulks: one donor at a time (where
+        donors are not known, one replicate of every cell type) is taken out of the reference and
+        mixed in proportions like the cohort's. The likelihood is raised to the power that this
+        takes; the factor, and the coverage before and after, are in ``settings`` and ``notes``.
+        Needs three donors with all cell types, or three replicates of each.
     bootstrap
         Baselines: estimate this often from genes drawn with replacement; the draws give intervals.
     mrna_per_cell
@@ -268,10 +270,13 @@ def _calibrated(problem: Problem, rng: np.random.Generator) -> tuple[Problem, di
     else:
         said = (f"intervals were widened {found.factor:.2f}-fold: those of 95 % held "
                 f"{found.before:.1%} before and {found.after:.1%} after")  # fmt: skip
-    problem.notes.info(f"calibration: {said} of the proportions of {found.bulks} pseudo-bulks of "
-                       "replicates that the reference did not know")  # fmt: skip
+    out = "donors" if found.donors else "replicates (donors are not known)"
+    say = problem.notes.info if found.after > _REACHED else problem.notes.warn
+    say(f"calibration: {said} of the proportions of {found.bulks} pseudo-bulks of {out} that the "
+        "reference did not know")  # fmt: skip
     record = {"inflation": found.factor, "coverage_before": found.before,
-              "coverage_after": found.after, "pseudo_bulks": found.bulks}  # fmt: skip
+              "coverage_after": found.after, "pseudo_bulks": found.bulks,
+              "left_out": "donors" if found.donors else "replicates"}  # fmt: skip
     return replace(problem, power=found.factor**-2), record
 
 

@@ -44,12 +44,13 @@ _LARGEST = 10.0
 
 
 class Inflation(NamedTuple):
-    """The factor, coverage of 95 % intervals before and after, and how many bulks said so."""
+    """The factor, coverage of 95 % intervals before and after, and what bulks said so."""
 
     factor: float
     before: float
     after: float
     bulks: int
+    donors: bool  # whether whole donors were left out
 
 
 class _Fold(NamedTuple):
@@ -57,11 +58,13 @@ class _Fold(NamedTuple):
 
     problem: Problem
     truth: Array
+    donors: bool
 
 
 def inflation(problem: Problem, rng: np.random.Generator) -> Inflation:
     """How many times wider intervals have to be, at least 1."""
-    weighed = [_weighed(fold, rng) for fold in _folds(problem, rng)]
+    folds = list(_folds(problem, rng))
+    weighed = [_weighed(fold, rng) for fold in folds]
     wanted = ndtri(0.5 + _PROB / 2)
 
     def held(factor: float) -> float:
@@ -71,11 +74,13 @@ def inflation(problem: Problem, rng: np.random.Generator) -> Inflation:
     before = held(1.0)
     low, high = 1.0, 1.0
     while held(high) < _PROB and high < _LARGEST:
-        low, high = high, 1.25 * high
+        low, high = high, min(1.25 * high, _LARGEST)
     while high - low > _CLOSE:
         middle = 0.5 * (low + high)
         low, high = (middle, high) if held(middle) < _PROB else (low, middle)
-    return Inflation(high, before, held(high), sum(len(each.truth) for each in weighed))
+    donors = problem.reference.donors is not None and any(fold.donors for fold in folds)
+    bulks = sum(len(each.truth) for each in weighed)
+    return Inflation(high, before, held(high), bulks, donors)
 
 
 class _Weighed(NamedTuple):
@@ -120,9 +125,13 @@ def _folds(problem: Problem, rng: np.random.Generator) -> Iterator[_Fold]:
         )  # fmt: skip
     names = list(reference.cell_types)
     codes = np.array([names.index(name) for name in labels.loc[profiles.columns]])
-    outs = _donors_out(reference.donors, codes, rng)
-    if outs is None:
-        outs = _replicates_out(codes, names, rng)
+    of_donors = _donors_out(reference.donors, codes, rng)
+    if of_donors is None and reference.donors is not None:
+        problem.notes.warn(
+            f"fewer than {_FEWEST} donors have all cell types: single replicates are left out, so "
+            "what a donor's cell types share is not calibrated"
+        )
+    outs = _replicates_out(codes, names, rng) if of_donors is None else of_donors
     centre = maximum_a_posteriori(problem).p
     centre = np.where(np.isfinite(centre), centre, 1 / len(names))
     for out, gone in outs:
@@ -131,7 +140,8 @@ def _folds(problem: Problem, rng: np.random.Generator) -> Iterator[_Fold]:
         )
         truth = np.stack([rng.dirichlet(row) for row in alpha])
         kept = np.setdiff1d(np.arange(len(codes)), gone)
-        yield _Fold(_without(problem, method, codes, out, kept, truth, rng), truth)
+        yield _Fold(_without(problem, method, codes, out, kept, truth, rng), truth,
+                    of_donors is not None)  # fmt: skip
 
 
 _Outs = list[tuple[NDArray[np.intp], NDArray[np.intp]]]

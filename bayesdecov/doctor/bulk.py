@@ -167,6 +167,7 @@ def _cell_types(
     null = _simulated(problem, np.repeat(without, _NULL, axis=0), at, rng).p.reshape(J, _NULL, J)
     threshold = np.array([np.quantile(null[j, :, j], 1 - LEVEL) for j in range(J)])
     smallest = np.array([_smallest(problem, at, j, threshold[j], rng) for j in range(J)])
+    # one bulk has no spread, and no two groups
     spread = np.nanstd(fitted.p, axis=0, ddof=1) if len(fitted.p) > 1 else np.full(J, np.nan)
     table = pd.DataFrame(
         {"mean": np.nanmean(fitted.p, axis=0), "sd_of_a_bulk": np.sqrt(np.diag(at.covariance)),
@@ -275,11 +276,11 @@ def _verdict(
         )
     strange = int((misfit > _LARGEST_MISFIT).sum())
     if strange:
-        said.append(f"{strange} of {n} bulks lie farther from every mixture than the model allows: "
+        said.append(f"{strange} of {n} bulks: farther from every mixture than the model allows: "
                     "content that the reference lacks, another platform, or too few donors in the "
                     "reference.")  # fmt: skip
-    few = types.index[types["replicates"] == 1]
+    few = types.index[types["replicates"].between(1, 2)]
     if len(few):
-        said.append(f"One replicate only: {checks.some(few)}. Their variability is guessed; "
-                    "intervals cannot be calibrated.")  # fmt: skip
+        said.append(f"One or two replicates only: {checks.some(few)}. Their variability is guessed "
+                    "from the others; intervals cannot be calibrated.")  # fmt: skip
     return said

@@ -69,6 +69,11 @@ def examine_cohort(
             raise InputError("proportions, covariates", "must share sample names",
                              found=f"{checks.some(cells.index, 3)} / {checks.some(table.index, 3)}",
                              fix="name the samples alike")  # fmt: skip
+        for name, index in (("proportions", cells.index), ("covariates", table.index)):
+            spare = index.difference(samples)
+            if len(spare):
+                notes.info(f"{len(spare)} samples of the {name} are missing in the other table and "
+                           f"were left out: {checks.some(spare)}")  # fmt: skip
         cells = whole(cells.loc[samples], notes, unsure=source.stated)
         coded, coding = encode(table.loc[samples], formula)
         design = make_design(
@@ -143,9 +148,11 @@ def _verdict(
     elif not stated:
         said.append("Nothing is known of the proportions' errors; if they are not small, give them "
                     "(a posterior, or standard errors).")  # fmt: skip
-    difference = types["smallest_difference"]
-    said.append(
-        f"Two groups of {n // 2} differ visibly in their proportions from {difference.min():.1%} "
-        f"({difference.idxmin()}) to {difference.max():.1%} ({difference.idxmax()}) of tissue."
-    )
+    difference = types["smallest_difference"].dropna()
+    if len(difference):
+        said.append(
+            f"Two groups of {n // 2} differ visibly in their proportions from "
+            f"{difference.min():.1%} ({difference.idxmin()}) to {difference.max():.1%} "
+            f"({difference.idxmax()}) of tissue."
+        )
     return said

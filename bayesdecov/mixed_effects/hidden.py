@@ -66,3 +66,22 @@ def _edge(p: int, m: int) -> float:
     root_m, root_p = np.sqrt(m - 1), np.sqrt(p)
     spread = (root_m + root_p) * (1 / root_m + 1 / root_p) ** (1 / 3)
     return float(((root_m + root_p) ** 2 + _EXTREME * spread) / m)
+
+
+def effective_genes(X: Array, Y: Array, whitener: Array) -> float:
+    """How many independent genes say as much about the samples as these do.
+
+    Donors differ in ways that move many genes of a sample together, each sample in its own way.
+    With residuals of ``df`` degrees of freedom the mean squared correlation of two genes is
+    ``1 / df`` where they are independent; what it exceeds that by is real.
+    """
+    n, n_columns = X.shape
+    df = n - n_columns
+    Q = np.linalg.qr(whitener @ X)[0]
+    white = Y @ whitener.T
+    E = white - (white @ Q) @ Q.T
+    E /= np.sqrt(np.square(E).sum(axis=1, keepdims=True))
+    G = E.T @ E
+    shared = float(np.square(G).sum()) / len(Y) ** 2
+    real = (shared - 1 / df) / (1 - 1 / df)
+    return 1.0 / max(real, 1.0 / len(Y))

@@ -60,6 +60,11 @@ def fit_joint(
     ``covariance`` (sample, cell_type, cell_type) of the measured proportions; their errors are at
     least ``least`` times as large as it says.
     """
+    n_genes, n_columns = len(problem.Y), len(problem.design.columns)
+    if n_genes < 2 * n_columns + 2:
+        raise InputError("expression", "needs at least twice as many genes as design columns for "
+                         "method='joint'", found=f"{n_genes} genes and {n_columns} columns"
+                         )  # fmt: skip
     known = _anchors(problem, covariance)
     found = refined(problem, known, least, notes)
     X = known.X(found.phi)
@@ -77,11 +82,14 @@ def fit_joint(
     if found.rounds and not 1 / _MISSTATED < found.scale < _MISSTATED:
         notes.warn(f"expression says that the errors of the proportions are {found.scale:.2g} "
                    "times those stated; that is what was used")  # fmt: skip
-    notes.info(f"proportions: standard deviation {said['sd_measured']:.2g} as stated, "
-               f"{said['sd_refined']:.2g} after all genes were heard; errors are "
-               f"{found.scale:.2f} times those stated")  # fmt: skip
+    if found.rounds:
+        notes.info(f"proportions: standard deviation {said['sd_measured']:.2g} as stated, "
+                   f"{said['sd_refined']:.2g} after all genes were heard ({len(problem.Y)} genes "
+                   f"are worth {found.power * len(problem.Y):.0f} independent ones); errors are "
+                   f"{found.scale:.2f} times those stated")  # fmt: skip
     settings = estimate.settings | {
-        "error_scale": found.scale, "hidden_factors": found.factors, "rounds": found.rounds,
+        "error_scale": found.scale, "effective_genes": found.power * len(problem.Y),
+        "hidden_factors": found.factors, "rounds": found.rounds,
         "settled": found.settled, "sd_measured": float(said["sd_measured"]),
         "sd_refined": float(said["sd_refined"]),
     }  # fmt: skip
@@ -117,7 +125,8 @@ def calibrated(problem: Problem, covariance: Array, notes: Notes) -> Problem:
     if (inflation(X) > COLLAPSED * inflation(known.design)).any():
         raise InputError(
             "errors", "'calibrate' needs proportions that differ by more than their errors",
-            found="a design that is nearly singular after calibration", fix="use method='joint'",
+            found="a design that is nearly singular after calibration",
+            fix="read effects as too small, or get proportions with smaller errors",
         )  # fmt: skip
     true = np.trace(law.spread)
     share = true / (true + np.trace(known.covariance.mean(axis=0)))
@@ -138,7 +147,9 @@ def _anchors(problem: Problem, covariance: Array) -> Anchors:
 def _on(problem: Problem, X: Array, ls: LeastSquares) -> Problem:
     table = problem.design.table
     table = pd.DataFrame(X, table.index, table.columns)
-    return replace(problem, ls=ls, design=replace(problem.design, table=table))
+    columns = problem.design.columns.assign(vif=inflation(X))
+    design = replace(problem.design, table=table, columns=columns)
+    return replace(problem, ls=ls, design=design)
 
 
 def _proportions(cells: pd.DataFrame, known: Anchors, found: Refined) -> Proportions:

@@ -13,7 +13,8 @@ measurements, not as the mean of a prior, which would shrink effects again.
 The density is maximised in ``phi`` (effects, ``Psi`` and noise are profiled out, see
 `bayesdecov.algebra.subspace`) with the volume :math:`-\tfrac12\sum_i\log|\Lambda_i|` of what is
 left unknown in each sample, without which all proportions would shrink together. ``M``, ``S`` and
-``kappa`` follow by EM.
+``kappa`` (log-normal around 1, with log 2) follow by EM. Genes that move together are worth fewer
+independent ones (`bayesdecov.mixed_effects.hidden.effective_genes`).
 """
 
 from __future__ import annotations
@@ -121,26 +122,26 @@ class _Look(NamedTuple):
 
 
 def _look(phi: Array, law: Latent, known: Anchors, seen: Moments) -> _Look:
-    """The log-density and its gradient."""
+    """The log-density and its gradient (the volume's own for a fixed residual variance)."""
     weight = np.linalg.inv(law.scale2 * known.covariance)
     prior = np.linalg.inv(law.spread)
     at = subspace(known.X(phi), seen)
     s2, m = at.sigma2, seen.genes
     gram_b = at.onto @ seen.gram @ at.onto.T
     effects = m * without_noise(gram_b / m, at.V, s2)
-    own = np.square(seen.whitener).sum(axis=0) / s2  # of each sample
+    own = seen.power * np.square(seen.whitener).sum(axis=0) / s2  # of each sample
     information = np.einsum("i,iad,ab,ibe->ide", own, known.lifts, effects, known.lifts,
                             optimize=True) + weight + prior  # fmt: skip
     local = np.linalg.inv(information)
     off, rest = phi - known.value, phi - known.cohort @ law.mean
-    value = at.value - 0.5 * np.einsum("id,ide,ie->", off, weight, off)
+    value = seen.power * at.value - 0.5 * np.einsum("id,ide,ie->", off, weight, off)
     value -= 0.5 * np.einsum("id,de,ie->", rest, prior, rest)
     value += 0.5 * np.linalg.slogdet(local)[1].sum()
     # the volume depends on the design through the effects' Gram matrix
     P = np.einsum("i,iad,ide,ibe->ab", own, known.lifts, local, known.lifts, optimize=True)
     of_volume = at.onto.T @ P @ gram_b - at.left_gram @ at.onto.T @ P @ at.V
     of_volume -= m * s2 * at.X @ at.V @ P @ at.V
-    slope = at.gradient + seen.whitener.T @ of_volume
+    slope = seen.power * at.gradient + seen.whitener.T @ of_volume
     gradient = np.einsum("ia,iad->id", slope, known.lifts)
     gradient -= np.einsum("ide,ie->id", weight, off) + rest @ prior
     return _Look(float(value), gradient.ravel(), at, local)
@@ -149,16 +150,14 @@ def _look(phi: Array, law: Latent, known: Anchors, seen: Moments) -> _Look:
 def _curvature(now: _Look, law: Latent, known: Anchors, seen: Moments, onto: Array) -> Array:
     """Minus the Hessian; the cohort's law counts in the directions ``onto`` (sample, sample)."""
     n, d = known.value.shape
-    H = -subspace_hessian(now.at, seen, known.lifts)
+    H = -seen.power * subspace_hessian(now.at, seen, known.lifts)
     weight = np.linalg.inv(law.scale2 * known.covariance)
     for i in range(n):
         H[i * d : (i + 1) * d, i * d : (i + 1) * d] += weight[i]
     return np.asarray(H + np.kron(onto, np.linalg.inv(law.spread)))
 
 
-def refine(
-    known: Anchors, seen: Moments, start: Latent, *, free_scale: bool = True, least: float = 0.0
-) -> Latent:
+def refine(known: Anchors, seen: Moments, start: Latent, *, least: float = 0.0) -> Latent:
     """The most probable proportions, and the law that goes with them.
 
     ``least`` is the smallest scale of the errors. EM steps of the scale, of which little is left in
@@ -168,18 +167,16 @@ def refine(
     n, d = phi.shape
     identity, settled = np.eye(n), False
     inverse = np.linalg.inv(known.covariance)
+    lowest = float(np.log(max(_EXACT, least**2)))
     for _ in range(_EM):
         before = phi
         phi, now, climbed = _climb(phi, law, known, seen, identity)
-        log_scale2, step = np.log(law.scale2), 0.0
-        if free_scale:
-            off = phi - known.value
-            total = np.einsum("id,ide,ie->", off, inverse, off)
-            total += np.einsum("ide,ied->", inverse, now.local)
-            lowest = max(_EXACT, least**2)
-            step = float(np.log(max(total / (n * d), lowest)) - log_scale2)
-            ratio = min(max(step / last, 0.0), _LONGEST) if last else 0.0
-            last, step = step, max(step / (1 - ratio), float(np.log(lowest) - log_scale2))
+        log_scale2, off = np.log(law.scale2), phi - known.value
+        total = np.einsum("id,ide,ie->", off, inverse, off)
+        total += np.einsum("ide,ied->", inverse, now.local)
+        step = max(_log_scale2(float(total), n * d), lowest) - log_scale2
+        ratio = min(max(step / last, 0.0), _LONGEST) if last else 0.0
+        last, step = step, max(step / (1 - ratio), lowest - log_scale2)
         mean = np.linalg.lstsq(known.cohort, phi, rcond=None)[0]
         rest = phi - known.cohort @ mean
         spread = (rest.T @ rest + now.local.sum(axis=0)) / n
@@ -190,6 +187,19 @@ def refine(
         if settled:
             break
     return law._replace(converged=bool(settled))
+
+
+def _log_scale2(total: float, count: int) -> float:
+    r"""The M-step of :math:`\log\kappa^2` under :math:`\log\kappa \sim N(0, (\log 2)^2)`.
+
+    ``total`` is the expected sum of ``count`` squared errors in units of those stated.
+    """
+    low, high = -30.0, 30.0
+    for _ in range(100):  # the slope falls
+        x = 0.5 * (low + high)
+        slope = 0.5 * (total * np.exp(-x) - count) - 0.25 * x / np.log(2.0) ** 2
+        low, high = (x, high) if slope > 0 else (low, x)
+    return 0.5 * (low + high)
 
 
 def _climb(

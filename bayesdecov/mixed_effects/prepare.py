@@ -135,7 +135,7 @@ def whole(cells: pd.DataFrame, notes: Notes, *, unsure: bool = False) -> pd.Data
             notes.info(f"proportions add up to 1 within {off:.1g} and were scaled to 1")
         return cells.div(totals, axis=0)
     over = totals.index[totals > 1 + _ROUNDING]
-    if len(over) and not unsure:
+    if len(over) and (not unsure or float(totals.median()) > 1 + _ROUNDING):
         notes.warn(
             f"proportions add up to more than 1 in {checks.some(over, 3)}: do some cell types "
             "contain others?"

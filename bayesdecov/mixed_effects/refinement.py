@@ -24,8 +24,8 @@ from bayesdecov.algebra.shared_design import least_squares
 from bayesdecov.algebra.subspace import Moments, moments
 from bayesdecov.algebra.terms import Array
 from bayesdecov.algebra.truncation import inverse_root
-from bayesdecov.errors import Notes
-from bayesdecov.mixed_effects.hidden import Hidden, hidden_factors
+from bayesdecov.errors import InputError, Notes
+from bayesdecov.mixed_effects.hidden import Hidden, effective_genes, hidden_factors
 from bayesdecov.mixed_effects.latent import (
     Anchors,
     Latent,
@@ -41,6 +41,7 @@ _ROUNDS = 8
 _SETTLED = 0.02  # change of a proportion in standard deviations of its error
 _CONTRADICTED = 3.0  # factor of the errors beyond which expression is about something else
 _LATENT = 2000  # values that are refined together
+_SAMPLES = 4  # times as many samples as design columns in a block, at least
 
 
 class Part(NamedTuple):
@@ -57,6 +58,7 @@ class Refined(NamedTuple):
     parts: list[Part]
     noise: Array  # covariance of the samples' noise
     factors: int
+    power: float  # effective over real number of genes
     scale: float  # errors over those stated
     rounds: int  # 0: values are the expectation given the measured ones
     settled: bool
@@ -111,14 +113,20 @@ def refined(problem: Problem, known: Anchors, least: float, notes: Notes) -> Ref
     if end.rounds and not all(block.latent.converged for block in end.blocks):
         notes.warn("the most probable proportions were not reached within the allowed steps")
     phi = _together(end.blocks, known)
+    if (inflation(known.X(phi)) > COLLAPSED * inflation(known.design)).any():
+        raise InputError(
+            "proportions", "must differ between samples by more than their errors",
+            found="nothing left of their differences when errors are taken out",
+            fix="use errors='ignore' with another method and read effects as too small",
+        )  # fmt: skip
     found, _ = _noise(problem, known.X(phi), base)
     if found.factors:
         notes.info(f"{found.factors} hidden factors in the residuals (batches, states of the "
                    "tissue) count as correlated noise")  # fmt: skip
     parts = [Part(block.rows, _left(block)) for block in end.blocks]
     return Refined(
-        phi, parts, found.covariance, found.factors, _scale(end.blocks), end.rounds,
-        end.change < _SETTLED,
+        phi, parts, found.covariance, found.factors, _power(end.blocks), _scale(end.blocks),
+        end.rounds, end.change < _SETTLED,
     )  # fmt: skip
 
 
@@ -132,10 +140,12 @@ def _rounds(
     phi, rounds, change = start, 0, np.inf
     had_factors = collapsed = False
     while rounds < _ROUNDS and change >= _SETTLED:
-        found, scaled = _noise(problem, known.X(phi), base)
+        X = known.X(phi)
+        found, scaled = _noise(problem, X, base)
         had_factors |= found.factors > 0
         noise = found.covariance if rounds or hidden else base
-        new = [_refine(block, scaled, noise, least) for block in blocks]
+        power = effective_genes(X, scaled, inverse_root(noise, floor=0.0)) / len(scaled)
+        new = [_refine(block, scaled, noise, min(power, 1.0), least) for block in blocks]
         there = _together(new, known)
         collapsed = bool((inflation(known.X(there)) > COLLAPSED * inflation(known.design)).any())
         if collapsed:
@@ -159,6 +169,10 @@ def _score(problem: Problem, known: Anchors, end: _End, base: Array) -> float:
     return float(total)
 
 
+def _power(blocks: list[_Block]) -> float:
+    return float(np.median([1.0 if each.seen is None else each.seen.power for each in blocks]))
+
+
 def _scale(blocks: list[_Block]) -> float:
     return float(np.sqrt(np.median([block.latent.scale2 for block in blocks])))
 
@@ -170,15 +184,20 @@ def inflation(X: Array) -> Array:
 
 
 def _blocks(known: Anchors) -> list[_Block]:
-    n, d = known.value.shape
-    groups = int(np.ceil(n * d / _LATENT))
-    parts = [np.arange(g, n, groups) for g in range(groups)]
+    """Random groups of samples, so that they do not follow the order of a table."""
+    n, n_columns, d = known.lifts.shape
+    groups = max(1, min(int(np.ceil(n * d / _LATENT)), n // (_SAMPLES * n_columns)))
+    order = np.random.default_rng(0).permutation(n)
+    parts = [np.sort(order[g::groups]) for g in range(groups)]
+    ranks = [np.linalg.matrix_rank(known.design[rows]) for rows in parts]
+    if min(ranks) < n_columns:
+        parts = [np.arange(n)]
     return [_Block(rows, known.rows(rows), cohort_law(known.rows(rows))) for rows in parts]
 
 
-def _refine(block: _Block, scaled: Array, noise: Array, least: float) -> _Block:
+def _refine(block: _Block, scaled: Array, noise: Array, power: float, least: float) -> _Block:
     W = inverse_root(noise[np.ix_(block.rows, block.rows)], floor=0.0)
-    seen = moments(scaled[:, block.rows], W)
+    seen = moments(scaled[:, block.rows], W, power)
     return block._replace(latent=refine(block.known, seen, block.latent, least=least), seen=seen)
 
 

@@ -17,6 +17,7 @@ from scipy.stats import t as student
 from bayesdecov import checks
 from bayesdecov.algebra.shared_design import LeastSquares
 from bayesdecov.algebra.terms import Array
+from bayesdecov.errors import InputError
 from bayesdecov.mixed_effects.design import Design
 from bayesdecov.mixed_effects.estimate import Estimate
 from bayesdecov.mixed_effects.scores import Scores, discriminant_scores
@@ -226,6 +227,10 @@ class MixedEffects:
             from bayesdecov.mixed_effects.joint import to_pymc as of_joint
 
             table = self.design.table
+            if len(self.random) < table.shape[1]:
+                raise InputError("random", "must hold all columns for the joint model in PyMC",
+                                 found=f"{len(self.random)} of {table.shape[1]}",
+                                 fix="fit without random=")  # fmt: skip
             return of_joint(self.sharpened, list(table.columns), list(table.index))
         from bayesdecov.mixed_effects.sampling import to_pymc
 
@@ -255,6 +260,13 @@ class MixedEffects:
             f"  residual variance: {said}",
             f"  largest variance inflation: {self.design.columns['vif'].max():.3g} ({worst})",
         ]
+        if self.refined is not None:
+            s = self.settings
+            lines.append(
+                f"  proportions: sd {s['sd_measured']:.2g} as stated, {s['sd_refined']:.2g} "
+                f"refined; errors {s['error_scale']:.2f} times those stated; "
+                f"{s['hidden_factors']} hidden factors"
+            )
         if "flagged" in self.settings:
             found = self.settings["flagged"]
             lines.append(f"  effects with differentially expressed genes: "

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _FEWEST = 50  # effective draws below which the prior stays in
 _WHOLE = 1e-9
+_LARGEST = 1.0  # standard error of a fraction
 
 
 class Uncertain(NamedTuple):
@@ -88,16 +89,18 @@ def uncertain(proportions: Any, standard_errors: Any, notes: Notes, *, needed: b
 
 
 def _is_container(value: Any) -> bool:
-    return "posterior" in getattr(value, "children", ()) or hasattr(value, "posterior")
+    """ArviZ's InferenceData or DataTree."""
+    groups = getattr(value, "groups", ())
+    return "posterior" in getattr(value, "children", groups() if callable(groups) else ())
 
 
 def _errors(given: Any, table: pd.DataFrame) -> Array:
     """Standard errors of all proportions of a table."""
     rule = "must be a number, or a table with the samples and cell types of the proportions"
     if isinstance(given, (int, float, np.number)) and not isinstance(given, bool):
-        if not np.isfinite(given) or given < 0:
-            raise InputError("standard_errors", "must not be negative", found=repr(given))
-        return np.full(table.shape, float(given))
+        if not np.isfinite(given):
+            raise InputError("standard_errors", "must be a number", found=repr(given))
+        return _fractions(np.full(table.shape, float(given)))
     frame = expression_frame(given, "standard_errors")
     if not isinstance(frame, pd.DataFrame):
         raise InputError("standard_errors", rule, found=type(given).__name__)
@@ -106,8 +109,16 @@ def _errors(given: Any, table: pd.DataFrame) -> Array:
     if lost:
         raise InputError("standard_errors", rule, found=f"none for {checks.some(lost)}")
     values = frame.loc[table.index, table.columns].to_numpy()
+    return _fractions(values)
+
+
+def _fractions(values: Array) -> Array:
     if (values < 0).any():
         raise InputError("standard_errors", "must not be negative", found=f"{values.min():g}")
+    if values.max() > _LARGEST:
+        raise InputError("standard_errors", "are of fractions between 0 and 1",
+                         found=f"values up to {values.max():g}",
+                         fix="divide percentages by 100")  # fmt: skip
     return np.asarray(values)
 
 
@@ -119,7 +130,8 @@ def _of_posterior(source: Any, notes: Notes, needed: bool) -> Uncertain:
     if isinstance(source, (str, Path)):
         run = _run(Path(source))
         if not (run.sampled and needed):
-            return Uncertain(sample_table(run.tables["proportions"], "proportions"), run.sampled)
+            table = sample_table(run.tables["proportions"], "proportions")
+            return Uncertain(table, states(run), None if run.sampled else _wald(run, table))
     readable = isinstance(source, (str, Path, Proportions))
     found = drawn(source) if readable else _of_container(source)
     p = found.p
@@ -136,6 +148,21 @@ def _of_posterior(source: Any, notes: Notes, needed: bool) -> Uncertain:
     covariance = np.einsum("sd,sdk,sdl->skl", weights, off, off, optimize=True)
     table = pd.DataFrame(mean, found.samples[known], found.cell_types)
     return Uncertain(sample_table(table, "proportions"), True, covariance)
+
+
+def states(source: Any) -> bool:
+    """Whether the folder of a run says how sure it is: draws, or sds in its intervals."""
+    run = source if hasattr(source, "tables") else _run(Path(source))
+    return run.sampled or bool(run.tables["intervals"]["sd"].notna().all())
+
+
+def _wald(run: Run, table: pd.DataFrame) -> Array | None:
+    """Variances from the intervals of a run without draws."""
+    if not states(run):
+        return None
+    sd = run.tables["intervals"].pivot(index="sample", columns="cell_type", values="sd")
+    sd = sample_table(sd, "proportions").loc[table.index, table.columns].to_numpy()
+    return np.asarray(np.square(sd)[:, :, None] * np.eye(sd.shape[1]))
 
 
 def _run(folder: Path) -> Run:
@@ -186,9 +213,10 @@ def _weights(found: Drawn, p: Array, notes: Notes) -> Array:
 
 
 def _closed(covariance: Array) -> Array:
-    """Errors that add up to 0, with the variances that were given where that is possible.
+    """Errors that add up to 0, with the variances that were given, or larger ones.
 
-    A normal with variances ``w`` given that its sum is 0 has variances ``w - w^2 / sum(w)``.
+    A normal with variances ``w`` given that its sum is 0 has variances ``w - w^2 / sum(w)``. No
+    such law has one error larger than all others together; the others then grow.
     """
     wanted, k = np.diag(covariance), len(covariance)
     if np.abs(covariance.sum(axis=1)).max() <= 1e-6 * max(wanted.max(), 1e-300):
@@ -196,7 +224,8 @@ def _closed(covariance: Array) -> Array:
     if np.abs(covariance - np.diag(wanted)).max() > 0:
         P = np.eye(k) - 1.0 / k
         return np.asarray(P @ covariance @ P)
-    w = wanted.copy()
+    w = np.maximum(wanted, 1e-4 * wanted.max())
     for _ in range(500):
-        w = wanted / np.maximum(1.0 - w / w.sum(), 0.05)
-    return np.asarray(np.diag(w) - np.outer(w, w) / w.sum())
+        w = np.maximum(wanted, 1e-4 * wanted.max()) / np.maximum(1.0 - w / w.sum(), 0.05)
+    found = np.diag(w) - np.outer(w, w) / w.sum()
+    return np.asarray(found * max(1.0, float((wanted / np.diag(found)).max())))

@@ -94,6 +94,12 @@ def of_proportions(settings: Mapping[str, Any], n_genes: int, n_types: int, vers
             f"Cell-type proportions were estimated with bayesdecov {version} by the baseline "
             f"{method!r} from {n_genes} genes and {n_types} cell types."
         )
+    if float(settings.get("inflation") or 1) > 1:
+        text += (
+            f" Intervals were widened {float(settings['inflation']):.2f}-fold (by a power of the "
+            f"likelihood) so that they hold 95 % of the proportions of {settings['pseudo_bulks']} "
+            f"pseudo-bulks of {settings['left_out']} left out of the reference."
+        )
     return text
 
 

@@ -11,6 +11,7 @@ import pytest
 
 import bayesdecov as bd
 from bayesdecov.errors import BayesdecovWarning, InputError
+from bayesdecov.mixed_effects.hidden import effective_genes
 from bayesdecov.mixed_effects.latent import anchors, cohort_law, refine, uncertainty
 from bayesdecov.mixed_effects.uncertain import Uncertain, uncertain
 from tests.test_cli import run
@@ -159,12 +160,35 @@ def test_the_maximum_is_one(data, joint):
     """The gradient is zero there, and the covariance that of the curvature."""
     known, seen, found = joint.sharpened
     start = cohort_law(known)._replace(phi=found.phi, scale2=found.scale**2)
-    at = refine(known, seen, start, free_scale=False)
+    at = refine(known, seen, start)
     assert at.converged
+    np.testing.assert_allclose(at.phi, found.phi, atol=0.1 * SD)
     covariance = uncertainty(known, seen, at)
     assert np.linalg.eigvalsh(covariance)[0] > 0
     error = np.sqrt(np.diag(covariance)).mean()
     assert 0.1 * SD < error < SD
+
+
+def test_genes_that_move_together_are_worth_fewer():
+    rng = np.random.default_rng(0)
+    X, L = rng.normal(size=(40, 5)), rng.normal(size=(600, 3))
+    loose = rng.normal(size=(600, 40))
+    tight = loose + L @ rng.normal(size=(3, 40))  # in every sample its own way
+    assert effective_genes(X, loose, np.eye(40)) > 500
+    # 3 directions of variance 1 in every gene beside 1 of its own: correlations 3/4 of sqrt(1/3)
+    assert 1.0 < effective_genes(X, tight, np.eye(40)) < 12
+
+
+def test_a_bootstrap_and_a_fit_of_effects(data, joint):
+    from bayesdecov.errors import Notes
+
+    tissue = bd.simulate.tissue(6, 100, {"a": ["T"], "b": ["B"]}, seed=1)
+    reference = bd.Reference.from_samples(tissue.purified, tissue.labels, "diagonal", genes=30)
+    boot = bd.deconvolve(tissue.bulk, reference, "nnls", bootstrap=20, seed=1)
+    assert uncertain(boot, None, Notes(), needed=True).covariance.shape == (6, 2, 2)
+    with pytest.raises(InputError, match="must be a pandas DataFrame"):
+        fit(SimpleNamespace(expression=data.expression, measured=joint,
+                            covariates=data.covariates))  # fmt: skip
 
 
 def drawn(sd=0.02, n=6):
@@ -200,6 +224,11 @@ def test_standard_errors_of_whole_proportions_add_up():
     found = Uncertain(table, True, covariance).aligned(table)
     np.testing.assert_allclose(found.sum(axis=2), 0, atol=1e-12)
     np.testing.assert_allclose(np.sqrt(np.einsum("ijj->ij", found)), errors, rtol=1e-6)
+    lopsided = np.square([[0.02, 0.02, 0.05], [0.0, 0.03, 0.0]])[:, :, None] * np.eye(3)
+    found = Uncertain(table, True, lopsided).aligned(table)
+    np.testing.assert_allclose(found.sum(axis=2), 0, atol=1e-12)
+    least = np.sqrt(np.einsum("ijj->ij", found)) / [[0.02, 0.02, 0.05], [1e-9, 0.03, 1e-9]]
+    assert least.min() > 1 - 1e-9
 
 
 @pytest.mark.parametrize(
@@ -210,6 +239,7 @@ def test_standard_errors_of_whole_proportions_add_up():
         ({"errors": "guess"}, "must be one of 'ignore', 'calibrate'"),
         ({"method": "joint", "standard_errors": 0.0}, "standard errors of 0 only"),
         ({"method": "joint", "standard_errors": -0.1}, "must not be negative"),
+        ({"method": "joint", "standard_errors": 4}, "Divide percentages by 100"),
         ({"method": "joint", "standard_errors": "nowhere.csv"}, "nowhere.csv"),
         ({"method": "joint", "standard_errors": 0.1, "errors": "ignore"}, "models them"),
         ({"method": "joint", "standard_errors": 0.1, "trim": 0.2}, "is not an option"),
@@ -236,6 +266,8 @@ def folder(tmp_path_factory):
     reference = bd.Reference.from_samples(tissue.purified, tissue.labels, "factor", genes=60)
     fitted = bd.deconvolve(tissue.bulk, reference, "laplace", seed=1, max_pareto_k=np.inf)
     fitted.write(home / "run")
+    reference.save(home / "r.nc")
+    tissue.bulk.to_csv(home / "bulk.csv")
     cpm = tissue.bulk / tissue.bulk.sum() * 1e6
     cpm.to_csv(home / "expression.csv", index_label="gene")
     fitted.proportions.to_csv(home / "proportions.csv", index_label="sample")
@@ -262,4 +294,8 @@ def test_a_run_with_errors_is_fitted_jointly(folder, tmp_path):
                  tmp_path / "stated")  # fmt: skip
     assert "method: joint" in stated.output
     calibrated = run(*common, folder / "run", "--errors", "calibrate", "--out", tmp_path / "cal")
-    assert "method: moments" in calibrated.output
+    assert "method: mixture" in calibrated.output
+    map_run = bd.deconvolve(pd.read_csv(folder / "bulk.csv", index_col=0), folder / "r.nc")
+    map_run.write(tmp_path / "map")  # Wald intervals are errors too
+    wald = run(*common, tmp_path / "map", "--out", tmp_path / "wald")
+    assert "method: joint" in wald.output
