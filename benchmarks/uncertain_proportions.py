@@ -25,7 +25,7 @@ import pandas as pd
 import bayesdecov as bd
 
 _GENES = 3000
-_FIRST_SEED = 7000  # below it, settings were chosen
+_FIRST_SEED = 9000  # below it, settings were chosen
 
 
 def cohort(n: int, error_sd: float, seed: int, **options):

@@ -192,8 +192,10 @@ correction, bias, trim_fixed, df
     ['Cell1', 'Cell2', 'Cell3', 'Group', 'Cell1.Group']
     >>> de.top("Cell1.Group", 3).columns.tolist()[:4]
     ['effect', 'random_effect', 'sd', 'p_value']
-    >>> de = bd.fastmix(cohort.expression, cohort.proportions, cohort.covariates, "joint",
-    ...                 standard_errors=0.01)
+    >>> cohort = bd.simulate.fastmix("III", n_genes=300, n_samples=30, proportions="dirichlet",
+    ...                              error_sd=0.05, seed=1)
+    >>> de = bd.fastmix(cohort.expression, cohort.measured, cohort.covariates, "joint",
+    ...                 standard_errors=0.05)
     >>> de.refined.proportions.shape
     (30, 3)
     """

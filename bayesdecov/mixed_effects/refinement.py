@@ -90,10 +90,12 @@ def refined(problem: Problem, known: Anchors, least: float, notes: Notes) -> Ref
     root = problem.root
     base = np.eye(len(known.value)) if root is None else np.linalg.inv(root @ root)
     ends = [_rounds(problem, known, base, known.value, least, hidden=True)]
-    if ends[0].had_factors:
+    if ends[0].had_factors or not ends[0].rounds:
         calibrated = _together(_blocks(known), known)
-        ends += [_rounds(problem, known, base, start, least, hidden=False)
-                 for start in (known.value, calibrated)]  # fmt: skip
+        ends += [
+            _rounds(problem, known, base, known.value, least, hidden=False, wide=True),
+            _rounds(problem, known, base, calibrated, least, hidden=False),
+        ]
     sound = [end for end in ends if end.rounds]
     if len(sound) > 1:
         scores = [_score(problem, known, end, base) for end in sound]
@@ -131,12 +133,20 @@ def refined(problem: Problem, known: Anchors, least: float, notes: Notes) -> Ref
 
 
 def _rounds(
-    problem: Problem, known: Anchors, base: Array, start: Array, least: float, *, hidden: bool
-) -> _End:
-    """Noise, factors (from the second round on, unless ``hidden``) and proportions in turn."""
+    problem: Problem, known: Anchors, base: Array, start: Array, least: float, *, hidden: bool,
+    wide: bool = False,
+) -> _End:  # fmt: skip
+    """Noise, factors (from the second round on, unless ``hidden``) and proportions in turn.
+
+    ``wide`` starts with a cohort that varies as much as the measured values, errors included.
+    """
     error = np.sqrt(np.einsum("idd->id", known.covariance))
     blocks = [block._replace(latent=block.latent._replace(phi=start[block.rows]))
               for block in _blocks(known)]  # fmt: skip
+    if wide:
+        blocks = [block._replace(latent=block.latent._replace(spread=np.cov(
+            block.known.value, rowvar=False).reshape(block.latent.spread.shape)))
+            for block in blocks]  # fmt: skip
     phi, rounds, change = start, 0, np.inf
     had_factors = collapsed = False
     while rounds < _ROUNDS and change >= _SETTLED:
