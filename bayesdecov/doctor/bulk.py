@@ -221,6 +221,16 @@ def detectable_difference(n: int) -> float:
     return float(brentq(shortfall, 0.0, 20.0))
 
 
+def visible_differences(smallest: pd.Series, n: int) -> list[str]:
+    """A sentence about two halves of a cohort, where it has halves."""
+    known = smallest.dropna()
+    if not len(known):
+        return []
+    return [f"Two groups of {n // 2} samples differ visibly in their proportions from "
+            f"{known.min():.1%} ({known.idxmin()}) to {known.max():.1%} ({known.idxmax()}) of "
+            "tissue."]  # fmt: skip
+
+
 def _plain_condition(mu: Array) -> float:
     return float(np.linalg.cond(mu / np.linalg.norm(mu, axis=0)))
 
@@ -263,12 +273,7 @@ def _verdict(
     if len(hidden):
         said.append(f"The average share of {checks.some(hidden, 8)} is below that: these "
                     "estimates say little about a single bulk.")  # fmt: skip
-    difference = types["smallest_difference"].dropna()
-    if len(difference):
-        said.append(
-            f"Two groups of {n // 2} such bulks differ visibly from {difference.min():.1%} "
-            f"({difference.idxmin()}) to {difference.max():.1%} ({difference.idxmax()}) of tissue."
-        )
+    said += visible_differences(types["smallest_difference"], n)
     if conditions[_PLAIN] > _ILL:
         said.append(
             f"The mean profiles are ill-conditioned ({conditions[_PLAIN]:.3g}); weighed as the "

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from bayesdecov import checks
-from bayesdecov.doctor.bulk import LEVEL, POWER, detectable_difference
+from bayesdecov.doctor.bulk import LEVEL, POWER, detectable_difference, visible_differences
 from bayesdecov.doctor.examination import Examination
 from bayesdecov.errors import BayesdecovWarning, InputError, Notes
 from bayesdecov.io.tables import expression_frame
@@ -148,11 +148,4 @@ def _verdict(
     elif not stated:
         said.append("Nothing is known of the proportions' errors; if they are not small, give them "
                     "(a posterior, or standard errors).")  # fmt: skip
-    difference = types["smallest_difference"].dropna()
-    if len(difference):
-        said.append(
-            f"Two groups of {n // 2} differ visibly in their proportions from "
-            f"{difference.min():.1%} ({difference.idxmin()}) to {difference.max():.1%} "
-            f"({difference.idxmax()}) of tissue."
-        )
-    return said
+    return said + visible_differences(types["smallest_difference"], n)

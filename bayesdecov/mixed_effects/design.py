@@ -179,7 +179,7 @@ def make_design(
     table, columns = everything.loc[:, keep.to_numpy()], columns[keep]
     _enough_samples(table, columns)
     _full_rank(table)
-    columns = columns.assign(vif=_inflation(table))
+    columns = columns.assign(vif=inflation(table.to_numpy()))
     high = columns.index[columns["vif"] > _INFLATED]
     if len(high):
         notes.warn(
@@ -238,8 +238,7 @@ def _full_rank(table: pd.DataFrame) -> None:
         )  # fmt: skip
 
 
-def _inflation(table: pd.DataFrame) -> np.ndarray:
+def inflation(X: np.ndarray) -> np.ndarray:
     """Variance of each coefficient over that with orthogonal columns of the same length."""
-    X = table.to_numpy() / np.linalg.norm(table.to_numpy(), axis=0)
-    R = np.linalg.qr(X, mode="r")
-    return np.square(np.linalg.inv(R)).sum(axis=1)
+    R = np.linalg.qr(X / np.linalg.norm(X, axis=0), mode="r")
+    return np.asarray(np.square(np.linalg.inv(R)).sum(axis=1))

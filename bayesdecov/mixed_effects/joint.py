@@ -24,11 +24,12 @@ from bayesdecov.algebra.terms import Array
 from bayesdecov.algebra.truncation import inverse_root
 from bayesdecov.errors import InputError, Notes
 from bayesdecov.mixed_effects.carried import carry, leakage
+from bayesdecov.mixed_effects.design import inflation
 from bayesdecov.mixed_effects.estimate import Estimate
 from bayesdecov.mixed_effects.latent import Anchors, anchors, cohort_law
 from bayesdecov.mixed_effects.mixture import fit_mixture
 from bayesdecov.mixed_effects.prepare import Problem
-from bayesdecov.mixed_effects.refinement import COLLAPSED, Refined, inflation, refined
+from bayesdecov.mixed_effects.refinement import COLLAPSED, Refined, refined
 from bayesdecov.results import Proportions
 
 _MISSTATED = 2.0  # factor by which errors may be misstated without a warning

@@ -25,6 +25,7 @@ from bayesdecov.algebra.subspace import Moments, moments
 from bayesdecov.algebra.terms import Array
 from bayesdecov.algebra.truncation import inverse_root
 from bayesdecov.errors import InputError, Notes
+from bayesdecov.mixed_effects.design import inflation
 from bayesdecov.mixed_effects.hidden import Hidden, effective_genes, hidden_factors
 from bayesdecov.mixed_effects.latent import (
     Anchors,
@@ -185,12 +186,6 @@ def _power(blocks: list[_Block]) -> float:
 
 def _scale(blocks: list[_Block]) -> float:
     return float(np.sqrt(np.median([block.latent.scale2 for block in blocks])))
-
-
-def inflation(X: Array) -> Array:
-    """Variance of each coefficient against a design with orthogonal columns."""
-    X = X / np.linalg.norm(X, axis=0)
-    return np.asarray(np.diag(np.linalg.inv(X.T @ X)))
 
 
 def _blocks(known: Anchors) -> list[_Block]:
