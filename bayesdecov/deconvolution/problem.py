@@ -87,6 +87,14 @@ class Problem:
         """Expected information about ``q``."""
         return self.power * information(pieces, self.density.n_genes, df=self.df)
 
+    def about(self, y: Array, phi: Array) -> Problem:
+        """The same question about other bulks (sample, gene) on the scale of the reference."""
+        unit: Array = np.ones(len(y))
+        if self.free_size:
+            unit = rough_size(y, self.mu)
+            y, phi = y / unit[:, None], phi / unit
+        return replace(self, y=y, phi=phi, unit=unit, samples=self.samples[:0])
+
     def rows(self, start: int, stop: int) -> Problem:
         """The same problem for some of the samples."""
         return replace(

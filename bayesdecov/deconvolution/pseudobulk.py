@@ -27,7 +27,7 @@ from bayesdecov.algebra.terms import Array
 from bayesdecov.deconvolution.fit import log_posterior, maximum_a_posteriori, unpack
 from bayesdecov.deconvolution.laplace import adapt, truncated
 from bayesdecov.deconvolution.posterior import expand
-from bayesdecov.deconvolution.problem import Problem, likelihood_covariance, rough_size
+from bayesdecov.deconvolution.problem import Problem, likelihood_covariance
 from bayesdecov.errors import BayesdecovWarning, InputError, Notes
 from bayesdecov.reference.estimate import ESTIMATORS, estimate_covariance
 from bayesdecov.reference.reference import Reference
@@ -202,13 +202,7 @@ def _without(
         scale = (problem.y * problem.unit[:, None]).mean() / y.mean()  # the bulk may be in another
         y = rng.poisson(np.maximum(y * scale / phi[:, None], 0)) * phi[:, None] / scale
         phi = phi / scale
-    unit: Array = np.ones(len(y))
-    if problem.free_size:
-        unit = rough_size(y, means)
-        y, phi = y / unit[:, None], phi / unit
     covariance = likelihood_covariance(smaller, problem.noise)
-    return replace(
-        problem, y=y, phi=phi, unit=unit, reference=smaller, covariance=covariance,
-        density=covariance.density(means, counting=problem.noise == "counting"),
-        samples=problem.samples[:0],
-    )  # fmt: skip
+    density = covariance.density(means, counting=problem.noise == "counting")
+    known = replace(problem, reference=smaller, covariance=covariance, density=density)
+    return known.about(y, phi)

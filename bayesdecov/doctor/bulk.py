@@ -8,7 +8,6 @@ say how much of a cell type it takes to be seen.
 from __future__ import annotations
 
 import warnings
-from dataclasses import replace
 from itertools import combinations
 from typing import Any, NamedTuple
 
@@ -20,12 +19,12 @@ from scipy.stats import nct
 from scipy.stats import t as student
 
 from bayesdecov import checks
-from bayesdecov.algebra.counting import counting_variance
 from bayesdecov.algebra.density import evaluate
 from bayesdecov.algebra.terms import Array
 from bayesdecov.deconvolution.deconvolve import as_reference
 from bayesdecov.deconvolution.fit import Estimates, maximum_a_posteriori
-from bayesdecov.deconvolution.problem import Problem, prepare, rough_size
+from bayesdecov.deconvolution.predictive import Likelihood, replicate
+from bayesdecov.deconvolution.problem import Problem, prepare
 from bayesdecov.doctor.examination import Examination
 from bayesdecov.errors import BayesdecovWarning, Notes
 from bayesdecov.io.tables import expression_frame
@@ -137,25 +136,12 @@ def _typical(problem: Problem, fitted: Estimates, rng: np.random.Generator) -> T
     return at._replace(covariance=np.nanmean(drawn.covariance, axis=0))
 
 
-def _problem_of(problem: Problem, y: Array, phi: float) -> Problem:
-    """The same question about other bulks, on the scale of the reference."""
-    unit: Array = np.ones(len(y))
-    noise = np.full(len(y), phi)
-    if problem.free_size:
-        unit = rough_size(y, problem.mu)
-        y, noise = y / unit[:, None], noise / unit
-    return replace(problem, y=y, phi=noise, unit=unit, samples=problem.samples[:0])
-
-
 def _simulated(problem: Problem, p: Array, at: Typical, rng: np.random.Generator) -> Estimates:
     """What is estimated in bulks drawn from the fitted law at ``p``."""
-    mean = p @ problem.mu.T
-    noise = problem.covariance.draw(p, rng)
-    counted = counting_variance(np.full(len(p), at.phi), mean)
-    noise += np.sqrt(counted) * rng.standard_normal(mean.shape)
-    if problem.df is not None:
-        noise *= np.sqrt(problem.df / rng.chisquare(problem.df, len(p)))[:, None]
-    return maximum_a_posteriori(_problem_of(problem, mean + noise, at.phi))
+    density = problem.covariance.density(problem.mu, counting=True)
+    phi = np.full(len(p), at.phi)
+    law = Likelihood(problem.covariance, density, phi, problem.df)  # type: ignore[arg-type]
+    return maximum_a_posteriori(problem.about(replicate(law, p, rng), phi))
 
 
 def _cell_types(

@@ -90,24 +90,26 @@ def refined(problem: Problem, known: Anchors, least: float, notes: Notes) -> Ref
     """
     root = problem.root
     base = np.eye(len(known.value)) if root is None else np.linalg.inv(root @ root)
-    ends = [_rounds(problem, known, base, known.value, least, hidden=True)]
+    blocks = _blocks(known)  # at the expectation given the measured values
+    ends = [_rounds(problem, known, base, blocks, known.value, least, hidden=True)]
     if ends[0].had_factors or not ends[0].rounds:
-        calibrated = _together(_blocks(known), known)
+        calibrated = _together(blocks, known)
         ends += [
-            _rounds(problem, known, base, known.value, least, hidden=False, wide=True),
-            _rounds(problem, known, base, calibrated, least, hidden=False),
+            _rounds(problem, known, base, blocks, known.value, least, hidden=False, wide=True),
+            _rounds(problem, known, base, blocks, calibrated, least, hidden=False),
         ]
     sound = [end for end in ends if end.rounds]
     if len(sound) > 1:
-        scores = [_score(problem, known, end, base) for end in sound]
+        _, scaled = _noise(problem, known.design, base)
+        scores = [_score(problem, known, end, scaled, base) for end in sound]
         sound = [sound[int(np.argmax(scores))]]
-    end = sound[0] if sound else ends[0]._replace(blocks=_blocks(known))
+    end = sound[0] if sound else ends[0]._replace(blocks=blocks)
     scale = _scale(end.blocks)
     if end.rounds and scale > _CONTRADICTED:
         notes.warn(f"expression would need errors {scale:.2g} times those stated (is its scale one "
                    "on which cell types add up?): proportions were replaced by their expectation "
                    "given the measured ones")  # fmt: skip
-        end = end._replace(blocks=_blocks(known), rounds=0, change=np.inf)
+        end = end._replace(blocks=blocks, rounds=0, change=np.inf)
     elif end.collapsed:
         notes.warn("expression does not agree with any proportions near the measured ones "
                    "(the design would become nearly singular): " + (
@@ -134,8 +136,8 @@ def refined(problem: Problem, known: Anchors, least: float, notes: Notes) -> Ref
 
 
 def _rounds(
-    problem: Problem, known: Anchors, base: Array, start: Array, least: float, *, hidden: bool,
-    wide: bool = False,
+    problem: Problem, known: Anchors, base: Array, blocks: list[_Block], start: Array,
+    least: float, *, hidden: bool, wide: bool = False,
 ) -> _End:  # fmt: skip
     """Noise, factors (from the second round on, unless ``hidden``) and proportions in turn.
 
@@ -143,7 +145,7 @@ def _rounds(
     """
     error = np.sqrt(np.einsum("idd->id", known.covariance))
     blocks = [block._replace(latent=block.latent._replace(phi=start[block.rows]))
-              for block in _blocks(known)]  # fmt: skip
+              for block in blocks]  # fmt: skip
     if wide:
         blocks = [block._replace(latent=block.latent._replace(spread=np.cov(
             block.known.value, rowvar=False).reshape(block.latent.spread.shape)))
@@ -166,9 +168,8 @@ def _rounds(
     return _End(blocks, rounds, change, collapsed, had_factors)
 
 
-def _score(problem: Problem, known: Anchors, end: _End, base: Array) -> float:
+def _score(problem: Problem, known: Anchors, end: _End, scaled: Array, base: Array) -> float:
     """Log-density of everything at an end, with a penalty for each factor (BIC)."""
-    scaled = _noise(problem, known.design, base)[1]
     phi, n = _together(end.blocks, known), len(known.value)
     noise = _noise(problem, known.X(phi), base)[0]
     total = -0.5 * noise.factors * n * np.log(len(scaled))
