@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.special import ndtri
+from scipy.special import ndtr, ndtri
 
 from bayesdecov import checks
 from bayesdecov.algebra.terms import Array
@@ -101,6 +101,24 @@ class Proportions:
                 "high": high.ravel(),
             }
         )
+
+    def probability_above(self, threshold: float) -> pd.DataFrame:
+        """Probability that each proportion is larger than ``threshold``, samples x cell types.
+
+        The share of the draws where there are any; otherwise from the normal approximation (MAP).
+        NaN where nothing is known about uncertainty.
+        """
+        threshold = checks.probability(threshold, "threshold")
+        values = self.proportions.to_numpy()
+        found = np.full_like(values, np.nan)
+        if self.draws is not None:
+            pooled = self.draws.pooled
+            known = np.isfinite(pooled).all(axis=(1, 2))
+            found[known] = (pooled[known] > threshold).mean(axis=1)
+        elif self.covariance is not None:
+            sd = np.sqrt(np.maximum(np.einsum("njj->nj", self.covariance), 1e-300))
+            found = ndtr((values - threshold) / sd)
+        return pd.DataFrame(found, self.proportions.index, self.proportions.columns)
 
     def to_anndata(self, adata: Any = None) -> Any:
         """Proportions and standard deviations in ``obsm``, settings in ``uns``.

@@ -253,6 +253,20 @@ def test_calibrate(tmp_path):
     }  # fmt: skip
 
 
+def test_other_cells_and_cell_types_left_out(tmp_path):
+    tissue = bd.simulate.tissue(6, 400, other=0.3, seed=2)
+    tissue.bulk.to_csv(tmp_path / "bulk.csv")
+    reference = bd.Reference.from_samples(tissue.purified, tissue.labels, "diagonal", genes=80)
+    reference.save(tmp_path / "reference.nc")
+    out = tmp_path / "run"
+    run("deconvolve", tmp_path / "bulk.csv", "--reference", tmp_path / "reference.nc", "--out", out,
+        "--other", "--leave-one-out", "--seed", 1, "--no-plots")  # fmt: skip
+    assert "other" in pd.read_csv(out / "proportions.csv").columns
+    assert "p_other" in pd.read_csv(out / "diagnostics.csv").columns
+    assert {"left_out", "absorbed"} <= set(pd.read_csv(out / "sensitivity.csv").columns)
+    assert json.loads((out / "run.json").read_text())["settings"]["other"] is True
+
+
 def test_version():
     assert run("--version").stdout.strip() == f"bayesdecov {bd.__version__}"
 

@@ -154,6 +154,22 @@ def deconvolve(
             "pseudo-bulks of replicates that are left out of the reference.",
         ),
     ] = False,
+    other: Annotated[
+        bool,
+        typer.Option(
+            "--other",
+            help="Add a cell type 'other' for cells the reference lacks, "
+            "learned from all bulks together.",
+        ),
+    ] = False,
+    leave_one_out: Annotated[
+        bool,
+        typer.Option(
+            "--leave-one-out",
+            help="Also write sensitivity.csv: where the share of each "
+            "cell type would go if the reference lacked it.",
+        ),
+    ] = False,
     bootstrap: Annotated[
         int | None, typer.Option(help="Baselines: genes drawn with replacement this often.")
     ] = None,
@@ -172,7 +188,7 @@ def deconvolve(
     from bayesdecov.deconvolution.deconvolve import deconvolve as run
     from bayesdecov.deconvolution.write import fill_deconvolution
     from bayesdecov.io.outputs import check_folder, whole_folder
-    from bayesdecov.io.tables import read_table
+    from bayesdecov.io.tables import read_table, write_table
 
     inputs = {"bulk": bulk, "reference": reference}
     if mrna_per_cell is not None:
@@ -205,13 +221,17 @@ def deconvolve(
         nuts_sampler=nuts_sampler,
         max_pareto_k=max_pareto_k,
         calibrate=calibrate,
+        other=other,
         bootstrap=bootstrap,
         mrna_per_cell=per_cell,
         assume_linear=assume_linear,
         progress=progress,
     )
+    sensitivity = fit.leave_one_type_out() if leave_one_out else None
     with whole_folder(out, force=force) as folder:
         fill_deconvolution(fit, folder, prob=prob, inputs=inputs, arguments=sys.argv[1:])
+        if sensitivity is not None:
+            write_table(sensitivity, folder / "sensitivity.csv")
         if plots:
             from bayesdecov.demo import draw
 

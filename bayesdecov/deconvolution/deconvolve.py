@@ -53,6 +53,7 @@ def deconvolve(
     nuts_sampler: str | None = None,
     max_pareto_k: float = PARETO_K,
     calibrate: bool = False,
+    other: bool = False,
     bootstrap: int | None = None,
     mrna_per_cell: Any = None,
     assume_linear: bool = False,
@@ -119,6 +120,15 @@ def deconvolve(
         mixed in proportions like the cohort's. The likelihood is raised to the power that this
         takes; the factor, and the coverage before and after, are in ``settings`` and ``notes``.
         Needs three donors with all cell types, or three replicates of each.
+    other
+        Add a cell type "other" for cells that the reference does not know. Their mean profile is
+        learned from the cohort (on all genes that the reference was made from, if they are known:
+        markers of known cells say little about others), its level from what is missing to one, and
+        the uncertainty of both from resampled genes and samples. ``fit.probability_above(.05)``
+        and ``p_other`` of the diagnostics say how sure it is that there are any. Needs bulk and
+        reference on one scale. A few samples that all hold the same share of other cells are hard
+        to tell from an error of the reference: intervals are wide then. Foreign cells that resemble
+        a known cell type are only seen as far as they do not.
     bootstrap
         Baselines: estimate this often from genes drawn with replacement; the draws give intervals.
     mrna_per_cell
@@ -181,6 +191,14 @@ def deconvolve(
     if calibrate and method in BASELINES:
         raise InputError("calibrate", f"is not an option of method={method!r}",
                          fix="use method='map', 'laplace' or 'nuts'")  # fmt: skip
+    if other and (calibrate or method in BASELINES):
+        raise InputError(
+            "other", "cannot be combined with "
+            + ("calibrate" if calibrate else f"method={method!r}"),
+            fix="leave one of them out: pseudo-bulks hold known cells only" if calibrate else
+            "use method='map', 'laplace' or 'nuts'; 'epic' and 'quantiseq' have an other of their "
+            "own in the diagnostics",
+        )  # fmt: skip
     n_jobs = checks.workers(n_jobs)
     notes = Notes()
     problem = prepare(
@@ -191,6 +209,7 @@ def deconvolve(
         size_factor=size_factor,
         df=df,
         assume_linear=assume_linear,
+        other=rng.spawn(1)[0] if other else None,
         notes=notes,
     )
     if method in BASELINES and "other" in BASELINES[method].returns and problem.free_size:
@@ -228,6 +247,7 @@ def deconvolve(
         "random_stream": stream,
         "n_jobs": n_jobs,
         "assume_linear": assume_linear,
+        "other": other,
         "mrna_per_cell": "none" if per_cell is None else per_cell.to_dict(),
         "scale": problem.scale,
         "alignment": str(problem.alignment),

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.special import ndtr
 
 from bayesdecov.algebra.predictive import misfit_probability
 from bayesdecov.algebra.terms import Array
@@ -18,6 +19,7 @@ from bayesdecov.diagnostics import complaints, convergence, e_bfmi
 ENOUGH_GENES = 10
 LEAST_CORRELATION = 0.3
 LARGEST_MISFIT = 20.0  # Mahalanobis distance per gene, 1 expected
+OTHER_SHARE, OTHER_SURE = 0.05, 0.95  # P(other > share) above which a sample is flagged
 
 
 def diagnose(
@@ -49,6 +51,8 @@ def diagnose(
         from bayesdecov._arviz import psis
 
         columns["pareto_k"] = psis(posterior.log_weights)[1]
+    if problem.away is not None:
+        columns["p_other"] = _probability_of_other(estimates, posterior)
     table = pd.DataFrame(columns, index=problem.samples.rename("sample"))
     table["verdict"] = verdicts(table, problem.y.shape[1], limit)
     return table
@@ -76,6 +80,8 @@ def verdicts(table: pd.DataFrame, n_genes: int, limit: float) -> list[str]:
             words.append(
                 f"approximation refused: Pareto-k {row['pareto_k']:.2f} > {limit:g}, use nuts"
             )
+        if row.get("p_other", 0.0) > OTHER_SURE:
+            words.append(f"holds cells that the reference lacks (P > {OTHER_SURE:g})")
         if strange[name]:
             words.append("does not look like a mixture of these cell types")
         said.append("; ".join(words) if words else "good")
@@ -93,6 +99,15 @@ def _agreement(problem: Problem, estimates: Estimates) -> dict[str, Array]:
         correlation = (centred_y * centred_f).sum(axis=1) / norms
     rmse = np.sqrt((residuals**2).mean(axis=1)) * problem.unit
     return {"rmse": rmse, "correlation": correlation}
+
+
+def _probability_of_other(estimates: Estimates, posterior: Posterior | None) -> Array:
+    """Probability that more than `OTHER_SHARE` of a sample is cells the reference lacks."""
+    if posterior is not None:
+        drawn = posterior.p[..., -1].reshape(len(posterior.p), -1)
+        return np.where(np.isfinite(drawn).all(axis=1), (drawn > OTHER_SHARE).mean(axis=1), np.nan)
+    sd = np.sqrt(np.maximum(estimates.covariance[:, -1, -1], 1e-300))
+    return np.asarray(ndtr((estimates.p[:, -1] - OTHER_SHARE) / sd))
 
 
 def _of_chains(posterior: Posterior) -> dict[str, Array]:

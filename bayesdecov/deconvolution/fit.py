@@ -14,6 +14,7 @@ from bayesdecov.algebra.priors import Dirichlet
 from bayesdecov.algebra.terms import Array, Pieces, Term, log_density
 from bayesdecov.deconvolution.problem import Problem
 from bayesdecov.deconvolution.starts import starting_points
+from bayesdecov.foreign.extended import wider
 from bayesdecov.optimize import Maximum, marquardt
 
 _SAME_MODE = 0.02  # two maxima closer than this in every proportion are one
@@ -170,6 +171,8 @@ def maximum_a_posteriori(problem: Problem) -> Estimates:
     scale = np.ones(len(p)) if size is None else size
     pieces = evaluate(problem.density, scale[:, None] * p, modes.data, modes.phi)
     covariance = _covariance(problem, pieces, p, scale)
+    if problem.away is not None:
+        covariance = wider(covariance, p, problem.away)
     return estimates(problem, modes, pieces, p, scale * problem.unit, covariance)
 
 

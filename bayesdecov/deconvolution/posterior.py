@@ -27,6 +27,7 @@ from bayesdecov.deconvolution.fit import (
     unpack,
 )
 from bayesdecov.deconvolution.problem import LIKELIHOOD, Problem
+from bayesdecov.foreign.extended import moved
 
 _PREDICTIVE = 100  # draws that the predictive check averages over
 
@@ -91,6 +92,8 @@ def summarised(
     modes = normal.modes
     flat_p, flat_size = unpack(problem, x.reshape(n * chains * draws, -1))
     p = flat_p.reshape(n, chains, draws, -1)
+    if problem.away is not None:
+        p = moved(p, problem.away)
     size = np.ones(n * chains * draws) if flat_size is None else flat_size
     size = size.reshape(n, chains, draws) * problem.unit[:, None, None]
     pooled = p.reshape(n, chains * draws, -1)

@@ -21,15 +21,12 @@ from bayesdecov import checks
 from bayesdecov.algebra.density import Density
 from bayesdecov.algebra.priors import Dirichlet, Prior, SoftmaxNormal
 from bayesdecov.algebra.terms import Array, Pieces, Term, information, log_density
+from bayesdecov.deconvolution.together import Together, bring_together
 from bayesdecov.errors import InputError, Notes
-from bayesdecov.io.genes import Alignment, align, drop_spike_ins, tidy_genes
-from bayesdecov.io.scale import (
-    Scale,
-    counting_unit,
-    detect_scale,
-    per_million,
-    require_linear,
-)
+from bayesdecov.foreign.cohort import observed
+from bayesdecov.foreign.extended import OTHER, with_profile
+from bayesdecov.foreign.learn import learn
+from bayesdecov.io.genes import Alignment
 from bayesdecov.reference.reference import Reference
 from bayesdecov.reference.structures import Covariance, FactorCovariance
 
@@ -37,7 +34,6 @@ NOISES = ("auto", "none", "counting")
 SIZE_FACTORS = ("auto", "fixed", "free")
 AUTO_DF = 4.0
 LIKELIHOOD, EQ8 = 0.5, 1.0  # weights of the log-determinant
-_FULL_COVERAGE = 0.98  # share of the reference's expression that the bulk's genes must carry
 
 
 @dataclass(frozen=True)
@@ -46,7 +42,8 @@ class Problem:
 
     ``y`` (sample, gene) is on the reference's scale, divided by ``unit`` (sample,) where the size
     factor is free. ``phi`` is NaN where the counting noise has to be estimated. The likelihood is
-    raised to ``power`` (below 1 where intervals were calibrated).
+    raised to ``power`` (below 1 where intervals were calibrated). Where the last type is `OTHER`,
+    ``away`` (replicate, sample) is how far its share lay away in resampled cohorts.
     """
 
     y: Array
@@ -65,6 +62,7 @@ class Problem:
     scale: str
     notes: Notes
     power: float = 1.0
+    away: Array | None = None
 
     @property
     def n_types(self) -> int:
@@ -93,7 +91,7 @@ class Problem:
         if self.free_size:
             unit = rough_size(y, self.mu)
             y, phi = y / unit[:, None], phi / unit
-        return replace(self, y=y, phi=phi, unit=unit, samples=self.samples[:0])
+        return replace(self, y=y, phi=phi, unit=unit, samples=self.samples[:0], away=None)
 
     def rows(self, start: int, stop: int) -> Problem:
         """The same problem for some of the samples."""
@@ -103,6 +101,7 @@ class Problem:
             phi=self.phi[start:stop],
             unit=self.unit[start:stop],
             samples=self.samples[start:stop],
+            away=None if self.away is None else self.away[:, start:stop],
         )
 
 
@@ -115,55 +114,35 @@ def prepare(
     size_factor: str = "auto",
     df: float | str | None = "auto",
     assume_linear: bool = False,
+    other: np.random.Generator | None = None,
     notes: Notes | None = None,
 ) -> Problem:
-    """Align, bring to one scale, choose the noise law and build the density."""
+    """Align, bring to one scale, choose the noise law and build the density.
+
+    ``other`` is given where cells that the reference does not know are to be a type of their own.
+    """
     checks.choice(noise, NOISES, "noise")
     checks.choice(size_factor, SIZE_FACTORS, "size_factor")
-    law, logdet_weight = _prior_of(prior, reference.cell_types)
     notes = Notes() if notes is None else notes
-    table = tidy_genes(checks.numeric(bulk, "bulk"), "bulk", notes)
-    table = checks.expression(table, "bulk")
     exact = reference.scale == "exact"
-    if not exact:
-        table = drop_spike_ins(table, "bulk", notes)
-    scale = detect_scale(table)
-    if scale.kind == "log" and detect_scale(reference.mean).kind == "log":
-        scale = Scale("linear", "same range as the reference, which was given as linear")
-    scale = require_linear(scale, "bulk", notes, assume_linear=assume_linear)
-    table, shared, alignment = align(
-        table,
-        reference.genes,
-        notes,
-        at_least=len(reference.cell_types),
-        known=None if reference.transcriptome is None else reference.transcriptome.index,
-    )
-    same_names = table.columns.intersection(reference.cell_types)
-    if len(same_names):
-        notes.warn(
-            f"bulk samples and cell types share names ({checks.some(same_names)}): are bulk and "
-            "reference swapped or the same table?"
-        )
-    y, phi, same_scale, scale_note = _one_scale(table, reference, shared, scale, notes)
-    silent = y.columns[(y == 0).all(axis=0)]
-    if len(silent):
-        raise InputError(
-            "bulk", "every sample needs some expression among the reference's genes",
-            found=f"only zeros in {checks.some(silent)}",
-        )  # fmt: skip
-    reference = reference.take(shared)
+    together = bring_together(bulk, reference, assume_linear=assume_linear, notes=notes)
+    free = size_factor == "free" or (size_factor == "auto" and not together.same_scale)
+    reference, phi = reference.take(together.shared), together.phi
     checks.collinear(reference.mean, "reference")
     alike = checks.nearly_collinear(reference.mean)
     if alike:
         notes.warn(f"these cell types can hardly be told apart with these genes: {alike}")
+    away = None
+    if other is not None:
+        reference, away = _with_other(together, reference, free, other, notes)
+    law, logdet_weight = _prior_of(prior, reference.cell_types, other is not None)
     if noise == "auto":
         noise = _automatic_noise(reference, phi)
     if noise == "none":
-        phi = np.zeros(y.shape[1])
+        phi = np.zeros(len(phi))
     elif np.isnan(phi).any():
         notes.info("counting noise per unit of expression is not known: estimated per sample")
-    free = size_factor == "free" or (size_factor == "auto" and not same_scale)
-    values = y.to_numpy().T.copy()
+    values = together.whole.loc[reference.genes].to_numpy().T.copy()
     unit: Array = np.ones(len(values))
     if free:
         unit = rough_size(values, reference.mean.to_numpy())
@@ -182,11 +161,39 @@ def prepare(
         noise=noise,
         free_size=free,
         df=_degrees_of_freedom(df, exact),
-        samples=y.columns,
-        alignment=alignment,
-        scale=scale_note,
+        samples=together.whole.columns,
+        alignment=together.alignment,
+        scale=together.said,
         notes=notes,
+        away=away,
     )
+
+
+def _with_other(
+    together: Together, reference: Reference, free: bool, rng: np.random.Generator, notes: Notes
+) -> tuple[Reference, Array]:
+    """The reference with a cell type learned from the cohort, and what resampling says of it."""
+    if free:
+        raise InputError(
+            "other", "needs bulk and reference on one scale: what is missing from a total cannot "
+            "be seen where the total is free", found=together.said,
+            fix="give counts or TPM of all genes for both, or size_factor='fixed' if a unit "
+            "means the same in both",
+        )  # fmt: skip
+    if OTHER in reference.cell_types:
+        raise InputError("other", f"a cell type of the reference is called {OTHER!r} already",
+                         fix="rename it")  # fmt: skip
+    cohort = observed(together.whole, together.phi, reference)
+    found = learn(cohort, rng)
+    extended = with_profile(reference, cohort, found.profile)
+    low, high = np.quantile(found.replicates.mean(axis=1), [0.025, 0.975])
+    notes.info(
+        f"other cells: profile learned from {found.learned_from} samples and {len(cohort.genes)} "
+        f"genes, {len(extended.genes) - len(reference.genes)} of which were added to the "
+        f"reference's; mean share {found.share.mean():.1%}, {low:.1%} to {high:.1%} in "
+        f"{len(found.replicates)} resampled cohorts"
+    )
+    return extended, found.replicates - found.share
 
 
 def likelihood_covariance(reference: Reference, noise: str) -> Covariance:
@@ -204,10 +211,15 @@ def likelihood_covariance(reference: Reference, noise: str) -> Covariance:
     return biology.combined(np.ones_like(of_mean), total, of_mean)  # type: ignore[arg-type]
 
 
-def _prior_of(prior: str | Prior, cell_types: pd.Index) -> tuple[Prior, float]:
-    """The prior and the weight of the log-determinant (1 for the paper's Eq. 8)."""
+def _prior_of(prior: str | Prior, cell_types: pd.Index, other: bool) -> tuple[Prior, float]:
+    """The prior and the weight of the log-determinant (1 for the paper's Eq. 8).
+
+    ``other`` cells have a concentration of 1 unless one is given.
+    """
     if isinstance(prior, Dirichlet):
         n_types = len(cell_types)
+        if other:
+            prior = _with_concentration(prior, n_types)
         if isinstance(prior.alpha, (Mapping, pd.Series)):
             named = checks.by_cell_type(prior.alpha, cell_types, "prior")
             prior = Dirichlet(tuple(float(value) for value in named))
@@ -227,6 +239,15 @@ def _prior_of(prior: str | Prior, cell_types: pd.Index) -> tuple[Prior, float]:
     if prior == "normal":
         return SoftmaxNormal(), LIKELIHOOD
     return Dirichlet(1.0), EQ8 if prior == "decovart" else LIKELIHOOD
+
+
+def _with_concentration(prior: Dirichlet, n_types: int) -> Dirichlet:
+    """The prior with a concentration of 1 for `OTHER`, where others have their own and it none."""
+    alpha = prior.alpha
+    if isinstance(alpha, (Mapping, pd.Series)):
+        return prior if OTHER in alpha else Dirichlet({**alpha, OTHER: 1.0})
+    each = np.ravel(np.asarray(alpha, dtype=float)).tolist()
+    return Dirichlet((*each, 1.0)) if np.ndim(alpha) and len(each) == n_types - 1 else prior
 
 
 def _automatic_noise(reference: Reference, phi: Array) -> str:
@@ -249,43 +270,6 @@ def _degrees_of_freedom(df: float | str | None, exact: bool) -> float | None:
     if df is None or (df == "auto" and exact):
         return None
     return AUTO_DF if df == "auto" else checks.positive(df, "df")
-
-
-def _one_scale(
-    table: pd.DataFrame, reference: Reference, shared: pd.Index, scale: Scale, notes: Notes
-) -> tuple[pd.DataFrame, Array, bool, str]:
-    """Bulk on the reference's genes and scale, its counting noise, and whether the scales agree."""
-    y = table.loc[shared]
-    if reference.scale == "exact":
-        return y, np.full(y.shape[1], np.nan), True, "as given (exact moments)"
-    totalled = reference.scale in ("counts", "per million")
-    if totalled and reference.transcriptome is not None:
-        common = reference.transcriptome.index[reference.transcriptome.index.isin(table.index)]
-        share = reference.transcriptome.loc[common].sum() / reference.transcriptome.sum()
-        if scale.kind in ("counts", "per million") or float(share.min()) > _FULL_COVERAGE:
-            scaled, totals = per_million(table.loc[common])
-            level = float(share.mean())
-            phi = (1e6 / totals * level).to_numpy()
-            if scale.kind != "counts":
-                unit = counting_unit(table.loc[common])
-                phi = (unit * 1e6 / totals * level).to_numpy()
-            same = bool(share.min() > _FULL_COVERAGE)
-            said = f"per million of {len(common)} shared genes"
-            if reference.scale == "counts" and scale.kind != "counts" and np.isnan(phi).any():
-                notes.warn(
-                    "the reference was made from counts and the bulk is not counts: gene lengths "
-                    "may differ (TPM against CPM)"
-                )
-            if not same:
-                said += f" ({share.min():.0%} of the reference's expression): size factor free"
-            return scaled.loc[shared] * level, phi, same, said
-    if scale.kind == "counts":
-        notes.warn(
-            f"the bulk is counts and the reference is on a {reference.scale} scale: gene lengths "
-            "may differ (counts against TPM)"
-        )
-        return y, np.ones(y.shape[1]), False, "bulk counts as they are, size factor free"
-    return y, counting_unit(table).to_numpy(), False, "both as they are, size factor free"
 
 
 def rough_size(y: Array, mu: Array) -> Array:

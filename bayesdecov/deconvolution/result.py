@@ -109,6 +109,24 @@ class Deconvolution(Proportions):
 
         return leave_one_gene_out(self)
 
+    def leave_one_type_out(self) -> pd.DataFrame:
+        """What would have happened had the reference lacked a cell type, for each of them.
+
+        The likelihood is maximised again without the cell type. Where its share goes and whether
+        the fit becomes visibly worse says what a cell type that is really missing would do.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Tidy: left_out, mean_share (of the type left out), cell_type, absorbed (fraction of the
+            missing share that this cell type takes over; they add up to 1), largest_change (of its
+            proportion in any sample), misfit_ratio (median over samples of the misfit without over
+            with the type: near 1 means that nobody would notice). Fractions of mRNA.
+        """
+        from bayesdecov.deconvolution.sensitivity import leave_one_type_out
+
+        return leave_one_type_out(self)
+
     def to_pymc(self, **options: Any) -> Any:
         """The same model as a ``pymc.Model``, to sample or to extend.
 

@@ -35,6 +35,23 @@ class DenseCovariance:
         """Marginal covariance of some genes."""
         return DenseCovariance(self.Sigma[:, genes[:, None], genes[None, :]])
 
+    def without_type(self, j: int) -> DenseCovariance:
+        """All cell types but number ``j``."""
+        return DenseCovariance(np.delete(self.Sigma, j, axis=0))
+
+    def extended(self, of_genes: Array, of_type: Array) -> DenseCovariance:
+        """With independent genes of variances ``of_genes`` (gene, cell_type), then one more type.
+
+        ``of_type`` (gene,) are its variances on all genes.
+        """
+        n, n_types, more = self.Sigma.shape[1], len(self.Sigma), len(of_genes)
+        Sigma = np.zeros((n_types + 1, n + more, n + more))
+        Sigma[:-1, :n, :n] = self.Sigma
+        new = np.arange(n, n + more)
+        Sigma[:-1, new, new] = of_genes.T
+        Sigma[-1] = np.diag(of_type)
+        return DenseCovariance(Sigma)
+
     def without_noise(self, noise: Array) -> DenseCovariance:
         r"""Take independent noise variances (gene, cell_type) off, staying positive definite.
 
@@ -98,6 +115,27 @@ class FactorCovariance:
     def take(self, genes: NDArray[np.intp]) -> FactorCovariance:
         """Marginal covariance of some genes."""
         return replace(self, D=self.D[genes], U=self.U[genes])
+
+    def without_type(self, j: int) -> FactorCovariance:
+        """All cell types but number ``j``."""
+        kept = self.owner != j
+        owner = self.owner[kept]
+        multiplier = None if self.multiplier is None else np.delete(self.multiplier, j)
+        return FactorCovariance(
+            np.delete(self.D, j, axis=1), self.U[:, kept], owner - (owner > j), multiplier
+        )
+
+    def extended(self, of_genes: Array, of_type: Array) -> FactorCovariance:
+        """With independent genes of variances ``of_genes`` (gene, cell_type), then one more type.
+
+        ``of_type`` (gene,) are its variances on all genes.
+        """
+        loadings = np.zeros((len(of_genes), self.U.shape[1]))
+        return FactorCovariance(
+            D=np.column_stack([np.vstack([self.D, of_genes]), of_type]),
+            U=np.vstack([self.U, loadings]),
+            owner=self.owner,
+        )
 
     def without_noise(self, noise: Array) -> FactorCovariance:
         """Take independent noise variances (gene, cell_type) off the diagonal."""
