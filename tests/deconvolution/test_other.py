@@ -33,7 +33,7 @@ def test_other_cells_are_found(fit, tissue):
     other = fit.proportions["other"]
     assert roc_auc_score(SHARE > 0, other) == 1
     table = fit.intervals().query("cell_type == 'other'")
-    held = (table["low"].to_numpy() <= SHARE) & (SHARE <= table["high"].to_numpy())
+    held = (table["low"].to_numpy() <= SHARE) & (table["high"].to_numpy() >= SHARE)
     assert held[SHARE > 0].mean() > 0.8
     known = fit.proportions.drop(columns="other")
     known = known.div(known.sum(axis=1), axis=0)
