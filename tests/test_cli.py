@@ -205,7 +205,7 @@ def test_bad_input_exits_2_with_one_message_and_writes_nothing(case, files, tmp_
 
 
 def test_a_defect_is_one_message_too(files, tmp_path, monkeypatch):
-    monkeypatch.setattr("bayesdecov.deconvolution.deconvolve.prepare", lambda *a, **k: 1 / 0)
+    monkeypatch.setattr("bayesdecov.deconvolution.run.prepare", lambda *a, **k: 1 / 0)
     result = run("deconvolve", files / "bulk.csv", "--reference", files / "reference.nc",
                  "--out", tmp_path / "out", expect=1)  # fmt: skip
     assert "unexpected ZeroDivisionError" in result.stderr

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bayesdecov.algebra.counting import counting_variance
-from bayesdecov.algebra.linalg import cholesky, invert_lower, log_determinant
+from bayesdecov.algebra.linalg import cholesky, invert_lower, log_determinant, solve_lower
 from bayesdecov.algebra.terms import (
     Array,
     Contractions,
@@ -81,14 +81,13 @@ class LowRank:
 
     def pieces(self, q: Array, y: Array, phi: Array, *, order: int = 2) -> Pieces:
         """``log|V|`` and ``Q`` for every sample (`terms.Pieces`), derivatives up to ``order``."""
+        if order == 0:
+            return self._values(q, y, phi)
         mean, d, P, logdet = self.factorise(q, phi)
         r = y - mean
         r_over_d = r / d
         projected = (P.transpose(0, 2, 1) @ r[:, :, None])[:, :, 0]
         quad = np.einsum("ng,ng->n", r, r_over_d) - np.einsum("nk,nk->n", projected, projected)
-        if order == 0:
-            return values_only(logdet, quad)
-
         u = r_over_d - (P @ projected[:, :, None])[:, :, 0]
         leverage = np.einsum("ngk,ngk->ng", P, P)
         theta_diagonal = 1 / d - leverage
@@ -136,6 +135,28 @@ class LowRank:
                 mean_information=self.mu.T @ theta_mu,
             )
         )
+
+    def _values(self, q: Array, y: Array, phi: Array) -> Pieces:
+        """``log|V|`` and ``Q`` alone: all that needs (gene, factor) numbers is one product each."""
+        mean = q @ self.mu.T
+        d = (q * q) @ self.D.T + counting_variance(phi, mean)
+        d = np.where(d > 0, d, np.nan)
+        r = y - mean
+        r_over_d = r / d
+        quad, logdet = np.einsum("ng,ng->n", r, r_over_d), np.log(d).sum(axis=-1)
+        if self.U.shape[1]:
+            weights = q[:, self.owner]
+            projected = (r_over_d @ self.U) * weights
+            K, root = np.empty((len(q), *2 * self.U.shape[1:])), 1 / np.sqrt(d)
+            for i, each in enumerate(root):
+                scaled = self.U * each[:, None]
+                np.dot(scaled.T, scaled, out=K[i])
+            K *= weights[:, :, None] * weights[:, None, :]
+            K += np.eye(self.U.shape[1])
+            L = cholesky(K)
+            quad -= np.square(solve_lower(L, projected)).sum(axis=1)
+            logdet = logdet + log_determinant(L)
+        return values_only(logdet, quad)
 
     @staticmethod
     def _solve(P: Array, d: Array, right: Array) -> Array:

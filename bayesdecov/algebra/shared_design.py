@@ -57,8 +57,11 @@ class LeastSquares(NamedTuple):
 
 def least_squares(X: Array, Y: Array, random: NDArray[np.intp] | None = None) -> LeastSquares:
     """Fit ``Y`` (gene, sample) on ``X`` (sample, column) of full rank, all genes at once."""
-    n, n_columns = X.shape
-    random = np.arange(n_columns) if random is None else random
+    return assembled(X, *coefficients(X, Y), random)
+
+
+def coefficients(X: Array, Y: Array) -> tuple[Array, Array]:
+    """Coefficients (gene, column) and residual sums of squares (gene,) of any of the genes."""
     Q, R = np.linalg.qr(X)
     b = np.asarray(solve_triangular(R, (Y @ Q).T)).T
     rss = np.empty(len(Y))
@@ -66,6 +69,16 @@ def least_squares(X: Array, Y: Array, random: NDArray[np.intp] | None = None) ->
         part = slice(start, start + _CHUNK)
         residual = Y[part] - b[part] @ X.T
         rss[part] = np.einsum("gi,gi->g", residual, residual)
+    return b, rss
+
+
+def assembled(
+    X: Array, b: Array, rss: Array, random: NDArray[np.intp] | None = None
+) -> LeastSquares:
+    """What a mixed model needs, from the `coefficients` of all genes."""
+    n, n_columns = X.shape
+    random = np.arange(n_columns) if random is None else random
+    R = np.linalg.qr(X)[1]
     R_inverse = solve_triangular(R, np.eye(n_columns))
     mean = b.mean(axis=0)
     Z = X[:, random]

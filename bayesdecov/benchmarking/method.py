@@ -10,7 +10,8 @@ import pandas as pd
 
 from bayesdecov import checks
 from bayesdecov.baselines import BASELINES
-from bayesdecov.deconvolution.deconvolve import METHODS, deconvolve
+from bayesdecov.deconvolution.deconvolve import deconvolve
+from bayesdecov.deconvolution.options import METHODS
 from bayesdecov.errors import InputError
 from bayesdecov.reference.build import ESTIMATORS
 from bayesdecov.reference.reference import Reference

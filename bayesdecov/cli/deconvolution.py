@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from bayesdecov.cli.app import AssumeLinear, Force, Progress, app, guarded
 from bayesdecov.cli.app import out as console
 from bayesdecov.errors import InputError
+
+_MANY = 3000  # samples that are streamed to disk
 
 
 def _genes(value: str) -> int | list[str] | None:
@@ -170,6 +172,13 @@ def deconvolve(
             "cell type would go if the reference lacked it.",
         ),
     ] = False,
+    shard_size: Annotated[
+        int | None,
+        typer.Option(
+            help="Samples in memory at a time: results are streamed to disk and a run "
+            "that was killed goes on. Default: 1024 from 3000 samples up."
+        ),
+    ] = None,
     bootstrap: Annotated[
         int | None, typer.Option(help="Baselines: genes drawn with replacement this often.")
     ] = None,
@@ -186,7 +195,9 @@ def deconvolve(
     """Estimate the cell-type proportions of bulk samples."""
     from bayesdecov import checks
     from bayesdecov.deconvolution.deconvolve import deconvolve as run
+    from bayesdecov.deconvolution.streaming import SHARD, deconvolve_to
     from bayesdecov.deconvolution.write import fill_deconvolution
+    from bayesdecov.io.blocks import Blocks
     from bayesdecov.io.outputs import check_folder, whole_folder
     from bayesdecov.io.tables import read_table, write_table
 
@@ -203,30 +214,42 @@ def deconvolve(
             raise InputError("mrna-per-cell", "needs two columns: cell type, mRNA per cell",
                              found=f"the columns {checks.some(table.columns)}")  # fmt: skip
         per_cell = table.iloc[:, 0]
-    fit = run(
-        read_table(bulk, "bulk"),
-        reference if reference.suffix.lower() == ".nc" else read_table(reference, "reference"),
-        method,
-        prior,
-        noise,
-        seed,
-        n_jobs,
-        size_factor=size_factor,
-        df=tail,
-        draws=draws,
-        tune=tune,
-        chains=chains,
-        cores=cores,
-        target_accept=target_accept,
-        nuts_sampler=nuts_sampler,
-        max_pareto_k=max_pareto_k,
-        calibrate=calibrate,
-        other=other,
-        bootstrap=bootstrap,
-        mrna_per_cell=per_cell,
-        assume_linear=assume_linear,
-        progress=progress,
-    )
+    known = reference if reference.suffix.lower() == ".nc" else read_table(reference, "reference")
+    blocks = Blocks(bulk, "bulk")
+    whole_cohort = calibrate or other or leave_one_out
+    if shard_size is None and blocks.n_samples >= _MANY and not whole_cohort:
+        shard_size = SHARD
+    if shard_size is not None and leave_one_out:
+        raise InputError("leave-one-out", "needs the whole cohort at once",
+                         fix="leave out --shard-size")  # fmt: skip
+    options: dict[str, Any] = {
+        "prior": prior,
+        "noise": noise,
+        "seed": seed,
+        "n_jobs": n_jobs,
+        "size_factor": size_factor,
+        "df": tail,
+        "draws": draws,
+        "tune": tune,
+        "chains": chains,
+        "cores": cores,
+        "target_accept": target_accept,
+        "nuts_sampler": nuts_sampler,
+        "max_pareto_k": max_pareto_k,
+        "calibrate": calibrate,
+        "other": other,
+        "bootstrap": bootstrap,
+        "mrna_per_cell": per_cell,
+        "assume_linear": assume_linear,
+    }
+    if shard_size is not None:
+        deconvolve_to(out, blocks, known, method, shard_size=shard_size, prob=prob, force=force,
+                      inputs=inputs, arguments=sys.argv[1:],
+                      progress=progress and sys.stderr.isatty(), **options)  # fmt: skip
+        console.print(f"{blocks.n_samples} samples in shards of {shard_size}", markup=False)
+        console.print(f"written: {out}", markup=False)
+        return
+    fit = run(blocks.take(0, blocks.n_samples), known, method, progress=progress, **options)
     sensitivity = fit.leave_one_type_out() if leave_one_out else None
     with whole_folder(out, force=force) as folder:
         fill_deconvolution(fit, folder, prob=prob, inputs=inputs, arguments=sys.argv[1:])

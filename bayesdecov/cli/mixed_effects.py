@@ -101,6 +101,7 @@ def fastmix(
 ) -> None:
     """Find cell-type-specific effects of covariates, overall and gene by gene."""
     from bayesdecov import checks
+    from bayesdecov.io.blocks import stays_on_disk
     from bayesdecov.io.outputs import check_folder, whole_folder
     from bayesdecov.io.tables import read_table
     from bayesdecov.mixed_effects.fastmix import fastmix as run
@@ -120,7 +121,7 @@ def fastmix(
         raise InputError("proportions", "must be a table of samples x cell types, not .h5ad")
     chosen = method or _default(proportions, stated, preset, errors)
     fit = run(
-        read_table(expression, "expression"),
+        expression if stays_on_disk(expression) else read_table(expression, "expression"),
         proportions if proportions.is_dir() else read_table(proportions, "proportions"),
         read_table(covariates, "covariates"),
         chosen,

@@ -2,36 +2,13 @@
 
 from __future__ import annotations
 
-import time
-from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-import joblib
-import numpy as np
-import pandas as pd
-
-import bayesdecov
-from bayesdecov import checks
 from bayesdecov.algebra.priors import Prior
-from bayesdecov.baselines import BASELINES
-from bayesdecov.deconvolution.outcome import outcome
-from bayesdecov.deconvolution.problem import NOISES, Problem, prepare
-from bayesdecov.deconvolution.pseudobulk import inflation
+from bayesdecov.deconvolution.options import Options
 from bayesdecov.deconvolution.result import Deconvolution
-from bayesdecov.deconvolution.sampling import expected_minutes
-from bayesdecov.deconvolution.shards import collect, run_shards
+from bayesdecov.deconvolution.run import run
 from bayesdecov.diagnostics import PARETO_K
-from bayesdecov.errors import InputError, Notes
-from bayesdecov.io.tables import expression_frame
-from bayesdecov.reference.reference import Reference
-from bayesdecov.sampling import Sampling
-
-METHODS = ("map", "laplace", "nuts", *BASELINES)
-# enough in coordinates that are standard normal to begin with
-_NUTS: dict[str, Any] = {"tune": 300, "target_accept": 0.85}
-_REACHED = 0.93  # coverage after calibration below which something is wrong
-_LONG = 15.0  # minutes of sampling that a user should know of
 
 
 def deconvolve(
@@ -167,140 +144,26 @@ def deconvolve(
     >>> fit.proportions.shape, list(fit.intervals().columns)
     ((4, 3), ['sample', 'cell_type', 'mean', 'sd', 'low', 'high'])
     """
-    started = time.perf_counter()
-    checks.choice(method, METHODS, "method")
-    checks.choice(noise, NOISES, "noise")
-    checks.whole(draws, "draws", at_least=2)
-    if not (isinstance(max_pareto_k, (int, float)) and max_pareto_k > 0):
-        raise InputError("max_pareto_k", "must be a positive number", found=repr(max_pareto_k))
-    sampling = {"tune": tune, "chains": chains, "cores": cores, "target_accept": target_accept,
-                "nuts_sampler": nuts_sampler}  # fmt: skip
-    if method != "nuts":
-        for name, value in sampling.items():
-            if value is not None:
-                raise InputError(name, f"is not an option of method={method!r}",
-                                 fix="leave it out, or use method='nuts'")  # fmt: skip
-    how = Sampling.of(_NUTS | {"draws": draws} | {
-        name: value for name, value in sampling.items() if value is not None})  # fmt: skip
-    rng = checks.generator(seed)
-    if bootstrap is not None:
-        bootstrap = checks.whole(bootstrap, "bootstrap", at_least=2)
-        if method not in BASELINES:
-            raise InputError("bootstrap", f"is not an option of method={method!r}",
-                             fix=f"it is for {', '.join(BASELINES)}")  # fmt: skip
-    if calibrate and method in BASELINES:
-        raise InputError("calibrate", f"is not an option of method={method!r}",
-                         fix="use method='map', 'laplace' or 'nuts'")  # fmt: skip
-    if other and (calibrate or method in BASELINES):
-        raise InputError(
-            "other", "cannot be combined with "
-            + ("calibrate" if calibrate else f"method={method!r}"),
-            fix="leave one of them out: pseudo-bulks hold known cells only" if calibrate else
-            "use method='map', 'laplace' or 'nuts'; 'epic' and 'quantiseq' have an other of their "
-            "own in the diagnostics",
-        )  # fmt: skip
-    n_jobs = checks.workers(n_jobs)
-    notes = Notes()
-    problem = prepare(
-        expression_frame(bulk, "bulk"),
-        as_reference(reference, assume_linear),
+    options = Options(
+        method=method,
         prior=prior,
-        noise="none" if method in BASELINES else noise,
+        noise=noise,
+        seed=seed,
+        n_jobs=n_jobs,
         size_factor=size_factor,
         df=df,
+        draws=draws,
+        tune=tune,
+        chains=chains,
+        cores=cores,
+        target_accept=target_accept,
+        nuts_sampler=nuts_sampler,
+        max_pareto_k=max_pareto_k,
+        calibrate=calibrate,
+        other=other,
+        bootstrap=bootstrap,
+        mrna_per_cell=mrna_per_cell,
         assume_linear=assume_linear,
-        other=rng.spawn(1)[0] if other else None,
-        notes=notes,
+        progress=progress,
     )
-    if method in BASELINES and "other" in BASELINES[method].returns and problem.free_size:
-        notes.warn(
-            f"{method!r} takes bulk and reference on one scale, which is not known here: the bulk "
-            "was scaled by least squares, so other content is hardly seen"
-        )
-    per_cell = None
-    if mrna_per_cell is not None:
-        per_cell = checks.by_cell_type(mrna_per_cell, problem.reference.cell_types, "mrna_per_cell")
-    calibration: dict[str, Any] = {}
-    if calibrate:
-        problem, calibration = _calibrated(problem, rng)
-    stream = int(rng.integers(2**62))
-    workers = n_jobs
-    if method == "nuts":
-        workers = _workers(how, n_jobs)
-        minutes = expected_minutes(problem, how, workers if workers > 0 else joblib.cpu_count())
-        if minutes > _LONG:
-            notes.warn(
-                f"sampling will take about {minutes:.0f} minutes ({len(problem.y)} samples, "
-                f"{problem.y.shape[1]} genes): a 'factor' reference, fewer genes or "
-                "method='laplace' are faster"
-            )
-    output = collect(run_shards(problem, method, how, stream, workers, progress, bootstrap or 0))
-    modelled = method not in BASELINES
-    settings = {
-        "method": method,
-        "prior": str(prior) if modelled else "none",
-        "noise": problem.noise if modelled else "none",
-        "size_factor": "free" if problem.free_size else "fixed",
-        "df": problem.df if modelled and problem.df is not None else "none",
-        "draws": draws if method in ("laplace", "nuts") else 0,
-        "seed": seed if seed is None else int(seed) if not hasattr(seed, "random") else "generator",
-        "random_stream": stream,
-        "n_jobs": n_jobs,
-        "assume_linear": assume_linear,
-        "other": other,
-        "mrna_per_cell": "none" if per_cell is None else per_cell.to_dict(),
-        "scale": problem.scale,
-        "alignment": str(problem.alignment),
-        "bayesdecov": bayesdecov.__version__,
-        "seconds": round(time.perf_counter() - started, 3),
-    }
-    settings |= calibration
-    if method == "nuts":
-        settings |= {"tune": how.tune, "chains": how.chains, "target_accept": how.target_accept,
-                     "nuts_sampler": how.nuts_sampler, "cores": workers}  # fmt: skip
-    if bootstrap is not None:
-        settings["bootstrap"] = bootstrap
-        notes.info("intervals are from genes drawn with replacement")
-    if method == "laplace":
-        settings["max_pareto_k"] = float(max_pareto_k)
-    weights = None if per_cell is None else per_cell.to_numpy()
-    return outcome(problem, output, method, prior, weights, settings, max_pareto_k)
-
-
-def as_reference(reference: Any, assume_linear: bool) -> Reference:
-    """A Reference from what users hand over."""
-    if isinstance(reference, Reference):
-        return reference
-    if isinstance(reference, (str, Path)) and str(reference).lower().endswith(".nc"):
-        return Reference.load(reference)
-    if isinstance(reference, (pd.DataFrame, str, Path)) or hasattr(reference, "obs_names"):
-        return Reference.from_signature(reference, assume_linear=assume_linear)
-    raise InputError(
-        "reference",
-        "must be a Reference, a saved reference.nc or a signature table (genes x cell types)",
-        found=type(reference).__name__,
-    )
-
-
-def _calibrated(problem: Problem, rng: np.random.Generator) -> tuple[Problem, dict[str, Any]]:
-    """The problem with a likelihood whose intervals hold what they say, and the record of it."""
-    found = inflation(problem, rng)
-    if found.factor == 1:
-        said = f"intervals were left as they are: those of 95 % held {found.before:.1%}"
-    else:
-        said = (f"intervals were widened {found.factor:.2f}-fold: those of 95 % held "
-                f"{found.before:.1%} before and {found.after:.1%} after")  # fmt: skip
-    out = "donors" if found.donors else "replicates (donors are not known)"
-    say = problem.notes.info if found.after > _REACHED else problem.notes.warn
-    say(f"calibration: {said} of the proportions of {found.bulks} pseudo-bulks of {out} that the "
-        "reference did not know")  # fmt: skip
-    record = {"inflation": found.factor, "coverage_before": found.before,
-              "coverage_after": found.after, "pseudo_bulks": found.bulks,
-              "left_out": "donors" if found.donors else "replicates"}  # fmt: skip
-    return replace(problem, power=found.factor**-2), record
-
-
-def _workers(how: Sampling, n_jobs: int) -> int:
-    if how.cores is not None:
-        return how.cores
-    return n_jobs if n_jobs != 1 else min(4, joblib.cpu_count())
+    return run(bulk, reference, options)

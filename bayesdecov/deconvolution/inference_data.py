@@ -31,8 +31,13 @@ _LIKELIHOOD = 1000
 _RESIDUALS = 20  # draws that residuals are averaged over
 
 
-def to_inference_data(fit: Deconvolution, *, log_likelihood: bool = False, seed: Any = 0) -> Any:
-    """The groups that `Deconvolution.to_inference_data` describes."""
+def to_inference_data(
+    fit: Deconvolution, *, log_likelihood: bool = False, seed: Any = 0, samples: int | None = None
+) -> Any:
+    """The groups that `Deconvolution.to_inference_data` describes.
+
+    ``samples`` is the size of the cohort that the fit is a part of.
+    """
     from bayesdecov._arviz import from_groups
 
     rng = generator(seed)
@@ -45,12 +50,12 @@ def to_inference_data(fit: Deconvolution, *, log_likelihood: bool = False, seed:
     groups = {"posterior": _posterior(fit, coords), "sample_stats": _sample_stats(fit, coords)}
     law = None if fit.law is None else likelihood_of(fit)
     if law is not None:
-        groups |= _prior(fit, law, coords, rng)
-        positions = kept(fit, room(fit, PREDICTIVE))
+        groups |= _prior(fit, law, coords, rng, samples)
+        positions = kept(fit, room(fit, PREDICTIVE, samples))
         values = replicate(law, expression_of(fit, positions), rng)
         groups["posterior_predictive"] = _labelled({"bulk": (bulk, values)}, coords, positions)
         if log_likelihood:
-            positions = kept(fit, room(fit, _LIKELIHOOD))
+            positions = kept(fit, room(fit, _LIKELIHOOD, samples))
             values, _ = gene_log_likelihood(fit, law, expression_of(fit, positions))
             groups["log_likelihood"] = _labelled({"bulk": (bulk, values)}, coords, positions)
     groups["observed_data"] = _labelled(
@@ -64,7 +69,7 @@ def to_inference_data(fit: Deconvolution, *, log_likelihood: bool = False, seed:
     if "counting_noise" in fit.diagnostics:
         constant["counting_noise"] = ("sample", fit.diagnostics["counting_noise"].to_numpy(float))
     groups["constant_data"] = _labelled(constant, coords)
-    groups["fit"] = _fit(fit, law, coords)
+    groups["fit"] = _fit(fit, law, coords, samples)
     attrs = fit.settings | {"method": fit.method, "quantity": fit.quantity}
     return from_groups(groups, attrs)
 
@@ -111,22 +116,28 @@ def _sample_stats(fit: Deconvolution, coords: dict[str, Any]) -> xr.Dataset:
 
 
 def _prior(
-    fit: Deconvolution, law: Likelihood, coords: dict[str, Any], rng: np.random.Generator
+    fit: Deconvolution,
+    law: Likelihood,
+    coords: dict[str, Any],
+    rng: np.random.Generator,
+    samples: int | None,
 ) -> dict[str, xr.Dataset]:
-    p, size = prior_draws(fit, room(fit, PRIOR), rng)
+    p, size = prior_draws(fit, room(fit, PRIOR, samples), rng)
     per_cell = law_of(fit).per_cell
     shown = p if per_cell is None else to_cells(p, per_cell)
     prior = _labelled(
         {"proportions": (("chain", "draw", "sample", "cell_type"), shown),
          "size_factor": (("chain", "draw", "sample"), size)}, coords,
     )  # fmt: skip
-    count = room(fit, PREDICTIVE)
+    count = room(fit, PREDICTIVE, samples)
     values = replicate(law, size[:, :count, :, None] * p[:, :count], rng)
     predicted = _labelled({"bulk": (("chain", "draw", "sample", "gene"), values)}, coords)
     return {"prior": prior, "prior_predictive": predicted}
 
 
-def _fit(fit: Deconvolution, law: Likelihood | None, coords: dict[str, Any]) -> xr.Dataset:
+def _fit(
+    fit: Deconvolution, law: Likelihood | None, coords: dict[str, Any], samples: int | None
+) -> xr.Dataset:
     """Estimates and diagnostics of every sample; the normal approximation where there is one."""
     summary: dict[str, Any] = {
         str(name): ("sample", column.to_numpy(dtype=str if column.dtype == object else None))
@@ -136,7 +147,7 @@ def _fit(fit: Deconvolution, law: Likelihood | None, coords: dict[str, Any]) -> 
     for name, table in fit.maxima.items():
         summary[f"{name}_estimate"] = (("sample", "cell_type"), table.to_numpy())
     if law is not None:
-        q = expression_of(fit, kept(fit, _RESIDUALS))
+        q = expression_of(fit, kept(fit, room(fit, _RESIDUALS, samples)))
         residuals = gene_log_likelihood(fit, law, q)[1].mean(axis=(0, 1))
         summary["gene_residual"] = (("sample", "gene"), residuals)
     if fit.covariance is not None:

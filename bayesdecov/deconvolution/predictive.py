@@ -74,9 +74,10 @@ def expression_of(fit: Deconvolution, positions: np.ndarray) -> Array:
     return np.asarray((size[..., None] * p).transpose(1, 2, 0, 3))
 
 
-def room(fit: Deconvolution, count: int) -> int:
-    """How many draws of whole bulks are reasonable, at most ``count``."""
-    return max(1, min(count, _LARGEST // fit.bulk.size))
+def room(fit: Deconvolution, count: int, samples: int | None = None) -> int:
+    """How many draws of whole bulks (``samples`` of them) are reasonable, at most ``count``."""
+    n = fit.bulk.shape[1] if samples is None else samples
+    return max(1, min(count, _LARGEST // max(n * fit.bulk.shape[0], 1)))
 
 
 def replicate(law: Likelihood, q: Array, rng: np.random.Generator) -> Array:

@@ -41,15 +41,15 @@ class Output(NamedTuple):
 
 def run_shards(
     problem: Problem, method: str, how: Sampling, stream: int, n_jobs: int,
-    progress: bool | None, bootstrap: int = 0,
+    progress: bool | None, bootstrap: int = 0, first: int = 0,
 ) -> list[Output]:  # fmt: skip
-    """Fit all samples in shards, in order, with ``n_jobs`` workers."""
-    n, size = len(problem.y), max(32, min(4096, _SHARD_FLOATS // problem.y.shape[1]))
-    if method == "nuts":
-        size = 1
+    """Fit all samples in shards, in order, with ``n_jobs`` workers; the first has this number."""
+    n, size = len(problem.y), shard_size(method, problem.y.shape[1])
     tasks = [(start, min(start + size, n)) for start in range(0, n, size)]
     jobs = (
-        joblib.delayed(_fit_shard)(problem.rows(start, stop), method, how, stream, start, bootstrap)
+        joblib.delayed(_fit_shard)(
+            problem.rows(start, stop), method, how, stream, first + start, bootstrap
+        )
         for start, stop in tasks
     )
     if n_jobs == 1 or len(tasks) == 1:
@@ -61,6 +61,11 @@ def run_shards(
     sizes = [stop - start for start, stop in tasks]
     title = "Sampling" if method == "nuts" else "Deconvolving"
     return list(track(results, sizes, title, show=progress, unit="samples"))
+
+
+def shard_size(method: str, n_genes: int) -> int:
+    """Samples of a shard: what is computed together never depends on the number of workers."""
+    return 1 if method == "nuts" else max(32, min(4096, _SHARD_FLOATS // n_genes))
 
 
 def _fit_shard(

@@ -37,11 +37,16 @@ def fill_deconvolution(
     """The files of `write_deconvolution` in an existing folder."""
     from bayesdecov._arviz import save
 
+    fill_tables(fit, folder, prob)
+    save(fit.to_inference_data(), folder / "posterior.nc")
+    write_json(record_of(fit, prob, inputs or {}, arguments), folder / "run.json")
+
+
+def fill_tables(fit: Deconvolution, folder: Path, prob: float) -> None:
+    """The tables of `write_deconvolution` in an existing folder."""
     write_table(fit.proportions, folder / "proportions.csv", index_label="sample")
     write_table(fit.intervals(prob), folder / "intervals.csv")
     write_table(fit.diagnostics, folder / "diagnostics.csv", index_label="sample")
-    save(fit.to_inference_data(), folder / "posterior.nc")
-    write_json(record_of(fit, prob, inputs or {}, arguments), folder / "run.json")
 
 
 def record_of(

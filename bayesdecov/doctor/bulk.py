@@ -21,10 +21,10 @@ from scipy.stats import t as student
 from bayesdecov import checks
 from bayesdecov.algebra.density import evaluate
 from bayesdecov.algebra.terms import Array
-from bayesdecov.deconvolution.deconvolve import as_reference
 from bayesdecov.deconvolution.fit import Estimates, maximum_a_posteriori
 from bayesdecov.deconvolution.predictive import Likelihood, replicate
 from bayesdecov.deconvolution.problem import Problem, prepare
+from bayesdecov.deconvolution.run import as_reference
 from bayesdecov.doctor.examination import Examination
 from bayesdecov.errors import BayesdecovWarning, Notes
 from bayesdecov.io.tables import expression_frame

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -118,6 +118,45 @@ def _named_rows(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _read_h5ad(path: Path) -> pd.DataFrame:
+    return from_anndata(_anndata().read_h5ad(path))
+
+
+def open_anndata(path: Path, argument: str) -> Any:
+    """An AnnData (.h5ad or .zarr) whose values stay in the file."""
+    if not path.exists():
+        raise InputError(argument, f"the file {str(path)!r} does not exist")
+    anndata = _anndata()
+    try:
+        if path.suffix.lower() == ".h5ad":
+            return anndata.read_h5ad(path, backed="r")
+        import zarr
+
+        group = zarr.open_group(str(path), mode="r")
+        names = {axis: anndata.io.read_elem(group[axis]) for axis in ("obs", "var")}
+        X = group["X"]
+        if "encoding-type" in X.attrs and "matrix" in str(X.attrs["encoding-type"]):
+            X = anndata.io.sparse_dataset(X)
+        return _Opened(X, names["obs"].index, names["var"].index, names["obs"])
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(
+            argument, f"{str(path)!r} cannot be read as {path.suffix[1:]} of AnnData",
+            found=str(error).split("\n")[0].rstrip("."),
+            fix="check that the file is complete and has the format its name says",
+        ) from error  # fmt: skip
+
+
+class _Opened(NamedTuple):
+    """What of an AnnData is needed, with values in a zarr store."""
+
+    X: Any
+    obs_names: pd.Index
+    var_names: pd.Index
+    obs: pd.DataFrame
+
+
+def _anndata() -> Any:
     try:
         import anndata
     except ImportError:
@@ -125,7 +164,7 @@ def _read_h5ad(path: Path) -> pd.DataFrame:
             "table", "reading .h5ad needs the package anndata",
             fix="pip install 'bayesdecov[anndata]'",
         ) from None  # fmt: skip
-    return from_anndata(anndata.read_h5ad(path))
+    return anndata
 
 
 def is_anndata(value: Any) -> bool:

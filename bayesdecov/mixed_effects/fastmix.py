@@ -10,6 +10,7 @@ from typing import Any
 import bayesdecov
 from bayesdecov import checks
 from bayesdecov.errors import InputError, Notes
+from bayesdecov.io.blocks import Blocks, stays_on_disk
 from bayesdecov.io.tables import expression_frame
 from bayesdecov.mixed_effects.joint import Sharpened, calibrated, fit_joint
 from bayesdecov.mixed_effects.likelihood import fit_likelihood
@@ -224,8 +225,12 @@ correction, bias, trim_fixed, df
     needed = method == "joint" or errors == "calibrate"
     source = uncertain(proportions, standard_errors, notes, needed=needed)
     _suited_errors(method, errors, source)
+    if stays_on_disk(expression) and method != "joint" and errors != "calibrate":
+        expression = Blocks(expression, "expression")
+    else:
+        expression = expression_frame(expression, "expression")
     problem = prepare(
-        expression_frame(expression, "expression"), source.table,
+        expression, source.table,
         expression_frame(covariates, "covariates"), formula=formula,
         include_covariates=include_covariates, rest=rest,
         reference_cell_type=reference_cell_type, random=random,

@@ -14,7 +14,9 @@ from bayesdecov import checks
 from bayesdecov.algebra.shared_design import LeastSquares, least_squares
 from bayesdecov.algebra.terms import Array
 from bayesdecov.errors import InputError, Notes
+from bayesdecov.io.blocks import Blocks
 from bayesdecov.io.scale import detect_scale
+from bayesdecov.mixed_effects.accumulate import accumulated, say_flat, some_genes
 from bayesdecov.mixed_effects.covariates import encode
 from bayesdecov.mixed_effects.dependence import split_subjects, whitening
 from bayesdecov.mixed_effects.design import Design, make_design
@@ -31,7 +33,7 @@ class Problem:
 
     ``ls`` is least squares of the whitened data; ``random`` are the names of its random effects.
     ``Y`` (gene, sample), ``cells`` and the ``coded`` covariates are as they were before ``root``
-    whitened them (None: it did not).
+    whitened them (None: it did not); ``Y`` has no rows where the expression stays on disk.
     """
 
     ls: LeastSquares
@@ -65,7 +67,9 @@ def prepare(
 
     Proportions with errors (``unsure``) may be negative.
     """
-    frame = checks.numeric(expression, "expression")
+    frame = expression
+    if not isinstance(frame, Blocks):
+        frame = checks.numeric(frame, "expression")
     checks.unique(frame.index, "expression", "gene")
     checks.unique(frame.columns, "expression", "sample")
     cells = check_proportions(proportions, "proportions", unsure=unsure)
@@ -75,27 +79,35 @@ def prepare(
         groups, table = split_subjects(subject, table, formula)
     samples = _shared(frame, cells, table, notes)
     cells, table = whole(cells.loc[samples], notes, unsure=unsure), table.loc[samples]
-    if not frame.columns.equals(samples):
-        frame = frame[list(samples)]
     coded, coding = encode(table, formula, standardise=standardise)
     design = make_design(
         cells, coded, coding, include_covariates=include_covariates, rest=rest,
         reference=reference_cell_type, notes=notes, unsure=unsure,
     )  # fmt: skip
-    _say_scale(frame, notes)
-    frame = _varying(frame, notes)
     columns = list(design.table.columns)
     rows = _random_columns(random, columns)
-    if len(frame) < 2 * len(rows) + 2:
+    X = design.table.to_numpy()
+    if isinstance(frame, Blocks):
+        part = some_genes(frame, samples)
+        _say_scale(part, notes)
+        root, correlation = whitening(X, part.to_numpy(), samples, weights, groups, notes)
+        ls, genes = accumulated(frame, samples, X, root, rows, notes)
+        Y = np.empty((0, len(samples)))
+    else:
+        if not frame.columns.equals(samples):
+            frame = frame[list(samples)]
+        _say_scale(frame, notes)
+        frame = _varying(frame, notes)
+        Y, genes = frame.to_numpy(), frame.index
+        root, correlation = whitening(X, Y, samples, weights, groups, notes)
+        ls = least_squares(X, Y, rows) if root is None else least_squares(root @ X, Y @ root, rows)
+    if len(genes) < 2 * len(rows) + 2:
         raise InputError(
             "expression", "needs at least twice as many genes as random effects",
-            found=f"{len(frame)} genes that vary and {len(rows)} random effects",
+            found=f"{len(genes)} genes that vary and {len(rows)} random effects",
         )  # fmt: skip
-    X, Y = design.table.to_numpy(), frame.to_numpy()
-    root, correlation = whitening(X, Y, samples, weights, groups, notes)
-    ls = least_squares(X, Y, rows) if root is None else least_squares(root @ X, Y @ root, rows)
     return Problem(
-        ls, design, frame.index, [columns[j] for j in rows], correlation, Y, cells, coded, root
+        ls, design, genes, [columns[j] for j in rows], correlation, Y, cells, coded, root
     )
 
 
@@ -215,13 +227,8 @@ def _say_scale(frame: pd.DataFrame, notes: Notes) -> None:
 def _varying(frame: pd.DataFrame, notes: Notes) -> pd.DataFrame:
     values = frame.to_numpy()
     flat = values.max(axis=1) == values.min(axis=1)
-    if not flat.any():
-        return frame
-    notes.warn(
-        f"{int(flat.sum())} genes with the same value in every sample were left out: "
-        f"{checks.some(frame.index[flat])}"
-    )
-    return frame.loc[~flat]
+    say_flat(frame.index[flat], notes)
+    return frame.loc[~flat] if flat.any() else frame
 
 
 def _random_columns(random: Iterable[str] | str | None, columns: list[str]) -> NDArray[np.intp]:

@@ -98,7 +98,7 @@ def test_the_same_seed_gives_the_same_chains_whatever_the_workers():
 
 def test_a_long_wait_is_announced(monkeypatch):
     cohort, reference = _toy(2, n_samples=1)
-    monkeypatch.setattr("bayesdecov.deconvolution.deconvolve.expected_minutes", lambda *a: 40.0)
+    monkeypatch.setattr("bayesdecov.deconvolution.run.expected_minutes", lambda *a: 40.0)
     with pytest.warns(BayesdecovWarning) as said:
         bd.deconvolve(cohort.bulk, reference, "nuts", draws=20, tune=20, chains=2, seed=1)
     assert "sampling will take about 40 minutes (1 samples, 12 genes)" in str(said[0].message)

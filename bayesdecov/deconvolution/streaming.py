@@ -1,0 +1,223 @@
+"""Cohorts of any size: shards are fitted, kept on disk and joined, and a killed run goes on.
+
+Memory holds one shard. What a sample gets does not depend on the size of shards, on the number of
+workers or on interruptions: its random stream is that of its number in the cohort.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import sys
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import bayesdecov
+from bayesdecov import checks
+from bayesdecov.deconvolution.options import Options
+from bayesdecov.deconvolution.result import Deconvolution
+from bayesdecov.deconvolution.run import as_reference, run
+from bayesdecov.deconvolution.shards import shard_size as block_of
+from bayesdecov.deconvolution.write import fill_tables, record_of
+from bayesdecov.errors import BayesdecovWarning, InputError
+from bayesdecov.io.blocks import Blocks
+from bayesdecov.io.netcdf import concatenate
+from bayesdecov.io.outputs import check_folder, whole_folder, write_json
+from bayesdecov.progress import track
+from bayesdecov.reference.reference import Reference
+
+SHARD = 1024  # samples
+_SAME = (
+    "scale",
+    "noise",
+    "size_factor",
+    "df",
+    "alignment",
+)  # decided of every shard, and once for all
+_TABLES = ("proportions.csv", "intervals.csv", "diagnostics.csv")
+
+
+def deconvolve_to(
+    folder: str | Path,
+    bulk: Any,
+    reference: Any,
+    method: str = "laplace",
+    *,
+    shard_size: int = SHARD,
+    prob: float = 0.95,
+    force: bool = False,
+    inputs: Mapping[str, Path] | None = None,
+    arguments: Sequence[str] = (),
+    **options: Any,
+) -> Path:
+    """Deconvolve a cohort of any size into a folder, shard by shard.
+
+    The folder is what ``deconvolve(...).write(folder)`` makes, and appears when all is done. Until
+    then finished shards wait in a hidden folder beside it; the same call after an interruption
+    takes them from there. `contrast`, `fastmix`, `report` and `compare` read the folder.
+
+    Parameters
+    ----------
+    folder
+        For the results.
+    bulk
+        As in `deconvolve`. An AnnData that is backed by its file, or the path of an .h5ad, is read
+        shard by shard; other tables are in memory as a whole.
+    reference, method, options
+        As in `deconvolve`. ``calibrate`` and ``other`` learn from the whole cohort and cannot be
+        used. Without a ``seed`` it is taken from the input, so that the run can go on.
+    shard_size
+        Samples that are in memory at a time; rounded up to what is computed together.
+    prob
+        Probability of the intervals.
+    force
+        Replace the folder of an earlier run.
+    inputs, arguments
+        Files and command line, for ``run.json``.
+
+    Returns
+    -------
+    pathlib.Path
+        The folder.
+
+    Raises
+    ------
+    InputError
+        As `deconvolve`; or parts of the cohort are on different scales.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import bayesdecov as bd
+    >>> from bayesdecov.deconvolution.streaming import deconvolve_to
+    >>> cohort = bd.simulate.convolution(n_samples=70, n_genes=60, n_types=3, seed=1)
+    >>> reference = bd.Reference.from_samples(cohort.purified, cohort.labels)
+    >>> place = tempfile.mkdtemp()
+    >>> out = deconvolve_to(f"{place}/run", cohort.bulk, reference, "map", shard_size=50)
+    >>> sorted(path.name for path in out.iterdir())[:3]
+    ['diagnostics.csv', 'intervals.csv', 'posterior.nc']
+    """
+    folder = Path(folder)
+    chosen = Options(method=method, **options)
+    for name in ("calibrate", "other"):
+        if getattr(chosen, name):
+            raise InputError(name, "learns from the whole cohort, which is never in memory here",
+                             fix="use deconvolve(), or the command without --shard-size"
+                             )  # fmt: skip
+    checks.whole(shard_size, "shard_size")
+    prob = checks.probability(prob, "prob")
+    check_folder(folder, force=force, inputs=(inputs or {}).values())
+    known = as_reference(reference, chosen.assume_linear)
+    blocks = bulk if isinstance(bulk, Blocks) else Blocks(bulk, "bulk")
+    if chosen.seed is None:
+        chosen = replace(chosen, seed=int(_fingerprint(blocks, known, chosen)[:12], 16))
+    elif isinstance(chosen.seed, np.random.Generator):
+        chosen = replace(chosen, seed=int(chosen.seed.integers(2**31)))
+    stream = int(checks.generator(chosen.seed).integers(2**62))
+    block = block_of(method, len(known.genes))
+    size = -(-shard_size // block) * block
+    mark = _fingerprint(blocks, known, chosen, size, prob)
+    work = folder.resolve().with_name(f".{folder.resolve().name}.shards-{mark[:12]}")
+    work.mkdir(parents=True, exist_ok=True)
+    starts = list(range(0, blocks.n_samples, size))
+    stops = [min(start + size, blocks.n_samples) for start in starts]
+    done = _shards(work, blocks, known, chosen, stream, prob, list(zip(starts, stops, strict=True)))
+    sizes = [stop - start for start, stop in zip(starts, stops, strict=True)]
+    show = chosen.progress
+    if show is None:
+        show = len(starts) > 1 and sys.stderr.isatty()
+    parts = list(track(done, sizes, "Deconvolving", show=show, unit="samples"))
+    with whole_folder(folder, force=force) as partial:
+        _join(parts, partial, inputs or {}, arguments)
+    shutil.rmtree(work)
+    return folder
+
+
+def _shards(
+    work: Path, blocks: Blocks, reference: Reference, options: Options, stream: int, prob: float,
+    spans: list[tuple[int, int]],
+) -> Iterator[Path]:  # fmt: skip
+    """Folders of all shards in order; those that are there are not made again."""
+    decided: dict[str, Any] = {}
+    for number, (start, stop) in enumerate(spans):
+        part = work / f"{number:06d}"
+        if not (part / "run.json").is_file():
+            with warnings.catch_warnings():
+                if number:  # what has been said once; notes are in run.json
+                    warnings.simplefilter("ignore", BayesdecovWarning)
+                fit = run(blocks.take(start, stop), reference,
+                          replace(options, progress=False), stream=stream, first=start)  # fmt: skip
+            with whole_folder(part) as partial:
+                _fill(fit, partial, prob, blocks.n_samples if len(spans) > 1 else stop - start)
+        settings = json.loads((part / "run.json").read_text(encoding="utf-8"))["settings"]
+        found = {name: settings[name] for name in _SAME}
+        decided = decided or found
+        for name in _SAME:
+            if found[name] != decided[name]:
+                raise InputError(
+                    "bulk", f"samples {start + 1} to {stop} differ from those before in {name!r}",
+                    found=f"{found[name]!r} after {decided[name]!r}",
+                    fix="bring all samples to one scale",
+                )  # fmt: skip
+        yield part
+
+
+def _fill(fit: Deconvolution, folder: Path, prob: float, samples: int) -> None:
+    """The files of a shard."""
+    from bayesdecov._arviz import save
+    from bayesdecov.deconvolution.inference_data import to_inference_data
+
+    fill_tables(fit, folder, prob)
+    save(to_inference_data(fit, samples=samples), folder / "posterior.nc")
+    write_json(record_of(fit, prob, {}, ()), folder / "run.json")
+
+
+def _join(
+    parts: list[Path], folder: Path, inputs: Mapping[str, Path], arguments: Sequence[str]
+) -> None:
+    """The folder of the whole run from those of its shards."""
+    from bayesdecov.io.outputs import checksum
+
+    for name in _TABLES:
+        with (folder / name).open("w", encoding="utf-8", newline="") as whole:
+            for number, part in enumerate(parts):
+                with (part / name).open(encoding="utf-8", newline="") as lines:
+                    header = next(lines)
+                    if number == 0:
+                        whole.write(header)
+                    shutil.copyfileobj(lines, whole)
+    concatenate([part / "posterior.nc" for part in parts], folder / "posterior.nc", "sample")
+    records = [json.loads((part / "run.json").read_text(encoding="utf-8")) for part in parts]
+    record = records[0]
+    record["warnings"] = list(dict.fromkeys(line for each in records for line in each["warnings"]))
+    seconds = sum(float(each["settings"]["seconds"]) for each in records)
+    record["settings"] |= {"seconds": round(seconds, 3), "shards": len(parts)}
+    record["timings"] = {"seconds": round(seconds, 3)}
+    record["inputs"] = {name: {"path": str(path), "sha256": checksum(path)}
+                        for name, path in inputs.items()}  # fmt: skip
+    record["arguments"] = list(arguments)
+    write_json(record, folder / "run.json")
+
+
+def _fingerprint(blocks: Blocks, reference: Reference, options: Options, *more: Any) -> str:
+    """A digest of everything that decides the results."""
+    digest = hashlib.sha256(bayesdecov.__version__.encode())
+    shown = replace(options, n_jobs=1, progress=None, mrna_per_cell=None)
+    per_cell = options.mrna_per_cell
+    for text in (shown, None if per_cell is None else dict(per_cell), *more):
+        digest.update(repr(text).encode())
+    for names in (blocks.columns, blocks.index, reference.genes, reference.cell_types):
+        digest.update("\n".join(map(str, names)).encode())
+    covariance = vars(reference.covariance)
+    arrays = [reference.mean.to_numpy(), *(covariance[name] for name in sorted(covariance))]
+    for array in arrays:
+        if array is not None:
+            digest.update(np.ascontiguousarray(array).tobytes())
+    blocks.digest(digest)
+    return digest.hexdigest()

@@ -1,0 +1,106 @@
+"""Expression that is read a part at a time: tables in memory, AnnData that stays in its file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from bayesdecov.errors import InputError
+from bayesdecov.io.tables import expression_frame, is_anndata, open_anndata
+
+if TYPE_CHECKING:
+    import hashlib
+
+_BYTES = 64_000_000  # of a part, as doubles
+_OPENED = (".h5ad", ".zarr")
+
+
+def stays_on_disk(table: Any) -> bool:
+    """Whether ``table`` is read a part at a time: a file of AnnData, or lazy values."""
+    if isinstance(table, Blocks):
+        return True
+    if isinstance(table, (str, Path)):
+        return Path(table).suffix.lower() in _OPENED
+    if not is_anndata(table):
+        return False
+    return not (isinstance(table.X, np.ndarray) or hasattr(table.X, "tocsr"))
+
+
+class Blocks:
+    """Genes x samples, taken by samples or by genes.
+
+    Parameters
+    ----------
+    table
+        A DataFrame (genes x samples), an AnnData (samples in obs; in memory, backed, or with dask
+        or zarr arrays), or a path: .h5ad and .zarr are opened and stay on disk, other tables are
+        read.
+    argument
+        What the table is, for messages.
+    """
+
+    def __init__(self, table: Any, argument: str) -> None:
+        self.argument = argument
+        if isinstance(table, (str, Path)) and Path(table).suffix.lower() in _OPENED:
+            table = open_anndata(Path(table), argument)
+        if isinstance(table, (str, Path)):
+            table = expression_frame(table, argument)
+        if is_anndata(table):
+            self.columns, self.index = pd.Index(table.obs_names), pd.Index(table.var_names)
+        elif isinstance(table, pd.DataFrame):
+            self.columns, self.index = table.columns, table.index
+        else:
+            raise InputError(argument, "must be a DataFrame (genes x samples), an AnnData or a "
+                             "path", found=type(table).__name__)  # fmt: skip
+        self._table = table
+        if not self.n_samples or not len(self.index):
+            raise InputError(argument, "must not be empty",
+                             found=f"{len(self.index)} genes x {self.n_samples} samples"
+                             )  # fmt: skip
+
+    @property
+    def n_samples(self) -> int:
+        """Number of samples."""
+        return len(self.columns)
+
+    def take(self, start: int, stop: int) -> pd.DataFrame:
+        """Genes x samples of some of the samples."""
+        if isinstance(self._table, pd.DataFrame):
+            return self._table.iloc[:, start:stop]
+        values = _dense(self._table.X[start:stop])
+        return pd.DataFrame(values.T, self.index, self.columns[start:stop])
+
+    def genes(self, rows: slice | np.ndarray) -> pd.DataFrame:
+        """Genes x samples of some of the genes, numbers in increasing order."""
+        if isinstance(self._table, pd.DataFrame):
+            return self._table.iloc[rows]
+        return pd.DataFrame(_dense(self._table.X[:, rows]).T, self.index[rows], self.columns)
+
+    def by_genes(self) -> Iterator[pd.DataFrame]:
+        """All genes, a few at a time."""
+        step = max(1, _BYTES // (8 * self.n_samples))
+        for start in range(0, len(self.index), step):
+            yield self.genes(slice(start, start + step))
+
+    def digest(self, into: hashlib._Hash) -> None:
+        """Update a digest with all values."""
+        step = max(1, _BYTES // (8 * len(self.index)))
+        for start in range(0, self.n_samples, step):
+            part = self.take(start, start + step)
+            try:
+                into.update(np.ascontiguousarray(part.to_numpy(dtype=float)).tobytes())
+            except (TypeError, ValueError):  # text among the numbers: its own error comes later
+                into.update(part.to_csv().encode())
+
+
+def _dense(values: Any) -> np.ndarray:
+    """An array in memory from an h5py, zarr, dask or sparse part."""
+    if hasattr(values, "compute"):
+        values = values.compute()
+    if hasattr(values, "toarray"):
+        values = values.toarray()
+    return np.asarray(values)
