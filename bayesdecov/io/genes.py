@@ -24,6 +24,8 @@ _PATTERNS = {
     "gene symbol": re.compile(r"[A-Za-z][A-Za-z0-9.@_-]*$"),
 }
 _VERSION = re.compile(r"^(ENS[A-Z]{0,4}[GT]\d{11})\.\d+", re.IGNORECASE)
+_MONTH = "Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Sept|Oct|Nov|Dec"
+_DATE = re.compile(rf"(\d{{1,2}}-({_MONTH})|({_MONTH})-\d{{1,2}})$", re.IGNORECASE)
 _SPIKE = re.compile(r"^ERCC-\d+$")
 
 
@@ -76,6 +78,12 @@ def tidy_genes(frame: pd.DataFrame, argument: str, notes: Notes) -> pd.DataFrame
     if nameless.any():
         notes.warn(f"{argument}: {int(nameless.sum())} rows without a gene name left out")
         frame = frame.loc[~nameless]
+    dates = frame.index[frame.index.str.match(_DATE)]
+    if len(dates):
+        notes.warn(
+            f"{argument}: {len(dates)} gene names look like dates ({some(dates)}): a spreadsheet "
+            "changed symbols such as MARCH1 and SEPT2, which are not found under these names"
+        )
     if not frame.index.is_unique:
         repeated = frame.index[frame.index.duplicated()].unique()
         frame = frame.groupby(frame.index, sort=False).sum()
