@@ -14,6 +14,8 @@ import arviz as az
 import numpy as np
 import xarray as xr
 
+from bayesdecov.io.netcdf import open_well
+
 IS_TREE = int(az.__version__.split(".")[0]) >= 1
 
 
@@ -67,6 +69,7 @@ def save(data: Any, path: Path) -> None:
 
 def load(path: Path) -> Any:
     """Read what `save` wrote into the native container."""
+    open_well(path)
     groups, attrs = {}, {}
     for name, data in xr.open_groups(path, engine="h5netcdf").items():
         with data:

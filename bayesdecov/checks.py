@@ -137,17 +137,27 @@ def numeric(table: Any, argument: str) -> pd.DataFrame:
 
 def _text_error(table: pd.DataFrame, argument: str) -> InputError:
     for name in table.columns:
-        numbers = pd.to_numeric(table[name], errors="coerce")
-        bad = numbers.isna() & table[name].notna()
-        if bad.any():
-            row = bad.idxmax()
+        for row, value in zip(table.index, table[name], strict=True):
+            if pd.isna(value) or not np.isnan(number_of(value)):
+                continue
             return InputError(
                 argument,
                 "must hold numbers only",
-                found=f"text {str(table.loc[row, name])!r} in column {name!r}, row {row!r}",
+                found=f"text {str(value)[:60]!r} in column {name!r}, row {row!r}",
                 fix="put names into the first column and remove annotation columns",
             )
     return InputError(argument, "must hold numbers only", found="values that are not numbers")
+
+
+def number_of(value: Any) -> float:
+    """A cell of a table as a number, NaN where it is none.
+
+    `pandas.to_numeric` is no alternative: it crashes on texts like "1e40038475397113199".
+    """
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        return float("nan")
 
 
 def _strings(index: pd.Index, argument: str) -> pd.Index:

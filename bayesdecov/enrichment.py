@@ -204,5 +204,5 @@ def _genes(value: Any) -> pd.DataFrame:
     table = table[list(_NEEDED)].copy()
     table["gene"] = table["gene"].astype(str)
     for name in ("effect", "q_value"):
-        table[name] = pd.to_numeric(table[name], errors="coerce")
+        table[name] = table[name].map(checks.number_of)
     return table

@@ -30,7 +30,7 @@ _VARYING = {"run.json", "plots"}  # seconds and paths; pictures are not data
 
 def prepare(folder: Path) -> dict[str, list[str]]:
     """Inputs and command lines."""
-    cohort = bd.simulate.convolution(n_samples=320, n_genes=40, n_types=3, seed=1)
+    cohort = bd.simulate.convolution(n_samples=640, n_genes=40, n_types=3, seed=1)
     cohort.bulk.to_csv(folder / "bulk.csv")
     reference = bd.Reference.from_samples(cohort.purified, cohort.labels, "diagonal")
     reference.save(folder / "reference.nc")
@@ -108,7 +108,7 @@ def main() -> int:
             [*commands[name], "--out", str(out)], stdout=silent, stderr=silent
         )
         try:
-            process.wait(seconds[name] * rng.uniform(0.2, 1.05))
+            process.wait(seconds[name] * rng.uniform(0.3, 1.2))
             counts["finished before"] += 1
             continue
         except subprocess.TimeoutExpired:

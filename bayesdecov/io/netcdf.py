@@ -7,9 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import h5netcdf
+import h5py
 import numpy as np
 
 _ALONG = 64  # samples of a chunk
+
+
+def open_well(path: Path) -> None:
+    """Raise `OSError` where a file is no HDF5; h5netcdf would leave half an object behind."""
+    with h5py.File(path, "r"):
+        pass
 
 
 def concatenate(parts: Sequence[Path], target: Path, dim: str) -> None:

@@ -12,6 +12,7 @@ import pandas as pd
 import xarray as xr
 
 from bayesdecov.errors import InputError
+from bayesdecov.io.netcdf import open_well
 from bayesdecov.io.outputs import check_place
 from bayesdecov.reference.structures import Covariance, DenseCovariance, FactorCovariance
 
@@ -83,6 +84,7 @@ def check_target(path: Path, *, force: bool) -> None:
             "out", f"the file {str(path)!r} exists", fix="choose another or add --force"
         )
     try:
+        open_well(path)
         with xr.open_dataset(path, engine="h5netcdf") as opened:
             ours = opened.attrs.get("format") == _FORMAT
     except Exception:
@@ -97,6 +99,7 @@ def load(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise InputError("reference", f"the file {str(path)!r} does not exist")
     try:
+        open_well(path)
         with xr.open_dataset(path, engine="h5netcdf") as opened:
             data = opened.load()
     except Exception as error:

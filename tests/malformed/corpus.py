@@ -131,6 +131,8 @@ CASES = [
     Case("infinite", "deconvolve", "bulk.csv", cell(5, 2, np.inf), "bulk: must not have missing"),
     Case("text in numbers", "deconvolve", "bulk.csv", cell(5, 2, "n.d."),
          "bulk: .*numbers only.*'n.d.'"),
+    Case("number beyond all exponents", "deconvolve", "bulk.csv",
+         cell(5, 2, "44.1e40038475397113199"), "bulk: .*(numbers only|infinite)"),
     Case("decimal comma", "deconvolve", "bulk.csv", cell(5, 2, "1,5"), "bulk: .*numbers only.*1,5"),
     Case("negative", "deconvolve", "bulk.csv", cell(5, 2, -3), "bulk: .*must not be negative"),
     Case("logarithms", "deconvolve", "bulk.csv", table(_log), "bulk: .*linear scale"),

@@ -1,0 +1,30 @@
+"""Readers on damaged files: right, or an `InputError`; ``benchmarks/fuzz.py`` takes longer."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.malformed.fuzz import attack, readers
+
+NAMES = ("csv", "tsv.gz", "txt", "parquet", "labels", "bulk", "reference.nc", "gmt", "fcs",
+         "fcs events", "event table", "gates.toml", "DAFi config")  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def known(tmp_path_factory):
+    return readers(tmp_path_factory.mktemp("seeds"))
+
+
+# h5netcdf leaves half an object behind where HDF5 can be opened and then not be understood
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("name", NAMES)
+def test_damaged_files(name, known, tmp_path):
+    tries, failures = attack(known[name], tmp_path, np.random.default_rng(7), count=60)
+    assert tries == 60
+    assert not failures, "\n".join(failures)
+
+
+def test_a_reader_that_fails_is_noticed(known, tmp_path):
+    broken = known["gmt"]._replace(read=lambda path: path.read_text("utf-8").index("set1"))
+    assert attack(broken, tmp_path, np.random.default_rng(0), count=60)[1]
