@@ -20,8 +20,9 @@ def known(tmp_path_factory):
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("name", NAMES)
 def test_damaged_files(name, known, tmp_path):
-    tries, failures = attack(known[name], tmp_path, np.random.default_rng(7), count=60)
-    assert tries == 60
+    count = 15 if name == "reference.nc" else 60
+    tries, failures = attack(known[name], tmp_path, np.random.default_rng(7), count=count)
+    assert tries == count
     assert not failures, "\n".join(failures)
 
 
