@@ -97,8 +97,13 @@ def gene_log_likelihood(fit: Deconvolution, law: Likelihood, q: Array) -> tuple[
     y = fit.bulk.to_numpy().T
     shape = (*q.shape[:-1], y.shape[1])
     value, residual = np.empty(shape), np.empty(shape)
+    step = law.density.chunk
     for index in np.ndindex(q.shape[:-2]):
-        value[index], residual[index] = leave_one_out(law.density, q[index], y, law.phi, law.df)
+        for start in range(0, len(y), step):
+            rows = slice(start, start + step)
+            value[index][rows], residual[index][rows] = leave_one_out(
+                law.density, q[index][rows], y[rows], law.phi[rows], law.df
+            )
     return value, residual
 
 

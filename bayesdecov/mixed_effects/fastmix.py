@@ -149,9 +149,10 @@ def fastmix(
         "mixture" and "joint" only, and their default).
     reml
         ``method="map"``: restricted likelihood (True, the default) or likelihood.
-    trim, screen, screen_level, screen_correct, screen_single, covariance, drop_outliers, \
-correction, bias, trim_fixed, df
+    trim, screen, screen_level, screen_correct, screen_single, covariance
         Choices of the moment estimator: see `bayesdecov.mixed_effects.options.Options`.
+    drop_outliers, correction, bias, trim_fixed, df
+        More of them: see `bayesdecov.mixed_effects.options.Options`.
     diagonal
         Independent random effects (``method`` "moments" and "map").
     statistic, sided
