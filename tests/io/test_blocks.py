@@ -1,0 +1,73 @@
+"""Tables that are read a part at a time."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bayesdecov.errors import InputError
+from bayesdecov.io import blocks
+from bayesdecov.io.blocks import Blocks, stays_on_disk
+
+anndata = pytest.importorskip("anndata")
+
+
+def frame(genes, samples):
+    values = np.arange(genes * samples, dtype=float).reshape(genes, samples)
+    return pd.DataFrame(values, [f"g{i}" for i in range(genes)], [f"s{i}" for i in range(samples)])
+
+
+def as_anndata(table):
+    return anndata.AnnData(
+        table.to_numpy().T, pd.DataFrame(index=table.columns), pd.DataFrame(index=table.index)
+    )
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(1, 30), st.integers(1, 30), st.integers(1, 40))
+def test_parts_make_the_whole(genes, samples, size):
+    table = frame(genes, samples)
+    for source in (Blocks(table, "x"), Blocks(as_anndata(table), "x")):
+        parts = [source.take(i, i + size) for i in range(0, samples, size)]
+        pd.testing.assert_frame_equal(pd.concat(parts, axis=1), table)
+        rows = [source.genes(slice(i, i + size)) for i in range(0, genes, size)]
+        pd.testing.assert_frame_equal(pd.concat(rows), table)
+
+
+def test_by_genes_keeps_to_its_size(monkeypatch):
+    monkeypatch.setattr(blocks, "_BYTES", 8 * 7 * 3)
+    parts = list(Blocks(frame(10, 7), "x").by_genes())
+    assert [len(part) for part in parts] == [3, 3, 3, 1]
+
+
+def test_what_stays_on_disk(tmp_path):
+    table = frame(4, 3)
+    data = as_anndata(table)
+    data.write_h5ad(tmp_path / "x.h5ad")
+    backed = anndata.read_h5ad(tmp_path / "x.h5ad", backed="r")
+    assert stays_on_disk(tmp_path / "x.h5ad")
+    assert stays_on_disk(backed)
+    assert not any(stays_on_disk(each) for each in (table, data, tmp_path / "x.csv"))
+    pd.testing.assert_frame_equal(Blocks(backed, "x").take(0, 3), table)
+    backed.file.close()
+
+
+def test_sparse_values_are_made_dense(tmp_path):
+    sparse = pytest.importorskip("scipy.sparse")
+    table = frame(4, 3)
+    data = as_anndata(table)
+    data.X = sparse.csr_matrix(data.X)
+    data.write_h5ad(tmp_path / "x.h5ad")
+    source = Blocks(tmp_path / "x.h5ad", "x")
+    pd.testing.assert_frame_equal(source.take(0, 2), table.iloc[:, :2])
+    pd.testing.assert_frame_equal(source.genes(slice(1, 3)), table.iloc[1:3])
+
+
+def test_neither_table_nor_path():
+    with pytest.raises(InputError, match="x: must be a DataFrame"):
+        Blocks(3, "x")
+    with pytest.raises(InputError, match="x: must not be empty"):
+        Blocks(frame(3, 3).iloc[:0], "x")
