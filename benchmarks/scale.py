@@ -73,8 +73,10 @@ def deconvolve(n: int, jobs: int, noise: str) -> dict[str, float]:
         reference = bd.Reference.load(f"{place}/reference.nc")
         before = megabytes()
         started = time.perf_counter()
-        out = deconvolve_to(f"{place}/run", f"{place}/bulk.h5ad", reference, "laplace", seed=1, n_jobs=jobs,
-                            noise=noise, max_pareto_k=np.inf, progress=False)  # fmt: skip
+        out = deconvolve_to(
+            f"{place}/run", f"{place}/bulk.h5ad", reference, "laplace", seed=1, n_jobs=jobs,
+            noise=noise, max_pareto_k=np.inf, progress=False,
+        )  # fmt: skip
         seconds = time.perf_counter() - started
         written = sum(path.stat().st_size for path in out.iterdir()) / 1e6
     bulk = np.random.default_rng(0).random((n, _GENES))
