@@ -13,10 +13,11 @@ import numpy as np
 import pandas as pd
 
 from bayesdecov.algebra.priors import Dirichlet, Prior, SoftmaxNormal
-from bayesdecov.algebra.simplex import to_mrna
+from bayesdecov.algebra.simplex import to_cells, to_mrna
 from bayesdecov.algebra.terms import Array
 from bayesdecov.deconvolution.result import Deconvolution
 from bayesdecov.errors import InputError
+from bayesdecov.foreign.extended import moved
 from bayesdecov.results import Proportions
 
 if TYPE_CHECKING:
@@ -30,7 +31,9 @@ class Drawn(NamedTuple):
     """Draws (sample, draw, cell_type) with their prior; NaN where a sample has no posterior.
 
     ``prior`` is of the shares of mRNA where ``per_cell`` (mRNA of a cell of each type) is given,
-    and None where it cannot be divided out (Eq. 8 of DeCovarT).
+    and None where it cannot be divided out (Eq. 8 of DeCovarT). It is in the draws as they were
+    ``before`` these were moved for an uncertainty that is not the sample's own (None: they were
+    not).
     """
 
     p: Array
@@ -39,6 +42,7 @@ class Drawn(NamedTuple):
     prior: Prior | None
     per_cell: Array | None
     quantity: str
+    before: Array | None = None
 
     def log_prior(self, p: Array) -> Array:
         """Log prior density of log-ratios, up to a constant, over the last axis of ``p``."""
@@ -78,7 +82,20 @@ def _of_fit(fit: Proportions) -> Drawn:
     if fit.draws is None:
         raise _no_posterior("fit", fit.method)
     table = fit.proportions
-    return Drawn(fit.draws.pooled, table.index, table.columns, prior, per_cell, fit.quantity)
+    before = None
+    if isinstance(fit, Deconvolution) and fit.moved is not None:
+        before = _unmoved(fit.draws.proportions, fit.moved, per_cell)
+    return Drawn(fit.draws.pooled, table.index, table.columns, prior, per_cell, fit.quantity,
+                 before)  # fmt: skip
+
+
+def _unmoved(draws: Array, away: Array, per_cell: Array | None) -> Array:
+    """Draws (sample, chain, draw, cell_type), pooled, as they were before `foreign.moved`."""
+    p = draws if per_cell is None else to_mrna(draws, per_cell)
+    p = moved(p, -away)
+    if per_cell is not None:
+        p = to_cells(p, per_cell)
+    return p.reshape(len(p), -1, p.shape[-1])
 
 
 def _of_folder(folder: Path) -> Drawn:
@@ -99,7 +116,11 @@ def _of_folder(folder: Path) -> Drawn:
         prior, per_cell = _prior_of(run, cell_types)
     pooled = draws.reshape(len(samples), -1, len(cell_types))
     quantity = str(run.settings.get("quantity", "proportions"))
-    return Drawn(pooled, samples, cell_types, prior, per_cell, quantity)
+    before = None
+    if "moved" in run.groups["fit"]:
+        away = run.groups["fit"]["moved"].transpose("replicate", "sample").to_numpy()
+        before = _unmoved(draws, away, per_cell)
+    return Drawn(pooled, samples, cell_types, prior, per_cell, quantity, before)
 
 
 def _prior_of(run: Run, cell_types: pd.Index) -> tuple[Any, Array | None]:

@@ -6,10 +6,15 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 import bayesdecov as bd
 
 REFERENCE = Path(__file__).parent / "reference_values"
+
+
+settings.register_profile("machine", deadline=None)  # shared and noisy
+settings.load_profile("machine")
 
 
 @pytest.fixture(scope="session")

@@ -246,7 +246,9 @@ def deconvolve(
         deconvolve_to(out, blocks, known, method, shard_size=shard_size, prob=prob, force=force,
                       inputs=inputs, arguments=sys.argv[1:],
                       progress=progress and sys.stderr.isatty(), **options)  # fmt: skip
-        console.print(f"{blocks.n_samples} samples in shards of {shard_size}", markup=False)
+        verdicts = read_table(out / "diagnostics.csv", "diagnostics", text=True)["verdict"]
+        console.print(f"{blocks.n_samples} samples, {int((verdicts == 'good').sum())} of which are "
+                      "good in all diagnostics (diagnostics.csv)", markup=False)  # fmt: skip
         console.print(f"written: {out}", markup=False)
         return
     fit = run(blocks.take(0, blocks.n_samples), known, method, progress=progress, **options)

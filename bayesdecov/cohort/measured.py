@@ -61,20 +61,24 @@ def _of_draws(source: Drawn, argument: str, notes: Notes) -> Measured:
     if source.prior is None:
         raise no_prior(argument)
     p, samples, cell_types = source.p, source.samples, source.cell_types
+    before = source.before
     known = np.isfinite(p).all(axis=(1, 2))
     if not known.all():
         notes.warn(f"{int((~known).sum())} samples without a posterior were left out: "
                    f"{checks.some(samples[~known])}")  # fmt: skip
         p, samples = p[known], samples[known]
+        before = None if before is None else before[known]
     if not len(p):
         raise InputError("fit", "must have a posterior of some sample", found="none")
     most = int(np.clip(_FLOATS // len(p), _FEWER, _DRAWS))
-    p = p[:, np.unique(np.linspace(0, p.shape[1] - 1, most).astype(int))]
+    kept = np.unique(np.linspace(0, p.shape[1] - 1, most).astype(int))
+    p = p[:, kept]
     p, cell_types = _closed(p, cell_types, notes)
     z = np.log(np.maximum(p, LEAST)) @ log_ratio_basis(p.shape[2])
     names = pd.Index([str(name) for name in cell_types])
     return Measured(pd.Index([str(name) for name in samples]), names, z,
-                    source.log_prior(p), source.quantity)  # fmt: skip
+                    source.log_prior(p if before is None else before[:, kept]),
+                    source.quantity)  # fmt: skip
 
 
 def _of_table(table: pd.DataFrame, notes: Notes) -> Measured:

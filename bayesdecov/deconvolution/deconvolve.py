@@ -127,7 +127,8 @@ def deconvolve(
         estimate), ``modes`` (distinct maxima found), ``at_zero`` (cell types estimated as absent;
         posterior means are never zero), ``size_factor``, ``counting_noise``; "laplace":
         ``pareto_k``; "nuts": ``r_hat``, ``ess_bulk``, ``ess_tail``, ``mcse`` (worst of the cell
-        types), ``divergences``, ``e_bfmi``, ``step_size``, ``tree_depth``; and a ``verdict`` in
+        types), ``divergences``, ``e_bfmi``, ``step_size``, ``tree_depth``; ``other=True``:
+        ``p_other``, the probability that more than 5 % is other cells; and a ``verdict`` in
         words, "good" if there is nothing to say.
 
     Raises

@@ -144,6 +144,8 @@ def _fit(
         for name, column in fit.diagnostics.items()
     }
     summary["estimate"] = (("sample", "cell_type"), fit.proportions.to_numpy())
+    if fit.moved is not None:
+        summary["moved"] = (("replicate", "sample"), fit.moved)
     for name, table in fit.maxima.items():
         summary[f"{name}_estimate"] = (("sample", "cell_type"), table.to_numpy())
     if law is not None:

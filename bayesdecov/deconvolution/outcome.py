@@ -97,6 +97,7 @@ def outcome(
         draws=draws,
         law=law,
         maxima=maxima,
+        moved=problem.away,
         normal=None if posterior is None else Normal(posterior.mode, posterior.mode_covariance),
     )
 

@@ -24,7 +24,7 @@ from bayesdecov.algebra.terms import Array, Pieces, Term, information, log_densi
 from bayesdecov.deconvolution.together import Together, bring_together
 from bayesdecov.errors import InputError, Notes
 from bayesdecov.foreign.cohort import observed
-from bayesdecov.foreign.extended import OTHER, with_profile
+from bayesdecov.foreign.extended import OTHER, steps, with_profile
 from bayesdecov.foreign.learn import learn
 from bayesdecov.io.genes import Alignment
 from bayesdecov.reference.reference import Reference
@@ -43,7 +43,7 @@ class Problem:
     ``y`` (sample, gene) is on the reference's scale, divided by ``unit`` (sample,) where the size
     factor is free. ``phi`` is NaN where the counting noise has to be estimated. The likelihood is
     raised to ``power`` (below 1 where intervals were calibrated). Where the last type is `OTHER`,
-    ``away`` (replicate, sample) is how far its share lay away in resampled cohorts.
+    ``away`` (replicate, sample) is how far its log-odds lay away in resampled cohorts.
     """
 
     y: Array
@@ -193,7 +193,7 @@ def _with_other(
         f"reference's; mean share {found.share.mean():.1%}, {low:.1%} to {high:.1%} in "
         f"{len(found.replicates)} resampled cohorts"
     )
-    return extended, found.replicates - found.share
+    return extended, steps(found.share, found.replicates)
 
 
 def likelihood_covariance(reference: Reference, noise: str) -> Covariance:

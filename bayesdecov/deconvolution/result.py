@@ -63,6 +63,9 @@ class Deconvolution(Proportions):
     maxima
         Beside draws: proportions that maximise the posterior density ("map") and the likelihood
         ("mle"), samples x cell types.
+    moved
+        Where there are `other` cells: by how much their log-odds were moved in the draws for the
+        uncertainty of their profile, (replicate, sample); draws take the replicates in turn.
     """
 
     prior: str
@@ -72,6 +75,7 @@ class Deconvolution(Proportions):
     law: Law | None = None
     normal: Normal | None = None
     maxima: dict[str, pd.DataFrame] = field(default_factory=dict)
+    moved: Array | None = None
 
     def to_inference_data(self, *, log_likelihood: bool = False, seed: Any = 0) -> Any:
         """ArviZ container with dims ``(chain, draw, sample, cell_type)``, for every method alike.

@@ -15,7 +15,7 @@ from bayesdecov.reference.reference import Reference
 OTHER = "other"
 _MARKER = 2.0  # times higher in foreign cells than in any other
 _FLOOR = 0.01  # of the level of an ordinary cell: no gene is certain to be silent
-_MOST = 0.98  # of a sample
+_SEEN = 0.002  # a share below cannot be told from none
 
 
 def with_profile(reference: Reference, cohort: Cohort, profile: Profile) -> Reference:
@@ -54,22 +54,34 @@ def with_profile(reference: Reference, cohort: Cohort, profile: Profile) -> Refe
     )
 
 
-def moved(p: Array, away: Array) -> Array:
-    """Proportions (sample, ..., draw, cell_type) of draws with the last type's share moved.
+def steps(share: Array, replicates: Array) -> Array:
+    """How far resampled cohorts (replicate, sample) lie from the shares, in log-odds."""
+    return np.asarray(_log_odds(replicates) - _log_odds(share))
 
-    Draws take the replicates of ``away`` (replicate, sample) in turn, and what would be negative is
-    reflected; the other types keep their proportions to each other.
+
+def moved(p: Array, away: Array) -> Array:
+    """Proportions (sample, ..., draw, cell_type) of draws with the last type's log-odds moved.
+
+    Draws take the replicates of ``away`` (replicate, sample) in turn; the other types keep their
+    proportions to each other. With ``-away`` it is undone.
     """
     turn = np.arange(p.shape[-2]) % len(away)
     step = away[turn].T.reshape(len(p), *[1] * (p.ndim - 3), len(turn))
-    share = np.minimum(np.abs(p[..., -1] + step), _MOST)
-    rest = ((1 - share) / np.maximum(1 - p[..., -1], 1e-12))[..., None]
-    return np.concatenate([p[..., :-1] * rest, share[..., None]], axis=-1)
+    share = p[..., -1]
+    grown = share * np.exp(step)
+    total = grown + (1 - share)
+    return np.concatenate([p[..., :-1] / total[..., None], (grown / total)[..., None]], axis=-1)
 
 
 def wider(covariance: Array, p: Array, away: Array) -> Array:
     """Covariances (sample, cell_type, cell_type) with the last type's share moved as in `moved`."""
-    direction = -p / np.maximum(1 - p[:, -1:], 1e-12)
-    direction[:, -1] = 1.0
+    share = np.clip(p[:, -1:], _SEEN, 1 - _SEEN)
+    direction = -p * share
+    direction[:, -1:] = share * (1 - share)
     spread = np.square(away).mean(axis=0)[:, None, None]
     return np.asarray(covariance + spread * direction[:, :, None] * direction[:, None, :])
+
+
+def _log_odds(share: Array) -> Array:
+    inside = np.clip(share, _SEEN, 1 - _SEEN)
+    return np.asarray(np.log(inside) - np.log1p(-inside))

@@ -142,7 +142,7 @@ def _of_posterior(source: Any, notes: Notes, needed: bool) -> Uncertain:
         p = p[known]
     if not len(p):
         raise InputError("proportions", "must have a posterior of some sample", found="none")
-    weights = _weights(found, p, notes)
+    weights = _weights(found, p if found.before is None else found.before[known], notes)
     mean = np.einsum("sd,sdk->sk", weights, p)
     off = p - mean[:, None]
     covariance = np.einsum("sd,sdk,sdl->skl", weights, off, off, optimize=True)

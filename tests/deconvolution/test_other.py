@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
@@ -66,6 +67,18 @@ def test_workers_do_not_matter_and_seeds_do(fit, tissue, reference):
     assert (again.proportions == fit.proportions).all(axis=None)
     another = bd.deconvolve(tissue.bulk, reference, "laplace", seed=2, **options)
     assert not (another.proportions == fit.proportions).any(axis=None)
+
+
+def test_a_contrast_of_foreign_content(fit, tissue, tmp_path):
+    """The prior is taken out where it is in: in the draws before they were moved."""
+    many = pd.DataFrame({"foreign": np.where(SHARE > 0.25, "much", "little")}, tissue.bulk.columns)
+    table = bd.contrast(fit, many, seed=1).table.set_index("cell_type").loc["other"]
+    truth = 100 * (SHARE[SHARE > 0.25].mean() - SHARE[SHARE <= 0.25].mean())
+    assert table["low"] < truth < table["high"]
+    assert table["difference"] == pytest.approx(truth, rel=0.4)
+    fit.write(tmp_path / "run")
+    again = bd.contrast(tmp_path / "run", many, seed=1).table.set_index("cell_type").loc["other"]
+    assert again["difference"] == pytest.approx(table["difference"], abs=1e-6)
 
 
 def test_map_has_wider_errors_too(tissue, reference, fit):

@@ -45,8 +45,9 @@ def test_moved_keeps_the_simplex_and_the_ratios_of_known_types():
     np.testing.assert_allclose(found.sum(axis=-1), 1)
     assert (found >= 0).all()
     np.testing.assert_allclose(found[..., 0] / found[..., 1], p[..., 0] / p[..., 1])
-    np.testing.assert_allclose(found[1, 0, 7, -1], abs(p[1, 0, 7, -1] + away[2, 1]))
-    np.testing.assert_allclose(moved(p, 0 * away), p)
+    odds = found[..., -1] / (1 - found[..., -1]) / (p[..., -1] / (1 - p[..., -1]))
+    np.testing.assert_allclose(np.log(odds[1, 0, 7]), away[2, 1])
+    np.testing.assert_allclose(moved(found, -away), p)
 
 
 def test_wider_is_the_covariance_of_moved():
