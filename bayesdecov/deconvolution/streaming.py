@@ -132,7 +132,11 @@ def deconvolve_to(
     show = chosen.progress
     if show is None:
         show = len(starts) > 1 and sys.stderr.isatty()
-    parts = list(track(done, sizes, "Deconvolving", show=show, unit="samples"))
+    try:
+        parts = list(track(done, sizes, "Deconvolving", show=show, unit="samples"))
+    except InputError:  # the same call would end here again
+        shutil.rmtree(work)
+        raise
     with whole_folder(folder, force=force) as partial:
         _join(parts, partial, inputs or {}, arguments)
     shutil.rmtree(work)
@@ -208,9 +212,7 @@ def _join(
 def _fingerprint(blocks: Blocks, reference: Reference, options: Options, *more: Any) -> str:
     """A digest of everything that decides the results."""
     digest = hashlib.sha256(bayesdecov.__version__.encode())
-    shown = replace(options, n_jobs=1, progress=None, mrna_per_cell=None)
-    per_cell = options.mrna_per_cell
-    for text in (shown, None if per_cell is None else dict(per_cell), *more):
+    for text in (replace(options, n_jobs=1, progress=None), *more):
         digest.update(repr(text).encode())
     for names in (blocks.columns, blocks.index, reference.genes, reference.cell_types):
         digest.update("\n".join(map(str, names)).encode())

@@ -138,7 +138,14 @@ def test_parts_on_different_scales_are_refused(cohort, reference, tmp_path):
     mixed.iloc[:, 32:] += 1000 * np.eye(len(mixed), N - 32)  # counts
     with pytest.raises(InputError, match="samples 33 to 64 differ from those before"):
         deconvolve_to(tmp_path / "run", mixed, reference, "map", shard_size=32, df=None)
-    assert not (tmp_path / "run").exists()
+    assert not list(tmp_path.iterdir())
+
+
+def test_bad_options_are_refused_as_in_deconvolve(cohort, reference, tmp_path):
+    for options in ({"mrna_per_cell": 3}, {"shard_size": 0}, {"prob": 95}, {"seed": "x"}):
+        with pytest.raises(InputError, match=next(iter(options))):
+            deconvolve_to(tmp_path / "run", cohort.bulk, reference, "map", **options)
+    assert not list(tmp_path.iterdir())
 
 
 def test_dask_gives_the_same(cohort, reference, tmp_path):
