@@ -117,7 +117,7 @@ def _of_folder(folder: Path) -> Drawn:
     pooled = draws.reshape(len(samples), -1, len(cell_types))
     quantity = str(run.settings.get("quantity", "proportions"))
     before = None
-    if "moved" in run.groups["fit"]:
+    if "moved" in run.groups.get("fit", {}):
         away = run.groups["fit"]["moved"].transpose("replicate", "sample").to_numpy()
         before = _unmoved(draws, away, per_cell)
     return Drawn(pooled, samples, cell_types, prior, per_cell, quantity, before)

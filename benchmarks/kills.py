@@ -30,9 +30,9 @@ _VARYING = {"run.json", "plots"}  # seconds and paths; pictures are not data
 
 def prepare(folder: Path) -> dict[str, list[str]]:
     """Inputs and command lines."""
-    cohort = bd.simulate.convolution(n_samples=640, n_genes=40, n_types=3, seed=1)
+    cohort = bd.simulate.tissue(256, 1600, seed=1)  # eight shards of 32
     cohort.bulk.to_csv(folder / "bulk.csv")
-    reference = bd.Reference.from_samples(cohort.purified, cohort.labels, "diagonal")
+    reference = bd.Reference.from_samples(cohort.purified, cohort.labels, "diagonal", genes=None)
     reference.save(folder / "reference.nc")
     effects = bd.simulate.fastmix("III", n_genes=2000, n_samples=60, seed=1)
     for name in ("expression", "proportions", "covariates"):
