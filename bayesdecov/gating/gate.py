@@ -152,7 +152,13 @@ def _run(
     progress: bool | None,
 ) -> list[Gated | Failed]:
     jobs = (
-        joblib.delayed(gate_sample)(source, name, hierarchy, seeds)
+        joblib.delayed(gate_sample)(
+            # workers may have been started in another folder
+            source.absolute() if isinstance(source, Path) else source,
+            name,
+            hierarchy,
+            seeds,
+        )
         for name, source in sources.items()
     )
     if n_jobs == 1 or len(sources) == 1:
