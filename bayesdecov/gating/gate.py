@@ -154,7 +154,7 @@ def _run(
     jobs = (
         joblib.delayed(gate_sample)(
             # workers may have been started in another folder
-            source.absolute() if isinstance(source, Path) else source,
+            Path(source).absolute() if isinstance(source, (str, Path)) else source,
             name,
             hierarchy,
             seeds,
