@@ -115,14 +115,15 @@ def deconvolve_to(
     check_folder(folder, force=force, inputs=(inputs or {}).values())
     known = as_reference(reference, chosen.assume_linear)
     blocks = bulk if isinstance(bulk, Blocks) else Blocks(bulk, "bulk")
-    if chosen.seed is None:
-        chosen = replace(chosen, seed=int(_fingerprint(blocks, known, chosen)[:12], 16))
-    elif isinstance(chosen.seed, np.random.Generator):
+    if isinstance(chosen.seed, np.random.Generator):
         chosen = replace(chosen, seed=int(chosen.seed.integers(2**31)))
+    content = _fingerprint(blocks, known, chosen)  # reads the whole input, so once
+    if chosen.seed is None:
+        chosen = replace(chosen, seed=int(content[:12], 16))
     stream = int(checks.generator(chosen.seed).integers(2**62))
     block = block_of(method, len(known.genes))
     size = -(-shard_size // block) * block
-    mark = _fingerprint(blocks, known, chosen, size, prob)
+    mark = hashlib.sha256(f"{content} {size} {prob}".encode()).hexdigest()
     work = folder.resolve().with_name(f".{folder.resolve().name}.shards-{mark[:12]}")
     work.mkdir(parents=True, exist_ok=True)
     starts = list(range(0, blocks.n_samples, size))
@@ -209,11 +210,10 @@ def _join(
     write_json(record, folder / "run.json")
 
 
-def _fingerprint(blocks: Blocks, reference: Reference, options: Options, *more: Any) -> str:
+def _fingerprint(blocks: Blocks, reference: Reference, options: Options) -> str:
     """A digest of everything that decides the results."""
     digest = hashlib.sha256(bayesdecov.__version__.encode())
-    for text in (replace(options, n_jobs=1, progress=None), *more):
-        digest.update(repr(text).encode())
+    digest.update(repr(replace(options, n_jobs=1, progress=None)).encode())
     for names in (blocks.columns, blocks.index, reference.genes, reference.cell_types):
         digest.update("\n".join(map(str, names)).encode())
     covariance = vars(reference.covariance)

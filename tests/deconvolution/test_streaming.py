@@ -66,9 +66,8 @@ def test_the_folder_is_a_run_like_any_other(cohort, reference, tmp_path):
     assert "Cell-type proportions" in (tmp_path / "report.html").read_text()
 
 
-def test_an_interrupted_run_goes_on(cohort, reference, tmp_path, monkeypatch):
-    options = LAPLACE | {"shard_size": 32}  # and no seed: it comes from the input
-    expected = deconvolve_to(tmp_path / "whole", cohort.bulk, reference, **options)
+def dying(monkeypatch):
+    """The second shard that is fitted ends the run; returns the first samples of all shards."""
     real, calls = streaming.run, []
 
     def dies(*args, first, **kwargs):
@@ -78,6 +77,13 @@ def test_an_interrupted_run_goes_on(cohort, reference, tmp_path, monkeypatch):
         return real(*args, first=first, **kwargs)
 
     monkeypatch.setattr(streaming, "run", dies)
+    return calls
+
+
+def test_an_interrupted_run_goes_on(cohort, reference, tmp_path, monkeypatch):
+    options = LAPLACE | {"shard_size": 32}  # and no seed: it comes from the input
+    expected = deconvolve_to(tmp_path / "whole", cohort.bulk, reference, **options)
+    calls = dying(monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         deconvolve_to(tmp_path / "run", cohort.bulk, reference, **options)
     assert not (tmp_path / "run").exists()
@@ -90,15 +96,7 @@ def test_an_interrupted_run_goes_on(cohort, reference, tmp_path, monkeypatch):
 
 
 def test_other_input_does_not_go_on_from_these_shards(cohort, reference, tmp_path, monkeypatch):
-    real, calls = streaming.run, []
-
-    def dies(*args, first, **kwargs):
-        calls.append(first)
-        if len(calls) == 2:
-            raise KeyboardInterrupt
-        return real(*args, first=first, **kwargs)
-
-    monkeypatch.setattr(streaming, "run", dies)
+    calls = dying(monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         deconvolve_to(tmp_path / "run", cohort.bulk, reference, "map", seed=1, shard_size=32)
     changed = cohort.bulk.copy()
