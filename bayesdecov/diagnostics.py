@@ -27,6 +27,18 @@ MEANINGS = {
 }
 
 
+def pareto_k(log_weights: Array) -> Array:
+    """Pareto shape of every row of importance weights; NaN at the end of a row is no proposal."""
+    from bayesdecov._arviz import psis
+
+    count = (~np.isnan(log_weights)).sum(axis=1)
+    shape = np.empty(len(log_weights))
+    for size in np.unique(count):
+        rows = count == size
+        shape[rows] = psis(log_weights[rows, :size])[1]
+    return shape
+
+
 def convergence(draws: Any, keep: Sequence[Hashable] = ()) -> dict[str, Array]:
     """Worst R-hat, bulk and tail ESS and largest MCSE of a Dataset with (chain, draw, ...).
 

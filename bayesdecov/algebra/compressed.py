@@ -30,6 +30,10 @@ class Compressed:
     multiplier: Array  # a_j, (cell_type,)
     n_genes: int
 
+    def rough(self) -> Compressed:
+        """Nothing is left out."""
+        return self
+
     @property
     def chunk(self) -> int:
         """How many samples are evaluated at once."""

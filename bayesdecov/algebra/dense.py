@@ -43,6 +43,10 @@ class Dense:
         """Number of genes G."""
         return int(self.mu.shape[0])
 
+    def rough(self) -> Dense:
+        """Nothing is left out."""
+        return self
+
     @property
     def chunk(self) -> int:
         """How many samples are evaluated at once."""

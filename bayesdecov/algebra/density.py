@@ -20,6 +20,9 @@ class Density(Protocol):
     def chunk(self) -> int:
         """How many samples are evaluated at once."""
 
+    def rough(self) -> Density:
+        """The same density to climb with: its Hessian may leave out what weighs little."""
+
     def project(self, y: Array) -> Array:
         """What the density needs of bulks ``y`` (sample, gene)."""
 

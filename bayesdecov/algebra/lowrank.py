@@ -10,7 +10,8 @@ Without loadings this is the diagonal model.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -28,6 +29,17 @@ from bayesdecov.algebra.terms import (
 _CHUNK_FLOATS = 2_000_000
 
 
+class Factors(NamedTuple):
+    """``Theta = V^{-1} = diag(1/d) - P P'`` with ``P = diag(1/d) U root``, of every sample."""
+
+    mean: Array
+    d: Array
+    P: Array
+    logdet: Array
+    gram: Array  # U' diag(1/d) U
+    root: Array  # (factor, factor)
+
+
 @dataclass(frozen=True)
 class LowRank:
     """Means, diagonals and loadings.
@@ -40,6 +52,11 @@ class LowRank:
     D: Array
     U: Array
     owner: np.ndarray
+    exact_hessian: bool = field(default=True, kw_only=True)
+
+    def rough(self) -> LowRank:
+        """The same without the dearest and lightest part of the Hessian (some 2 %)."""
+        return replace(self, exact_hessian=False)
 
     @property
     def n_genes(self) -> int:
@@ -59,31 +76,37 @@ class LowRank:
         """Values at the shared points ``q`` (point, cell_type) for all bulks: (sample, point)."""
         logdet, quad = np.empty(len(q)), np.empty((len(y), len(q)))
         for k, point in enumerate(q):
-            mean, d, P, logdet[k] = (part[0] for part in self.factorise(
+            mean, d, P, logdet[k], *_ = (part[0] for part in self.factorise(
                 point[None], np.array([phi])))  # fmt: skip
             residuals = y - mean
             projected = residuals @ P
             quad[:, k] = (residuals**2) @ (1 / d) - np.einsum("nk,nk->n", projected, projected)
         return values_only(np.broadcast_to(logdet, quad.shape), quad)
 
-    def factorise(self, q: Array, phi: Array) -> tuple[Array, Array, Array, Array]:
-        """``mu q``, ``d(q)``, ``P`` with ``Theta = diag(1/d) - P P'``, and ``log|V|``."""
-        mean = q @ self.mu.T
-        d = (q * q) @ self.D.T + counting_variance(phi, mean)
-        if np.any(d <= 0):
-            d = np.where(d > 0, d, np.nan)
-        scaled = self.U * q[:, None, self.owner]  # U diag(q_o), (n, G, R)
-        over_d = scaled / d[:, :, None]
-        K = np.eye(self.U.shape[1]) + scaled.transpose(0, 2, 1) @ over_d
-        L = cholesky(K)
-        P = over_d @ invert_lower(L).transpose(0, 2, 1)
-        return mean, d, P, np.log(d).sum(-1) + log_determinant(L)
+    def diagonal(self, q: Array, phi: Array) -> Array:
+        """``d(q)`` (n, gene); NaN where it is not positive."""
+        d = (q * q) @ self.D.T + counting_variance(phi, q @ self.mu.T)
+        return np.where(d > 0, d, np.nan)
+
+    def grams(self, d: Array) -> Array:
+        """``U' diag(1/d) U`` for every row of ``d`` (n, gene): (n, R, R). For values alone."""
+        return weighted_grams(self.U, 1 / d)
+
+    def factorise(self, q: Array, phi: Array) -> Factors:
+        """Everything about ``V(q)`` that does not depend on the data."""
+        mean, d = q @ self.mu.T, self.diagonal(q, phi)
+        weights = q[:, self.owner]
+        gram = weighted_grams(self.U, 1 / d)
+        L = cholesky(weights[:, :, None] * gram * weights[:, None, :] + np.eye(len(self.owner)))
+        root = weights[:, :, None] * invert_lower(L).transpose(0, 2, 1)
+        P = (self.U @ root) / d[:, :, None]
+        return Factors(mean, d, P, np.log(d).sum(-1) + log_determinant(L), gram, root)
 
     def pieces(self, q: Array, y: Array, phi: Array, *, order: int = 2) -> Pieces:
         """``log|V|`` and ``Q`` for every sample (`terms.Pieces`), derivatives up to ``order``."""
         if order == 0:
             return self._values(q, y, phi)
-        mean, d, P, logdet = self.factorise(q, phi)
+        mean, d, P, logdet, gram, root = self.factorise(q, phi)
         r = y - mean
         r_over_d = r / d
         projected = (P.transpose(0, 2, 1) @ r[:, :, None])[:, :, 0]
@@ -93,28 +116,26 @@ class LowRank:
         theta_diagonal = 1 / d - leverage
         b = 2 * q[:, None, :] * self.D + phi[:, None, None] * self.mu  # (n, G, J)
         groups = np.equal.outer(self.owner, np.arange(self.mu.shape[1])).astype(float)  # (R, J)
-        Z = self._solve(P, d, self.U)  # Theta U, (n, G, R)
+        onto = root.transpose(0, 2, 1) @ gram  # P' U, (n, R, R)
+        inside = gram - onto.transpose(0, 2, 1) @ onto  # U' Theta U
         loading_u = u @ self.U  # U' u, (n, R)
         square_u = (loading_u * loading_u) @ groups
         u_s_u = (u * u) @ self.D + square_u
         mu_u = u @ self.mu
         u_b_u = 2 * q * u_s_u + phi[:, None] * ((u * u) @ self.mu)
-        factor_trace = np.einsum("gk,ngk->nk", self.U, Z) @ groups  # tr(U_j' Theta U_j)
+        factor_trace = np.diagonal(inside, axis1=1, axis2=2) @ groups  # tr(U_j' Theta U_j)
         trace_b = (theta_diagonal[:, None] @ b)[:, 0] + 2 * q * factor_trace
         if order == 1:
             return with_gradients(logdet, quad, trace_b=trace_b, mu_u=mu_u, u_b_u=u_b_u)
-        U_Z = self.U.T @ Z  # U' Theta U, (n, R, R)
 
         # tr(Theta B_i Theta B_j), from diagonal x diagonal, diagonal x factor, factor x factor
-        n, n_types = q.shape
         weight = 1 / d**2 - 2 * leverage / d
         diagonal_part = b.transpose(0, 2, 1) @ (b * weight[:, :, None])
-        inner = np.stack(
-            [P.transpose(0, 2, 1) @ (P * b[:, :, j, None]) for j in range(n_types)], axis=1
-        ).reshape(n, n_types, -1)
-        diagonal_part += inner @ inner.transpose(0, 2, 1)
+        if self.exact_hessian and self.U.shape[1]:
+            diagonal_part += self._leverages(P, b)
+        Z = (self.U @ (np.eye(len(self.owner)) - root @ onto)) / d[:, :, None]  # Theta U
         mixed = b.transpose(0, 2, 1) @ ((Z * Z) @ groups) * (2 * q[:, None, :])
-        blocks = groups.T @ (U_Z * U_Z) @ groups
+        blocks = groups.T @ (inside * inside) @ groups
         factor_part = 4 * q[:, :, None] * q[:, None, :] * blocks
 
         s_u = self.D * u[:, :, None] + self.U @ (loading_u[:, :, None] * groups)
@@ -138,19 +159,14 @@ class LowRank:
 
     def _values(self, q: Array, y: Array, phi: Array) -> Pieces:
         """``log|V|`` and ``Q`` alone: all that needs (gene, factor) numbers is one product each."""
-        mean = q @ self.mu.T
-        d = (q * q) @ self.D.T + counting_variance(phi, mean)
-        d = np.where(d > 0, d, np.nan)
+        mean, d = q @ self.mu.T, self.diagonal(q, phi)
         r = y - mean
         r_over_d = r / d
         quad, logdet = np.einsum("ng,ng->n", r, r_over_d), np.log(d).sum(axis=-1)
         if self.U.shape[1]:
             weights = q[:, self.owner]
             projected = (r_over_d @ self.U) * weights
-            K, root = np.empty((len(q), *2 * self.U.shape[1:])), 1 / np.sqrt(d)
-            for i, each in enumerate(root):
-                scaled = self.U * each[:, None]
-                np.dot(scaled.T, scaled, out=K[i])
+            K = self.grams(d)
             K *= weights[:, :, None] * weights[:, None, :]
             K += np.eye(self.U.shape[1])
             L = cholesky(K)
@@ -159,7 +175,33 @@ class LowRank:
         return values_only(logdet, quad)
 
     @staticmethod
+    def _leverages(P: Array, b: Array) -> Array:
+        """``tr(P' diag(b_i) P P' diag(b_j) P)``: ten times the cost of all else, little weight."""
+        n, _, n_types = b.shape
+        inner = np.empty((n, n_types, P.shape[2], P.shape[2]))
+        for i, j in np.ndindex(n, n_types):
+            each = b[i, :, j, None]
+            if (each >= 0).all():  # as it is inside the simplex
+                scaled = P[i] * np.sqrt(each)
+                np.dot(scaled.T, scaled, out=inner[i, j])
+            else:
+                np.dot(P[i].T, P[i] * each, out=inner[i, j])
+        flat = inner.reshape(n, n_types, -1)
+        product: Array = flat @ flat.transpose(0, 2, 1)
+        return product
+
+    @staticmethod
     def _solve(P: Array, d: Array, right: Array) -> Array:
         """``Theta x`` for columns ``right`` (gene, k) or (n, gene, k)."""
         solved: Array = right / d[:, :, None] - P @ (P.transpose(0, 2, 1) @ right)
         return solved
+
+
+def weighted_grams(U: Array, weights: Array) -> Array:
+    """``U' diag(w) U`` for every row of ``weights`` (n, gene), none of them negative."""
+    grams = np.empty((len(weights), U.shape[1], U.shape[1]))
+    if U.shape[1]:
+        for i, each in enumerate(np.sqrt(weights)):
+            scaled = U * each[:, None]
+            np.dot(scaled.T, scaled, out=grams[i])  # of a matrix with itself: half the work
+    return grams

@@ -33,7 +33,7 @@ def misfit_probability(quad: Array, n_genes: int, df: float | None) -> Array:
 def conditionals(density: Dense | LowRank, q: Array, y: Array, phi: Array) -> tuple[Array, Array]:
     """``u`` and the diagonal of ``Theta``, both (sample, gene), for a dense or low-rank density."""
     if isinstance(density, LowRank):
-        mean, d, P, _ = density.factorise(q, phi)
+        mean, d, P, *_ = density.factorise(q, phi)
         r = y - mean
         u = r / d - (P @ (P.transpose(0, 2, 1) @ r[:, :, None]))[:, :, 0]
         return u, 1 / d - np.einsum("ngk,ngk->ng", P, P)

@@ -11,6 +11,7 @@ import pandas as pd
 from bayesdecov.algebra.terms import Array
 from bayesdecov.deconvolution.problem import prepare
 from bayesdecov.deconvolution.shards import collect, run_shards
+from bayesdecov.diagnostics import PARETO_K, pareto_k
 from bayesdecov.errors import InputError, Notes
 from bayesdecov.reference.reference import Reference
 from bayesdecov.sampling import Sampling
@@ -64,10 +65,7 @@ def replicates(
         n, chains, count, n_types = posterior.p.shape
         draws = posterior.p.reshape(n, chains * count, n_types)
         if posterior.log_weights.size:
-            from bayesdecov._arviz import psis
-            from bayesdecov.diagnostics import PARETO_K
-
-            trusted &= psis(posterior.log_weights)[1] <= PARETO_K
+            trusted &= pareto_k(posterior.log_weights) <= PARETO_K
     elif not np.isfinite(sd).any():
         raise InputError("method", "has no intervals to calibrate", found=repr(method),
                          fix="use 'map', 'laplace' or 'nuts'")  # fmt: skip

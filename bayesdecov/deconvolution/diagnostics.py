@@ -14,7 +14,7 @@ from bayesdecov.baselines import BASELINES
 from bayesdecov.deconvolution.fit import Estimates
 from bayesdecov.deconvolution.posterior import Posterior
 from bayesdecov.deconvolution.problem import Problem
-from bayesdecov.diagnostics import complaints, convergence, e_bfmi
+from bayesdecov.diagnostics import complaints, convergence, e_bfmi, pareto_k
 
 ENOUGH_GENES = 10
 LEAST_CORRELATION = 0.3
@@ -48,9 +48,7 @@ def diagnose(
     if posterior is not None and posterior.stats:
         columns |= _of_chains(posterior)
     if posterior is not None and posterior.log_weights.size:
-        from bayesdecov._arviz import psis
-
-        columns["pareto_k"] = psis(posterior.log_weights)[1]
+        columns["pareto_k"] = pareto_k(posterior.log_weights)
     if problem.away is not None:
         columns["p_other"] = _probability_of_other(estimates, posterior)
     table = pd.DataFrame(columns, index=problem.samples.rename("sample"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -25,7 +26,10 @@ _PHI_STEPS = (np.geomspace(1e-4, 10.0, 11), np.geomspace(0.4, 2.5, 3), np.geomsp
 
 
 class Modes(NamedTuple):
-    """The best maximum of each sample; ``x`` are the free coordinates (`unpack`)."""
+    """The best maximum of each sample; ``x`` are the free coordinates (`unpack`).
+
+    ``maximum.hessian`` is that of the climb, which may be rough (`Density.rough`).
+    """
 
     x: Array
     maximum: Maximum
@@ -110,7 +114,8 @@ def _maximise(
             x = np.column_stack([x, np.zeros(len(x))])
     else:
         rows, x = np.arange(n), start
-    density = log_posterior(problem, data, phi, jacobian=jacobian)
+    climbed = replace(problem, density=problem.density.rough())
+    density = log_posterior(climbed, data, phi, jacobian=jacobian)
 
     def objective(values: Array, which: NDArray[np.intp]) -> Term:
         return density(values, rows[which])

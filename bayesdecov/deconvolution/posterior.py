@@ -23,13 +23,14 @@ from bayesdecov.deconvolution.fit import (
     Modes,
     estimates,
     find_modes,
+    log_posterior,
     maximum_a_posteriori,
     unpack,
 )
 from bayesdecov.deconvolution.problem import LIKELIHOOD, Problem
 from bayesdecov.foreign.extended import moved
 
-_PREDICTIVE = 100  # draws that the predictive check averages over
+_PREDICTIVE = 20_000  # genes times draws of the predictive check: many genes vary less by draw
 
 
 class Expansion(NamedTuple):
@@ -51,7 +52,7 @@ class Posterior(NamedTuple):
     mode: Array  # (sample, parameter)
     mode_covariance: Array  # (sample, parameter, parameter)
     expected_information: NDArray[np.bool_]
-    log_weights: Array  # of an importance sampler, (sample, proposal); otherwise (sample, 0)
+    log_weights: Array  # of proposals (sample, proposal), NaN after the last; of NUTS (sample, 0)
     predictive_p: Array  # posterior predictive probability of a larger misfit, (sample,)
     map: Array  # proportions that maximise the posterior density, (sample, cell_type)
     mle: Array  # and the likelihood
@@ -60,7 +61,8 @@ class Posterior(NamedTuple):
 def expand(problem: Problem) -> Expansion:
     """Mode and curvature of every sample's posterior."""
     modes = find_modes(problem, jacobian=True)
-    hessian = modes.maximum.hessian
+    exact = log_posterior(problem, modes.data, modes.phi, jacobian=True)
+    hessian = exact(modes.x, np.arange(len(modes.x))).hessian
     curvature = np.linalg.eigvalsh(np.where(np.isfinite(hessian), hessian, 1.0))
     fallback = ~(curvature[:, -1] < 0)
     precision = -hessian
@@ -127,7 +129,8 @@ def maxima(problem: Problem) -> tuple[Array, Array]:
 def _predictive_p(problem: Problem, modes: Modes, p: Array, size: Array | None, n: int) -> Array:
     """Mean over some of the draws of the probability that replicated data lie farther away."""
     per_sample = len(p) // n
-    some = np.unique(np.linspace(0, per_sample - 1, _PREDICTIVE).astype(int))
+    wanted = int(np.clip(_PREDICTIVE / problem.density.n_genes, 20, 100))
+    some = np.unique(np.linspace(0, per_sample - 1, wanted).astype(int))
     rows = (np.arange(n)[:, None] * per_sample + some).ravel()
     q = p[rows] if size is None else size[rows, None] * p[rows]
     owner = np.repeat(np.arange(n), len(some))

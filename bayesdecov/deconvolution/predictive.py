@@ -15,7 +15,7 @@ from bayesdecov.algebra.predictive import leave_one_out
 from bayesdecov.algebra.priors import Dirichlet
 from bayesdecov.algebra.simplex import proportions, to_mrna
 from bayesdecov.algebra.terms import Array, Term
-from bayesdecov.deconvolution.laplace import adapt, truncated
+from bayesdecov.deconvolution.importance import adapt, truncated
 from bayesdecov.deconvolution.problem import likelihood_covariance
 from bayesdecov.errors import InputError
 from bayesdecov.reference.structures import Covariance

@@ -25,7 +25,7 @@ from scipy.special import ndtri
 from bayesdecov import checks
 from bayesdecov.algebra.terms import Array
 from bayesdecov.deconvolution.fit import log_posterior, maximum_a_posteriori, unpack
-from bayesdecov.deconvolution.laplace import adapt, truncated
+from bayesdecov.deconvolution.importance import adapt, truncated
 from bayesdecov.deconvolution.posterior import expand
 from bayesdecov.deconvolution.problem import Problem, likelihood_covariance
 from bayesdecov.errors import BayesdecovWarning, InputError, Notes

@@ -1,4 +1,4 @@
-"""Expression that is read a part at a time: tables in memory, AnnData that stays in its file."""
+"""Expression that is read a part at a time: tables in memory, files that stay on disk."""
 
 from __future__ import annotations
 
@@ -10,17 +10,19 @@ import numpy as np
 import pandas as pd
 
 from bayesdecov.errors import InputError
+from bayesdecov.io.parquet import Parquet
 from bayesdecov.io.tables import expression_frame, is_anndata, open_anndata
 
 if TYPE_CHECKING:
     import hashlib
 
 _BYTES = 64_000_000  # of a part, as doubles
-_OPENED = (".h5ad", ".zarr")
+_ANNDATA = (".h5ad", ".zarr")
+_OPENED = (*_ANNDATA, ".parquet")
 
 
 def stays_on_disk(table: Any) -> bool:
-    """Whether ``table`` is read a part at a time: a file of AnnData, or lazy values."""
+    """Whether ``table`` is read a part at a time: AnnData or parquet files, or lazy values."""
     if isinstance(table, Blocks):
         return True
     if isinstance(table, (str, Path)):
@@ -37,21 +39,25 @@ class Blocks:
     ----------
     table
         A DataFrame (genes x samples), an AnnData (samples in obs; in memory, backed, or with dask
-        or zarr arrays), or a path: .h5ad and .zarr are opened and stay on disk, other tables are
-        read.
+        or zarr arrays), or a path: .h5ad, .zarr and .parquet are opened and stay on disk, other
+        tables are read.
     argument
         What the table is, for messages.
     """
 
     def __init__(self, table: Any, argument: str) -> None:
         self.argument = argument
-        if isinstance(table, (str, Path)) and Path(table).suffix.lower() in _OPENED:
-            table = open_anndata(Path(table), argument)
+        if isinstance(table, (str, Path)):
+            kind = Path(table).suffix.lower()
+            if kind in _ANNDATA:
+                table = open_anndata(Path(table), argument)
+            elif kind == ".parquet":
+                table = Parquet(Path(table), argument)
         if isinstance(table, (str, Path)):
             table = expression_frame(table, argument)
         if is_anndata(table):
             self.columns, self.index = pd.Index(table.obs_names), pd.Index(table.var_names)
-        elif isinstance(table, pd.DataFrame):
+        elif isinstance(table, (pd.DataFrame, Parquet)):
             self.columns, self.index = table.columns, table.index
         else:
             raise InputError(argument, "must be a DataFrame (genes x samples), an AnnData or a "
@@ -71,6 +77,8 @@ class Blocks:
         """Genes x samples of some of the samples."""
         if isinstance(self._table, pd.DataFrame):
             return self._table.iloc[:, start:stop]
+        if isinstance(self._table, Parquet):
+            return self._table.samples(start, stop)
         values = _dense(self._table.X[start:stop])
         return pd.DataFrame(values.T, self.index, self.columns[start:stop])
 
@@ -78,13 +86,22 @@ class Blocks:
         """Genes x samples of some of the genes, numbers in increasing order."""
         if isinstance(self._table, pd.DataFrame):
             return self._table.iloc[rows]
+        if isinstance(self._table, Parquet):
+            return self._table.genes(rows, self._step)
         return pd.DataFrame(_dense(self._table.X[:, rows]).T, self.index[rows], self.columns)
 
     def by_genes(self) -> Iterator[pd.DataFrame]:
         """All genes, a few at a time."""
-        step = max(1, _BYTES // (8 * self.n_samples))
-        for start in range(0, len(self.index), step):
-            yield self.genes(slice(start, start + step))
+        if isinstance(self._table, Parquet):
+            yield from self._table.batches(self._step)
+            return
+        for start in range(0, len(self.index), self._step):
+            yield self.genes(slice(start, start + self._step))
+
+    @property
+    def _step(self) -> int:
+        """Genes of a part."""
+        return max(1, _BYTES // (8 * self.n_samples))
 
     def digest(self, into: hashlib._Hash) -> None:
         """Update a digest with all values."""

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 import bayesdecov as bd
 from bayesdecov._arviz import dataset
+from bayesdecov.algebra import nearby
 from bayesdecov.algebra.density import evaluate
 from bayesdecov.algebra.priors import Dirichlet
+from bayesdecov.deconvolution import laplace
+from bayesdecov.deconvolution.fit import log_posterior
+from bayesdecov.deconvolution.importance import adapt
+from bayesdecov.deconvolution.posterior import expand
 from bayesdecov.deconvolution.problem import prepare
 from bayesdecov.errors import BayesdecovWarning
 
@@ -147,3 +154,52 @@ def test_a_refused_approximation_has_no_intervals_unless_asked_for(monkeypatch):
     assert fit.diagnostics["verdict"].iloc[1] == "good"
     asked = bd.deconvolve(cohort.bulk, reference, "laplace", max_pareto_k=float("inf"), seed=1)
     assert asked.intervals().notna().to_numpy().all()
+
+
+@pytest.fixture(scope="module")
+def many_factors():
+    data = bd.simulate.convolution(4, 500, 4, replicates=8, depth=1e6, seed=2)
+    reference = bd.Reference.from_samples(data.purified, data.labels, "factor", genes=400)
+    return data.bulk, reference
+
+
+@pytest.mark.parametrize("spoiled", [False, True])
+def test_interpolated_densities_give_the_same_posterior(many_factors, monkeypatch, spoiled):
+    bulk, reference = many_factors
+    options = {"noise": "counting", "draws": 4000, "seed": 1, "max_pareto_k": float("inf")}
+    with monkeypatch.context() as patch:
+        patch.setattr(laplace, "helps", lambda density: False)
+        exact = bd.deconvolve(bulk, reference, "laplace", **options)
+    made = []
+
+    def near(density, q, phi):
+        found = nearby.near(density, q, phi)
+        made.append(found)
+        return replace(found, parts=1.02 * found.parts) if spoiled else found
+
+    monkeypatch.setattr(laplace, "near", near)
+    ours = bd.deconvolve(bulk, reference, "laplace", **options)
+    assert len(made) == 4
+    assert max(len(density.genes) for density in made) < 100
+    ours, exact = (fit.draws.pooled for fit in (ours, exact))
+    sd = exact.std(axis=1)
+    # about 3,000 effective draws each
+    assert (np.abs(ours.mean(axis=1) - exact.mean(axis=1)) / sd).max() < 4 * np.sqrt(2 / 3000)
+    assert np.abs(ours.std(axis=1) / sd - 1).max() < 4 / np.sqrt(3000)
+
+
+def test_what_interpolation_got_wrong_is_computed_exactly(many_factors):
+    bulk, reference = many_factors
+    problem = prepare(bulk, reference, noise="counting")
+    normal = expand(problem)
+    target = log_posterior(problem, normal.modes.data, normal.modes.phi, jacobian=True, order=0)
+    rows = np.array([1])
+    rngs = list(np.random.default_rng(3).spawn(4))
+    exact = adapt(target, normal.modes.x[rows], normal.root[rows], rows, [300, 300], rngs)
+    rough = exact.value + np.linspace(-0.1, 0.1, 600)
+    wrong = exact._replace(value=rough, log_weights=exact.log_weights + rough - exact.value)
+    found = laplace._verified(wrong, target, rows)
+    np.testing.assert_allclose(found.value, exact.value, rtol=1e-12)
+    np.testing.assert_allclose(found.log_weights, exact.log_weights, atol=1e-8)
+    close = exact._replace(value=exact.value + 7.0)  # a constant is nothing
+    assert laplace._verified(close, target, rows) is close

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tempfile
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -35,6 +37,47 @@ def test_parts_make_the_whole(genes, samples, size):
         pd.testing.assert_frame_equal(pd.concat(parts, axis=1), table)
         rows = [source.genes(slice(i, i + size)) for i in range(0, genes, size)]
         pd.testing.assert_frame_equal(pd.concat(rows), table)
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.integers(1, 30), st.integers(1, 9), st.integers(1, 12), st.booleans())
+def test_parts_of_parquet(genes, samples, size, named):
+    pytest.importorskip("pyarrow")
+    table = frame(genes, samples)
+    with tempfile.TemporaryDirectory() as place:
+        path = f"{place}/x.parquet"
+        (table if named else table.reset_index(names="gene")).to_parquet(path, row_group_size=7)
+        source = Blocks(path, "x")
+        assert source.index.name == (None if named else "gene")
+        table.index.name = source.index.name
+        parts = [source.take(i, i + size) for i in range(0, samples, size)]
+        pd.testing.assert_frame_equal(pd.concat(parts, axis=1), table)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(blocks, "_BYTES", 8 * samples * size)
+            batches = list(source.by_genes())
+            pd.testing.assert_frame_equal(pd.concat(batches), table)
+            assert max(map(len, batches)) <= size
+            some = np.arange(0, genes, 2)
+            pd.testing.assert_frame_equal(source.genes(some), table.iloc[some])
+
+
+def test_damaged_parquet_is_said(tmp_path):
+    pytest.importorskip("pyarrow")
+    path = tmp_path / "x.parquet"
+    frame(40, 5).to_parquet(path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-20])
+    with pytest.raises(InputError, match="cannot be read as a parquet table"):
+        Blocks(path, "x")
+    path.write_bytes(whole[:40] + bytes(len(whole) // 4) + whole[40 + len(whole) // 4 :])
+    with pytest.raises(InputError, match="cannot be read as a parquet table"):
+        list(Blocks(path, "x").by_genes())
+    with pytest.raises(InputError, match="does not exist"):
+        Blocks(tmp_path / "y.parquet", "x")
+    table = frame(4, 3).set_index([["a", "a", "b", "b"], list("wxyz")])
+    table.to_parquet(path)
+    with pytest.raises(InputError, match="one column of gene names"):
+        Blocks(path, "x")
 
 
 def test_by_genes_keeps_to_its_size(monkeypatch):
