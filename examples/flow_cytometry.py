@@ -4,11 +4,12 @@ A hundred simulated donors, half of them treated. Their blood goes through a flo
 colours, spillover, dead cells, doublets) and its expression is measured. Only the simulator knows
 the composition; the analysis starts from the files.
 
-Run it from anywhere: ``python examples/flow_cytometry.py`` (a minute or two).
+Run it from anywhere: ``python examples/flow_cytometry.py [DONORS]`` (a minute or two for 100).
 """
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from pathlib import Path
 
@@ -17,9 +18,9 @@ import bayesdecov as bd
 CELLS = {"Cell1": "Neutrophils", "Cell2": "CD4 T cells", "Cell3": "B cells"}
 
 
-def main() -> None:
+def main(donors: int) -> None:
     # The truth: expression of three measured cell types, and genes that react in two of them.
-    cohort = bd.simulate.fastmix("III", "code", n_genes=1000, n_samples=100, seed=4)
+    cohort = bd.simulate.fastmix("III", "code", n_genes=1000, n_samples=donors, seed=4)
     blood = bd.simulate.cytometry(
         proportions=cohort.proportions.rename(columns=CELLS), n_events=10_000, seed=4
     )
@@ -54,4 +55,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 100)

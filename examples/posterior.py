@@ -1,4 +1,9 @@
-"""From proportions to a posterior, its diagnostics and a report: python examples/posterior.py"""
+"""From proportions to a posterior, its diagnostics and a report.
+
+python examples/posterior.py [DRAWS]
+"""
+
+import sys
 
 import arviz as az
 
@@ -8,11 +13,11 @@ cohort = bd.simulate.convolution(n_samples=8, n_genes=80, n_types=4, depth=1e5, 
 reference = bd.Reference.from_samples(cohort.purified, cohort.labels, "factor", genes=60)
 
 
-def main() -> None:
+def main(draws: int) -> None:
     # The maximum of the likelihood, an approximation, and the exact posterior, side by side.
     mle = bd.deconvolve(cohort.bulk, reference, "map")
     laplace = bd.deconvolve(cohort.bulk, reference, "laplace", seed=1)
-    nuts = bd.deconvolve(cohort.bulk, reference, "nuts", seed=1)
+    nuts = bd.deconvolve(cohort.bulk, reference, "nuts", draws=draws, tune=draws, seed=1)
     print(nuts)
     print(nuts.diagnostics[["r_hat", "ess_bulk", "ess_tail", "divergences", "verdict"]])
     print(bd.compare(mle, laplace, nuts))
@@ -27,4 +32,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":  # samples are sampled in worker processes
-    main()
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 1000)

@@ -1,6 +1,6 @@
 """From purified cells to genes that react, the uncertainty of every step carried into the next.
 
-    python examples/whole_pipeline.py [FOLDER]
+    python examples/whole_pipeline.py [FOLDER] [SAMPLES]
 
 Simulated blood of 8 purified and 60 bulk donors: in half of the bulks monocytes are more frequent,
 and a tenth of the genes are twice as high in B cells. Everything that the later steps know of the
@@ -26,15 +26,14 @@ import bayesdecov as bd
 from bayesdecov.doctor import examine_bulk, examine_cohort
 
 LINEAGES = {"lymphocytes": ["B cell", "T cell"], "myeloid": ["monocyte"], "other": ["NK cell"]}
-N = 60
 
 
-def simulated():
+def simulated(n: int):
     """Bulks, purified samples with labels and donors, covariates, the genes that react in truth."""
     rng = np.random.default_rng(1)
-    group = pd.Categorical(np.repeat(["control", "case"], N // 2), ["control", "case"])
-    shares = np.exp(np.log([0.15, 0.4, 0.25, 0.2]) + 0.35 * rng.normal(size=(N, 4)))
-    shares[N // 2 :, 2] *= 1.8
+    group = pd.Categorical(np.repeat(["control", "case"], n // 2), ["control", "case"])
+    shares = np.exp(np.log([0.15, 0.4, 0.25, 0.2]) + 0.35 * rng.normal(size=(n, 4)))
+    shares[n // 2 :, 2] *= 1.8
     data = bd.simulate.tissue(n_genes=1200, lineages=LINEAGES, replicates=8, donor_sd=0.25,
                               sibling_fold=6.0, proportions=shares, seed=1)  # fmt: skip
     covariates = pd.DataFrame({"group": group}, index=data.bulk.columns)
@@ -48,9 +47,9 @@ def simulated():
     return bulk, data, covariates, reacting
 
 
-def main(folder: Path) -> None:
-    """Run everything and write it into ``folder``."""
-    bulk, data, covariates, reacting = simulated()
+def main(folder: Path, n: int) -> None:
+    """Run everything with ``n`` samples and write it into ``folder``."""
+    bulk, data, covariates, reacting = simulated(n)
     reference = bd.Reference.from_samples(data.purified, data.labels, "factor", genes=150,
                                           donors=data.donors)  # fmt: skip
     print(examine_bulk(bulk, reference), "\n")
@@ -83,4 +82,5 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1] if len(sys.argv) > 1 else "pipeline"))
+    given = dict(enumerate(sys.argv[1:]))
+    main(Path(given.get(0, "pipeline")), int(given.get(1, 60)))

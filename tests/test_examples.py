@@ -1,4 +1,4 @@
-"""Examples run as the scripts that they are; those of minutes are run by hand."""
+"""Examples run as the scripts that they are, with few samples and draws where that takes long."""
 
 from __future__ import annotations
 
@@ -12,16 +12,40 @@ import pytest
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 
 
+def run(name, *arguments, folder):
+    return subprocess.run(
+        [sys.executable, EXAMPLES / f"{name}.py", *map(str, arguments)], cwd=folder,
+        capture_output=True, text=True, check=False,
+        env=os.environ | {"OMP_NUM_THREADS": "1", "MPLBACKEND": "Agg"},
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize(
-    ("name", "said"),
-    [("own_tables", "Deconvolution:"), ("cluster", "200 samples in")],
-)
-def test_example(name, said, tmp_path):
+    ("name", "arguments", "said", "written"),
+    [
+        ("own_tables", (), "Deconvolution:", ()),
+        ("cluster", (), "200 samples in", ()),
+        ("flow_cytometry", (12,), "12 FCS files", ()),
+        ("posterior", (40,), "elpd", ("posterior-report.html",)),
+        ("whole_pipeline", ("out", 16), "errors of proportions carried",
+         ("out/effects.html", "out/proportions/proportions.csv")),
+    ],
+)  # fmt: skip
+def test_example(name, arguments, said, written, tmp_path):
     if name == "cluster":
         pytest.importorskip("distributed")
-    done = subprocess.run(
-        [sys.executable, EXAMPLES / f"{name}.py"], cwd=tmp_path, capture_output=True, text=True,
-        env=os.environ | {"OMP_NUM_THREADS": "1", "MPLBACKEND": "Agg"}, check=False,
-    )  # fmt: skip
+    done = run(name, *arguments, folder=tmp_path)
     assert done.returncode == 0, done.stderr
     assert said in done.stdout
+    assert all((tmp_path / path).is_file() for path in written)
+
+
+@pytest.mark.real_data
+def test_the_example_of_rejected_kidneys(tmp_path):
+    data = os.environ.get("BAYESDECOV_DATA")
+    if not data:
+        pytest.skip("needs the data of GSE20300 (BAYESDECOV_DATA)")
+    done = run("kidney_rejection", Path(data) / "gse20300_kidney", "--permutations", 1,
+               "--left-out", 1, folder=tmp_path)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "how fragile they are" in done.stdout

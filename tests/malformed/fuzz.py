@@ -64,6 +64,7 @@ def readers(folder: Path) -> dict[str, Reader]:
     """
     from bayesdecov.gating.events import read_events
     from bayesdecov.gating.fcs import read_raw
+    from bayesdecov.io.blocks import Blocks
     from bayesdecov.io.gene_sets import read_gmt
     from bayesdecov.io.tables import read_labels, read_table
 
@@ -81,6 +82,8 @@ def readers(folder: Path) -> dict[str, Reader]:
         "tsv.gz": Reader(gzip.compress(table.replace(b",", b"\t")), ".tsv.gz", read_table),
         "txt": Reader(table.replace(b",", b" "), ".txt", read_table),
         "parquet": Reader((folder / "t.parquet").read_bytes(), ".parquet", read_table),
+        "parquet parts": Reader((folder / "t.parquet").read_bytes(), ".parquet",
+                                lambda path: list(Blocks(path, "bulk").by_genes())),
         "labels": Reader(cohort.labels.to_csv(index_label="sample").encode(), ".csv", read_labels),
         "bulk": Reader(table, ".csv", lambda path: bd.deconvolve(path, folder / "r.nc", "nnls")),
         "reference.nc": Reader((folder / "r.nc").read_bytes(), ".nc", bd.Reference.load),
