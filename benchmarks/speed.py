@@ -62,7 +62,7 @@ def paired(ours: Callable[[], object], theirs: Callable[[], object], turns: int)
 
 
 def peers(quick: bool) -> pd.DataFrame:
-    n, genes, n_types = (20 if quick else 100), 300, 6
+    n, genes, n_types = (8 if quick else 100), 300, 6
     data = bd.simulate.convolution(n, 2 * genes, n_types, replicates=8, depth=2e6, seed=1)
     references = {
         covariance: bd.Reference.from_samples(data.purified, data.labels, covariance, genes=genes)
@@ -168,7 +168,7 @@ def effects(quick: bool) -> pd.DataFrame:
     import statsmodels.api as sm
     from statsmodels.regression.mixed_linear_model import MixedLM
 
-    genes, samples = (100 if quick else 300), 40
+    genes, samples = (30 if quick else 300), 40
     data = bd.simulate.fastmix("II", n_genes=genes, n_samples=samples, correlation=0.5, seed=1)
 
     def ours(method: str = "map") -> bd.FastMix:
@@ -224,9 +224,9 @@ def scaling(quick: bool) -> pd.DataFrame:
 def _proportions_by_size(quick: bool) -> Iterator[Row]:
     base = {"genes": 300, "samples": 50, "types": 6}
     sizes = {
-        "genes": (100, 300) if quick else (100, 300, 1000, 3000),
-        "samples": (20, 50) if quick else (50, 200, 800),
-        "types": (3, 6) if quick else (3, 6, 12, 24),
+        "genes": (50, 100) if quick else (100, 300, 1000, 3000),
+        "samples": (50, 100) if quick else (50, 200, 800),
+        "types": (3, 4) if quick else (3, 6, 12, 24),
     }
     models = [("map", "diagonal"), ("map", "factor"), ("map", "shrinkage"),
               ("laplace", "diagonal"), ("laplace", "factor")]  # fmt: skip
@@ -251,7 +251,7 @@ def _proportions_by_size(quick: bool) -> Iterator[Row]:
 
 def _effects_sizes(quick: bool) -> list[tuple[int, int]]:
     if quick:
-        return [(500, 50), (2000, 50), (2000, 100)]
+        return [(200, 50), (2000, 50), (2000, 80)]
     by_genes = [(genes, 50) for genes in (500, 2000, 8000, 32_000)]
     return by_genes + [(2000, samples) for samples in (100, 200, 400)]
 

@@ -217,6 +217,17 @@ class MixedEffects:
 
         return to_inference_data(self, genes, seed, log_likelihood=log_likelihood)
 
+    def to_anndata(self, adata: Any = None) -> Any:
+        """Effects, their standard deviations and q-values of all genes in ``varm``.
+
+        Writes into ``adata`` (genes in var; those that were not fitted get NaN) or into a new one:
+        ``varm["effects"]``, ``varm["effects_sd"]`` and ``varm["effects_q"]`` (gene x design
+        column), ``obsm["design"]``, and the fixed effects in ``uns["bayesdecov_effects"]``.
+        """
+        from bayesdecov.mixed_effects.anndata import to_anndata
+
+        return to_anndata(self, adata)
+
     def to_pymc(self) -> Any:
         """The normal model of the same data as a ``pymc.Model``, to sample or to extend.
 
