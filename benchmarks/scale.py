@@ -13,12 +13,15 @@ product of the data with as many columns (the floor for reading them once).
 from __future__ import annotations
 
 import argparse
+import contextlib
 import hashlib
 import json
+import os
 import resource
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import warnings
 from pathlib import Path
@@ -52,23 +55,37 @@ def stored(n: int, noise: str, place: str) -> dict[str, int]:
     return {"samples": n}
 
 
-def megabytes() -> float:
-    """Peak of this process (``ru_maxrss`` would start at that of the process that forked it)."""
-    status = Path("/proc/self/status")
+def megabytes(place: str = "/proc/self/status") -> float:
+    """Peak of a process (``ru_maxrss`` would start at that of the process that forked it)."""
+    status = Path(place)
     if not status.exists():
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     line = next(row for row in status.read_text().splitlines() if row.startswith("VmHWM"))
     return int(line.split()[1]) / 1024
 
 
-def of_children() -> float:
-    """Largest peak among finished workers."""
-    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+class Workers:
+    """Watches the largest peak among the processes that this one has started."""
+
+    def __enter__(self) -> Workers:
+        self.peak, self._done = 0.0, threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        children = Path(f"/proc/self/task/{os.getpid()}/children")
+        while not self._done.wait(0.5) and children.exists():
+            for number in children.read_text().split():
+                with contextlib.suppress(OSError, StopIteration):  # it has just ended
+                    self.peak = max(self.peak, megabytes(f"/proc/{number}/status"))
 
 
 def deconvolve(n: int, jobs: int, noise: str) -> dict[str, float]:
-    from joblib.externals.loky import get_reusable_executor
-
     import bayesdecov as bd
     from bayesdecov.deconvolution.streaming import deconvolve_to
 
@@ -77,10 +94,11 @@ def deconvolve(n: int, jobs: int, noise: str) -> dict[str, float]:
         reference = bd.Reference.load(f"{place}/reference.nc")
         before = megabytes()
         started = time.perf_counter()
-        out = deconvolve_to(
-            f"{place}/run", f"{place}/bulk.h5ad", reference, "laplace", seed=1, n_jobs=jobs,
-            noise=noise, max_pareto_k=np.inf, progress=False,
-        )  # fmt: skip
+        with Workers() as workers:
+            out = deconvolve_to(
+                f"{place}/run", f"{place}/bulk.h5ad", reference, "laplace", seed=1, n_jobs=jobs,
+                noise=noise, max_pareto_k=np.inf, progress=False,
+            )  # fmt: skip
         seconds = time.perf_counter() - started
         written = sum(path.stat().st_size for path in out.iterdir()) / 1e6
     bulk = np.random.default_rng(0).random((n, _GENES))
@@ -88,10 +106,9 @@ def deconvolve(n: int, jobs: int, noise: str) -> dict[str, float]:
     started = time.perf_counter()
     bulk @ reference.mean.to_numpy()
     floor = time.perf_counter() - started
-    get_reusable_executor().shutdown(wait=True)
     return {"samples": n, "workers": jobs, "seconds": round(seconds, 1),
             "peak MB": round(peak), "before MB": round(before),
-            "worker MB": round(of_children()), "written MB": round(written),
+            "worker MB": round(workers.peak), "written MB": round(written),
             "times one matrix product": round(seconds / floor)}  # fmt: skip
 
 

@@ -262,23 +262,34 @@ def picture(table: pd.DataFrame, path: Path) -> None:
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
+    from matplotlib.ticker import NullFormatter
 
     panels = [("deconvolve", "genes"), ("deconvolve", "samples"), ("deconvolve", "types"),
               ("fastmix", "genes"), ("fastmix", "samples")]  # fmt: skip
-    figure, axes = plt.subplots(1, 5, figsize=(17, 3.6), layout="constrained")
+    figure, axes = plt.subplots(1, 5, figsize=(17, 4.2), layout="constrained")
     for ax, (verb, axis) in zip(axes, panels, strict=True):
         part = table[(table["verb"] == verb) & (table["axis"] == axis)]
+        each = verb == "deconvolve" and axis != "samples"
         for model, curve in part.groupby("model", sort=False):
-            per = curve["samples"] if verb == "deconvolve" and axis != "samples" else 1
+            per = curve["samples"] if each else 1
             ax.loglog(curve[axis], curve["seconds"] / per, "o-", label=model, ms=4)
-        ax.set_title(f"{verb}: {axis}", fontsize=10)
-        ax.set_xlabel(axis)
-        ax.set_ylabel("CPU seconds" + (" per sample" if verb == "deconvolve" and axis != "samples"
-                                       else ""))  # fmt: skip
-        ax.grid(alpha=0.3, which="both", lw=0.4)
-        if axis == "genes":
-            ax.legend(fontsize=7)
-    figure.savefig(path, dpi=110)
+        sizes: list[int] = []
+        for size in sorted(part[axis].astype(int).unique()):
+            if not sizes or size > 1.5 * sizes[-1]:
+                sizes.append(size)
+        ax.set_xticks(sizes, [f"{size:,}" for size in sizes], rotation=45)
+        ax.xaxis.set_minor_formatter(NullFormatter())
+        ax.set_xlabel({"types": "cell types"}.get(axis, axis))
+        ax.set_ylabel("CPU seconds per sample" if each else "CPU seconds")
+        ax.set_title(f"{verb}, by {ax.get_xlabel()}", fontsize=10)
+        ax.grid(alpha=0.3, which="major", lw=0.5)
+        ax.spines[["top", "right"]].set_visible(False)
+    for first, last in ((0, 2), (3, 4)):
+        handles, labels = axes[first].get_legend_handles_labels()
+        where = 0.3 if last == 2 else 0.8
+        figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), fontsize=9,
+                      frameon=False, bbox_to_anchor=(where, -0.09))  # fmt: skip
+    figure.savefig(path, dpi=110, bbox_inches="tight")
 
 
 def main() -> None:
