@@ -266,8 +266,9 @@ def picture(table: pd.DataFrame, path: Path) -> None:
 
     panels = [("deconvolve", "genes"), ("deconvolve", "samples"), ("deconvolve", "types"),
               ("fastmix", "genes"), ("fastmix", "samples")]  # fmt: skip
-    figure, axes = plt.subplots(1, 5, figsize=(17, 4.2), layout="constrained")
-    for ax, (verb, axis) in zip(axes, panels, strict=True):
+    figure, axes = plt.subplots(2, 3, figsize=(10.5, 6.8), layout="constrained")
+    axes[1, 2].set_axis_off()
+    for ax, (verb, axis) in zip(axes.flat, panels, strict=False):
         part = table[(table["verb"] == verb) & (table["axis"] == axis)]
         each = verb == "deconvolve" and axis != "samples"
         for model, curve in part.groupby("model", sort=False):
@@ -284,12 +285,12 @@ def picture(table: pd.DataFrame, path: Path) -> None:
         ax.set_title(f"{verb}, by {ax.get_xlabel()}", fontsize=10)
         ax.grid(alpha=0.3, which="major", lw=0.5)
         ax.spines[["top", "right"]].set_visible(False)
-    for first, last in ((0, 2), (3, 4)):
-        handles, labels = axes[first].get_legend_handles_labels()
-        where = 0.3 if last == 2 else 0.8
-        figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), fontsize=9,
-                      frameon=False, bbox_to_anchor=(where, -0.09))  # fmt: skip
-    figure.savefig(path, dpi=110, bbox_inches="tight")
+    key = axes[1, 2]
+    key.add_artist(key.legend(*axes[0, 0].get_legend_handles_labels(), loc="upper left",
+                              title="deconvolve", frameon=False, alignment="left"))  # fmt: skip
+    key.legend(*axes[1, 0].get_legend_handles_labels(), loc="lower left", title="fastmix",
+               frameon=False, alignment="left")  # fmt: skip
+    figure.savefig(path, dpi=110)
 
 
 def main() -> None:

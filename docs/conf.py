@@ -1,4 +1,4 @@
-"""Sphinx: python -m sphinx -W -b html docs docs/_build (extra "docs")."""
+"""Sphinx: python -m sphinx -W -b html docs docs/_build/html (extra "docs")."""
 
 from importlib.metadata import version as _version
 
