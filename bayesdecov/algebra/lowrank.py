@@ -21,6 +21,7 @@ from bayesdecov.algebra.terms import (
     Array,
     Contractions,
     Pieces,
+    add_diagonal,
     assemble,
     values_only,
     with_gradients,
@@ -167,9 +168,9 @@ class LowRank:
             weights = q[:, self.owner]
             projected = (r_over_d @ self.U) * weights
             K = self.grams(d)
-            K *= weights[:, :, None] * weights[:, None, :]
-            K += np.eye(self.U.shape[1])
-            L = cholesky(K)
+            K *= weights[:, :, None]
+            K *= weights[:, None, :]
+            L = cholesky(add_diagonal(K, np.ones_like(weights)))
             quad -= np.square(solve_lower(L, projected)).sum(axis=1)
             logdet = logdet + log_determinant(L)
         return values_only(logdet, quad)
