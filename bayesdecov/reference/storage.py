@@ -56,10 +56,11 @@ def save(reference: Reference, path: Path) -> None:
         "settings": json.dumps(reference.settings, default=str),
         "notes": json.dumps(list(reference.notes)),
     })  # fmt: skip
-    encoding = {
-        name: {"zlib": True, "complevel": 4}
+    encoding = {  # checksums: a damaged number is an error, not another reference
+        name: {"fletcher32": True}
+        | ({"zlib": True, "complevel": 4} if variable.size > 1000 else {})
         for name, variable in dataset.data_vars.items()
-        if variable.dtype.kind == "f" and variable.size > 1000
+        if variable.dtype.kind in "fi" and variable.size
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
@@ -114,6 +115,17 @@ def load(path: Path) -> dict[str, Any]:
             found=f"format {data.attrs.get('format')!r}",
             fix="write it anew with 'bayesdecov reference' or Reference.save",
         )  # fmt: skip
+    try:
+        return _fields(data)
+    except Exception as error:
+        raise InputError(
+            "reference", f"{str(path)!r} is damaged",
+            found=f"{type(error).__name__}: {error}".split("\n")[0][:120],
+            fix="write it anew with 'bayesdecov reference' or Reference.save",
+        ) from error  # fmt: skip
+
+
+def _fields(data: xr.Dataset) -> dict[str, Any]:
     genes = pd.Index([str(name) for name in data["gene"].values], name="gene")
     types = pd.Index([str(name) for name in data["cell_type"].values])
     fields: dict[str, Any] = {

@@ -243,3 +243,30 @@ def test_bad_files(tmp_path):
     xr.Dataset({"x": ("a", [1.0])}).to_netcdf(tmp_path / "other.nc", engine="h5netcdf")
     with pytest.raises(InputError, match="not a reference"):
         bd.Reference.load(tmp_path / "other.nc")
+
+
+def test_a_damaged_number_is_no_other_reference(tmp_path):
+    import h5py
+
+    cohort = bd.simulate.convolution(n_samples=2, n_genes=40, n_types=3, seed=1)
+    path = tmp_path / "reference.nc"
+    bd.Reference.from_samples(cohort.purified, cohort.labels, "diagonal", genes=None).save(path)
+    with h5py.File(path) as file:
+        place = file["mean"].id.get_chunk_info(0).byte_offset
+    content = bytearray(path.read_bytes())
+    content[place + 6] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="not a readable netCDF"):
+        bd.Reference.load(path)
+
+
+def test_damaged_settings_are_said(tmp_path):
+    import h5py
+
+    cohort = bd.simulate.convolution(n_samples=2, n_genes=40, n_types=3, seed=1)
+    path = tmp_path / "reference.nc"
+    bd.Reference.from_samples(cohort.purified, cohort.labels, "diagonal").save(path)
+    with h5py.File(path, "a") as file:
+        file.attrs["settings"] = '{"covariance"'
+    with pytest.raises(InputError, match=r"is damaged; found JSONDecodeError.*Write it anew"):
+        bd.Reference.load(path)
