@@ -3,8 +3,9 @@
     python benchmarks [NAME ...] [--quick] [--out FOLDER]
 
 Without names all of it runs (hours). ``--list`` says what there is and how long it takes,
-``--quick`` runs each at its smallest, to see that it works. What a benchmark prints goes to the
-terminal and to ``FOLDER/NAME.txt``; tables and pictures that it writes go into FOLDER, too.
+``--quick`` runs each at its smallest (some have one size), to see that it works. What a benchmark
+prints goes to the terminal and to ``FOLDER/NAME.txt``; tables and pictures that it writes go into
+FOLDER, too.
 ``python benchmarks speed --out docs/benchmarks`` makes the page of the documentation anew.
 """
 

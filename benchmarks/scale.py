@@ -101,8 +101,8 @@ def deconvolve(n: int, jobs: int, noise: str) -> dict[str, float]:
             )  # fmt: skip
         seconds = time.perf_counter() - started
         written = sum(path.stat().st_size for path in out.iterdir()) / 1e6
-    bulk = np.random.default_rng(0).random((n, _GENES))
     peak = megabytes()
+    bulk = np.random.default_rng(0).random((n, _GENES))
     started = time.perf_counter()
     bulk @ reference.mean.to_numpy()
     floor = time.perf_counter() - started

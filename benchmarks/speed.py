@@ -296,12 +296,14 @@ def picture(table: pd.DataFrame, path: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parts = {"peers": peers, "effects": effects, "scaling": scaling}
-    parser.add_argument("what", nargs="*", default=list(parts), help=", ".join(parts))
+    parser.add_argument("what", nargs="*", metavar="PART", help=", ".join(parts))
     parser.add_argument("--quick", action="store_true", help="small sizes, to see that it runs")
     parser.add_argument("--out", type=Path, help="folder for the tables and the picture")
     options = parser.parse_args()
+    if set(options.what) - set(parts):
+        parser.error(f"parts are {', '.join(parts)}")
     warnings.simplefilter("ignore")
-    for name in options.what:
+    for name in options.what or parts:
         table = parts[name](options.quick)
         print(f"\n## {name}\n\n{table.round(4).to_string(index=False)}", flush=True)
         if options.out:

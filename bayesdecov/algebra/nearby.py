@@ -55,20 +55,24 @@ def helps(density: Density) -> bool:
     )
 
 
-def near(density: LowRank, q: Array, phi: float) -> Nearby:
+def near(density: LowRank, q: Array, phi: float) -> LowRank:
     """The density for points like ``q`` (point, cell_type); the first is the centre.
+
+    The exact one where it does not exist at the centre.
 
     Parameters
     ----------
     density
         The exact density.
     q
-        A hundred points spread over the region, wider than where it will be evaluated.
+        A hundred points spread over the region; farther out it is less accurate.
     phi
         Counting noise of the sample.
     """
     d = density.diagonal(q, np.full(len(q), phi))
     centre = d[0]
+    if not np.isfinite(centre).all():
+        return density
     ratio = centre / d
     ratio = ratio[np.isfinite(ratio).all(axis=1)]
     values, vectors = np.linalg.eigh(ratio @ ratio.T)

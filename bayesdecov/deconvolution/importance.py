@@ -21,21 +21,27 @@ DF = 5.0  # of the proposals
 class Proposals(NamedTuple):
     """Proposals (row, proposal, parameter), their log-densities, weights, and what they teach.
 
-    ``laws`` are the mean, the root of the covariance and the size of every round.
+    ``laws`` are the mean, the root of the covariance and the size of every round; ``log_law`` is
+    the log-density of their mixture.
     """
 
     x: Array
     value: Array
-    log_weights: Array
+    log_law: Array
     mean: Array
     root: Array
     laws: tuple[tuple[Array, Array, int], ...]
 
+    @property
+    def log_weights(self) -> Array:
+        """Of a proposal where the density is zero minus infinity, never NaN."""
+        return np.where(np.isfinite(self.value), self.value - self.log_law, -np.inf)
+
     def take(self, rows: np.ndarray) -> Proposals:
         """Some of the rows."""
-        x, value, log_weights, mean, root = (part[rows] for part in self[:5])
+        x, value, log_law, mean, root = (part[rows] for part in self[:5])
         laws = tuple((mean[rows], root[rows], size) for mean, root, size in self.laws)
-        return Proposals(x, value, log_weights, mean, root, laws)
+        return Proposals(x, value, log_law, mean, root, laws)
 
 
 def adapt(
@@ -47,18 +53,18 @@ def adapt(
     if before is None:
         n, k = mean.shape
         before = Proposals(np.empty((n, 0, k)), np.empty((n, 0)), np.empty((n, 0)), mean, root, ())
-    x, value, log_weights, laws = before.x, before.value, before.log_weights, before.laws
+    x, value, laws = before.x, before.value, before.laws
     for size in sizes:
         laws = (*laws, (mean, root, size))
         normals = np.stack([rngs[i].standard_normal((size, mean.shape[1])) for i in rows])
         tails = np.stack([rngs[i].chisquare(DF, size) for i in rows]) / DF
         new = mean[:, None] + (normals / np.sqrt(tails)[:, :, None]) @ root.transpose(0, 2, 1)
-        found = target(new.reshape(-1, new.shape[2]), np.repeat(rows, size)).value
-        found = np.where(np.isfinite(found), found, -np.inf).reshape(len(rows), size)
-        x, value = np.concatenate([x, new], axis=1), np.concatenate([value, found], axis=1)
-        log_weights = value - _log_mixture(x, laws)
-        mean, root = _moments(x, truncated(log_weights))
-    return Proposals(x, value, log_weights, mean, root, laws)
+        at = target(new.reshape(-1, new.shape[2]), np.repeat(rows, size)).value
+        at = np.where(np.isfinite(at), at, -np.inf).reshape(len(rows), size)
+        x, value = np.concatenate([x, new], axis=1), np.concatenate([value, at], axis=1)
+        found = Proposals(x, value, _log_mixture(x, laws), mean, root, laws)
+        mean, root = _moments(x, truncated(found.log_weights))
+    return found._replace(mean=mean, root=root)
 
 
 def effective(log_weights: Array) -> Array:

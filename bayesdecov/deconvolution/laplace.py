@@ -31,6 +31,7 @@ _MORE, _EFFECTIVE = 3, 0.8  # further rounds where fewer are effective than this
 _CHUNK_FLOATS = 4_000_000
 _SUPPORT = 100  # points that an interpolated density is made from
 _CHECKED, _ACCURACY = 8, 0.02  # points where it is checked, largest difference of log-densities
+_NOTHING = 8.0  # a log-weight that is lower than the largest by this is nothing
 
 
 def laplace(problem: Problem, draws: int, rngs: list[np.random.Generator]) -> Posterior:
@@ -66,12 +67,13 @@ def _refined(
     sizes = [_PER_ROUND] * _ROUNDS + [last]
     found = adapt(target, normal.modes.x[rows], normal.root[rows], rows, sizes, rngs)
     for more in range(_MORE + 1):
+        if target is not exact and not _close(found, exact, rows):
+            found, target = _exactly(found, exact, rows), exact
         poor = effective(found.log_weights) < _EFFECTIVE * last
         if more == _MORE:
             poor[:] = False
         if not poor.all():
-            enough = found.take(~poor)
-            yield rows[~poor], enough if target is exact else _verified(enough, exact, rows)
+            yield rows[~poor], found.take(~poor)
         if not poor.any():
             return
         found, rows = found.take(poor), rows[poor]
@@ -91,18 +93,34 @@ def _around(problem: Problem, normal: Expansion, row: int) -> Problem:
     return replace(problem, density=near(problem.density, q, float(normal.modes.phi[row])))
 
 
-def _verified(
+def _close(
+    found: Proposals, exact: Callable[[Array, NDArray[np.intp]], Term], rows: np.ndarray
+) -> bool:
+    """Whether interpolated densities of one sample differ from exact ones by what is not seen.
+
+    Looked at are proposals spread over the weight and proposals spread over all; those without any
+    weight by either density do not count.
+    """
+    weights = found.log_weights[0]
+    spread = np.cumsum(truncated(weights[None])[0])
+    some = np.searchsorted(spread, (np.arange(_CHECKED) + 0.5) / _CHECKED)
+    some = np.union1d(some, np.arange(_CHECKED) * (len(weights) // _CHECKED))
+    some = some[some < len(weights)]
+    value = exact(found.x[0, some], np.repeat(rows, len(some))).value
+    value = np.where(np.isfinite(value), value, -np.inf)
+    highest = np.maximum(value, found.value[0, some]) - found.log_law[0, some]
+    counts = highest > weights.max() - _NOTHING
+    with np.errstate(invalid="ignore"):
+        error = value[counts] - found.value[0, some[counts]]
+    return bool(np.isfinite(error).all() and np.ptp(error) < _ACCURACY)
+
+
+def _exactly(
     found: Proposals, exact: Callable[[Array, NDArray[np.intp]], Term], rows: np.ndarray
 ) -> Proposals:
-    """The proposals, with exact densities where interpolated ones differ by what could be seen."""
-    spread = np.cumsum(truncated(found.log_weights)[0])
-    some = np.searchsorted(spread, (np.arange(_CHECKED) + 0.5) / _CHECKED)
-    error = exact(found.x[0, some], np.repeat(rows, _CHECKED)).value - found.value[0, some]
-    if np.ptp(error) < _ACCURACY:
-        return found
+    """The proposals of one sample with exact densities."""
     value = exact(found.x[0], np.repeat(rows, found.x.shape[1])).value[None]
-    value = np.where(np.isfinite(value), value, -np.inf)
-    return found._replace(value=value, log_weights=found.log_weights + value - found.value)
+    return found._replace(value=np.where(np.isfinite(value), value, -np.inf))
 
 
 def _resample(weights: Array, draws: int, rng: np.random.Generator) -> np.ndarray:

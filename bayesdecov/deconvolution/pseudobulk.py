@@ -109,9 +109,8 @@ def _weighed(fold: _Fold, rng: np.random.Generator) -> _Weighed:
     log_prior = problem.prior.log_prior(flat[:, :k], jacobian=True, order=1).value
     log_prior = log_prior.reshape(n, -1)
     p = unpack(problem, flat)[0].reshape(n, -1, problem.n_types)
-    log_density = found.value - found.log_weights
     return _Weighed(fold.truth, p, (found.value - log_prior) / problem.power,
-                    log_prior - log_density)  # fmt: skip
+                    log_prior - found.log_law)  # fmt: skip
 
 
 def _folds(problem: Problem, rng: np.random.Generator) -> Iterator[_Fold]:

@@ -22,29 +22,47 @@ class Parquet:
 
     def __init__(self, path: Path, argument: str) -> None:
         if not path.is_file():
-            raise InputError(argument, f"the file {str(path)!r} does not exist")
+            what = "is not a file" if path.exists() else "does not exist"
+            raise InputError(argument, f"the file {str(path)!r} {what}")
+        try:
+            import pyarrow.parquet
+        except ImportError:
+            raise ImportError(
+                "parquet tables need pyarrow: pip install 'bayesdecov[parquet]'"
+            ) from None
         self.path, self.argument = path, argument
         with self._readable():
-            import pyarrow.parquet
-
             self._file = pyarrow.parquet.ParquetFile(path)
             schema = self._file.schema_arrow
+            if len(set(schema.names)) < len(schema.names):
+                raise InputError(argument, "needs a name of its own for every column",
+                                 found="the same name twice")  # fmt: skip
             stored = (schema.pandas_metadata or {}).get("index_columns", [])
             named = [name for name in stored if isinstance(name, str) and name in schema.names]
-            if not named and schema.names and "string" in str(schema.types[0]):
+            if not named and schema.names and not _is_number(schema.types[0]):
                 named = schema.names[:1]
             if len(named) > 1:
                 raise InputError(argument, "needs one column of gene names", found=repr(named))
-            self.columns = pd.Index([name for name in schema.names if name not in named])
-            self.index: pd.Index = pd.RangeIndex(self._file.metadata.num_rows)
-            if named:
-                names = self._file.read(named).to_pandas(ignore_metadata=True).iloc[:, 0]
-                unnamed = named[0].startswith("__index_level_")  # pandas' word for None
-                self.index = pd.Index(names.tolist(), name=None if unnamed else named[0])
+            self._values = [name for name in schema.names if name not in named]
+            self.columns = pd.Index(self._values)
+            self.index = self._names(named, [item for item in stored if isinstance(item, dict)])
+
+    def _names(self, named: list[str], ranges: list[dict[str, int]]) -> pd.Index:
+        """Names of the genes: of a column, or the numbers that pandas stored."""
+        if not named:
+            start, step = (ranges[0]["start"], ranges[0]["step"]) if ranges else (0, 1)
+            return pd.RangeIndex(start, start + step * self._file.metadata.num_rows, step)
+        names = self._file.read(named).to_pandas(ignore_metadata=True).iloc[:, 0].tolist()
+        names = [name.decode() if isinstance(name, bytes) else name for name in names]
+        if any(isinstance(name, (list, dict, np.ndarray)) for name in names):
+            raise InputError(self.argument, "needs one name for each gene",
+                             found=f"several in column {named[0]!r}")  # fmt: skip
+        unnamed = named[0].startswith("__index_level_")  # pandas' word for None
+        return pd.Index(names, name=None if unnamed else named[0])
 
     def samples(self, start: int, stop: int) -> pd.DataFrame:
         """All genes of some of the samples."""
-        chosen = list(self.columns[start:stop])
+        chosen = self._values[start:stop]
         with self._readable():
             frame = self._file.read(chosen).to_pandas(ignore_metadata=True)
         return frame[chosen].set_axis(self.index, axis=0)
@@ -53,8 +71,8 @@ class Parquet:
         """All samples of at most ``size`` genes at a time."""
         start = 0
         with self._readable():
-            for batch in self._file.iter_batches(size, columns=list(self.columns)):
-                frame = batch.to_pandas()[list(self.columns)]
+            for batch in self._file.iter_batches(size, columns=self._values):
+                frame = batch.to_pandas(ignore_metadata=True)[self._values]
                 names = self.index[start : start + len(frame)]
                 start += len(frame)
                 yield frame.set_axis(names, axis=0)
@@ -85,3 +103,11 @@ class Parquet:
                 found=reason.rstrip("."),
                 fix="check that the file is complete and has the format its name says",
             ) from error  # fmt: skip
+
+
+def _is_number(kind: object) -> bool:
+    """Whether values of an Arrow type are expression."""
+    from pyarrow import types
+
+    of = (types.is_integer, types.is_floating, types.is_decimal, types.is_boolean)
+    return any(is_one(kind) for is_one in of)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+
+from bayesdecov import checks
+from bayesdecov.errors import InputError
 
 if TYPE_CHECKING:
     from bayesdecov.mixed_effects.result import MixedEffects
@@ -20,15 +24,27 @@ def to_anndata(fit: MixedEffects, adata: Any = None) -> Any:
     if adata is None:
         adata = anndata.AnnData(obs=pd.DataFrame(index=table.index.astype(str)),
                                 var=pd.DataFrame(index=fit.gene_names.astype(str)))  # fmt: skip
-    names = pd.Index(adata.var_names.astype(str).str.strip())
+    if not hasattr(adata, "var_names"):
+        raise InputError("adata", "must be an AnnData", found=type(adata).__name__)
+    genes, samples = (_matched(*names) for names in (
+        (fit.gene_names, adata.var_names, "genes"), (table.index, adata.obs_names, "samples")
+    ))  # fmt: skip
     sd = pd.DataFrame(fit.estimate.sd, fit.gene_names, fit.random)
-    for name, genes in (("effects", fit.effects), ("effects_sd", sd), ("effects_q", fit.q_values)):
-        adata.varm[name] = genes.set_axis(fit.gene_names.astype(str)).reindex(names).set_axis(
-            adata.var_names)  # fmt: skip
-    samples = pd.Index(adata.obs_names.astype(str))
-    adata.obsm["design"] = table.set_axis(table.index.astype(str)).reindex(samples).set_axis(
-        adata.obs_names)  # fmt: skip
+    for name, values in (("effects", fit.effects), ("effects_sd", sd), ("effects_q", fit.q_values)):
+        adata.varm[name] = genes(values)
+    adata.obsm["design"] = samples(table)
     adata.uns["bayesdecov_effects"] = {
         "method": fit.method, "notes": list(fit.notes), "fixed": fit.fixed.reset_index(),
     }  # fmt: skip
     return adata
+
+
+def _matched(ours: pd.Index, theirs: pd.Index, what: str) -> Callable[[pd.DataFrame], pd.DataFrame]:
+    """Puts rows of a table where ``theirs`` has their names; the other rows are NaN."""
+    known, wanted = (pd.Index([str(name).strip() for name in names]) for names in (ours, theirs))
+    if not wanted.isin(known).any():
+        raise InputError(
+            "adata", f"must have some of the {what} that were fitted",
+            found=f"{checks.some(wanted)} and not {checks.some(known)}",
+        )  # fmt: skip
+    return lambda table: table.set_axis(known).reindex(wanted).set_axis(theirs)

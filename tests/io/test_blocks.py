@@ -61,6 +61,43 @@ def test_parts_of_parquet(genes, samples, size, named):
             pd.testing.assert_frame_equal(source.genes(some), table.iloc[some])
 
 
+def written(tmp_path, table):
+    table.to_parquet(tmp_path / "x.parquet")
+    return Blocks(tmp_path / "x.parquet", "x")
+
+
+def test_names_that_are_numbers(tmp_path):
+    pytest.importorskip("pyarrow")
+    table = frame(6, 4).set_axis(range(4), axis=1).set_axis(range(1000, 1012, 2))
+    source = written(tmp_path, table)
+    whole = pd.concat(source.by_genes())
+    assert list(whole.index) == list(source.index) == list(table.index)
+    assert list(whole.columns) == list(source.columns) == ["0", "1", "2", "3"]
+    pd.testing.assert_frame_equal(whole, source.take(0, 4))
+
+
+def test_first_columns_that_are_names_or_are_not(tmp_path):
+    pyarrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    table = frame(3, 2)
+    for names in (pd.Categorical(table.index), [name.encode() for name in table.index]):
+        plain = table.reset_index(drop=True)
+        plain.insert(0, "gene", names)
+        pd.testing.assert_frame_equal(
+            pd.concat(written(tmp_path, plain).by_genes()), table.rename_axis("gene")
+        )
+    plain["gene"] = [["a", "b"], ["c"], []]
+    with pytest.raises(InputError, match="one name for each gene; found several in column 'gene'"):
+        written(tmp_path, plain)
+    twice = pyarrow.table([["a"], [1.0], [2.0]], names=["gene", "s1", "s1"])
+    parquet.write_table(twice, tmp_path / "x.parquet")
+    with pytest.raises(InputError, match="a name of its own for every column"):
+        Blocks(tmp_path / "x.parquet", "x")
+    (tmp_path / "folder.parquet").mkdir()
+    with pytest.raises(InputError, match="is not a file"):
+        Blocks(tmp_path / "folder.parquet", "x")
+
+
 def test_damaged_parquet_is_said(tmp_path):
     pytest.importorskip("pyarrow")
     path = tmp_path / "x.parquet"

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 import bayesdecov as bd
+from bayesdecov.errors import InputError
 
 anndata = pytest.importorskip("anndata")
 
@@ -42,3 +43,13 @@ def test_names_decide_what_goes_where(fitted):
     assert adata.varm["effects"].loc["unknown"].isna().all()
     assert adata.obsm["design"].loc["other"].isna().all()
     assert adata.obsm["design"].iloc[1:].notna().all(axis=None)
+
+
+def test_names_that_do_not_match_are_said(fitted):
+    data, fit = fitted
+    spaced = anndata.AnnData(data.expression.T.set_axis([f"{s} " for s in data.expression]))
+    assert fit.to_anndata(spaced).obsm["design"].notna().all(axis=None)
+    with pytest.raises(InputError, match="adata: must have some of the genes that were fitted"):
+        fit.to_anndata(anndata.AnnData(np.zeros((3, 2))))
+    with pytest.raises(InputError, match="adata: must be an AnnData; found int"):
+        fit.to_anndata(3)
