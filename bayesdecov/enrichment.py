@@ -14,7 +14,7 @@ from bayesdecov import checks
 from bayesdecov.errors import InputError, Notes
 from bayesdecov.io.gene_sets import gene_sets, known_genes
 from bayesdecov.io.outputs import run_record, whole_folder, write_json
-from bayesdecov.io.tables import write_table
+from bayesdecov.io.tables import EXACT, write_table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -190,7 +190,7 @@ def _genes(value: Any) -> pd.DataFrame:
         if not path.is_file():
             raise InputError("genes", f"the file {str(path)!r} does not exist")
         value = pd.read_csv(path, dtype={"gene": str, "covariate": str}, keep_default_na=False,
-                            na_values={"effect": [""], "q_value": [""]})  # fmt: skip
+                            na_values={"effect": [""], "q_value": [""]}, **EXACT)  # fmt: skip
     table = getattr(value, "genes", value)
     if not isinstance(table, pd.DataFrame):
         raise InputError("genes", "must be what fastmix returns, its table of genes, or genes.csv",

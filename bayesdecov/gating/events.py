@@ -19,6 +19,7 @@ from bayesdecov.gating.hierarchy import Hierarchy
 from bayesdecov.gating.kmeans import Labels
 from bayesdecov.gating.rules import nearest
 from bayesdecov.gating.scales import CHANNELS, scatter, transformed
+from bayesdecov.io.tables import EXACT
 
 FCS = (".fcs", ".lmd")  # endings of FCS files
 _OFF_SCALE = 0.01  # share of events above its range that makes a channel's $PnR nonsense
@@ -131,7 +132,7 @@ def _table(path: Path) -> pd.DataFrame:
                          found=repr(path.name))  # fmt: skip
     try:
         separator = "," if ".csv" in kind.lower() else "\t"
-        return pd.read_csv(path, sep=separator, encoding="utf-8-sig")
+        return pd.read_csv(path, sep=separator, encoding="utf-8-sig", **EXACT)
     except Exception as error:  # unpacking and parsing fail in many ways
         reason = str(error).strip().split("\n")[0] or type(error).__name__
         raise InputError("files", f"{path.name!r} cannot be read as an event table",

@@ -14,8 +14,9 @@ from bayesdecov.checks import some
 from bayesdecov.errors import InputError
 
 _SEPARATORS = {".csv": ",", ".tsv": "\t", ".txt": None}
-# pandas 3 reads numbers back exactly by default and deprecates the option
-_EXACT: dict[str, Any] = {"float_precision": "round_trip"} if pd.__version__ < "3" else {}
+# The quicker parser of pandas 2 is inexact and crashes on "1e40038475397113199"; pandas 3 has only
+# the exact one, and deprecates the option.
+EXACT: dict[str, Any] = {"float_precision": "round_trip"} if pd.__version__ < "3" else {}
 FORMATS = ".csv, .tsv, .txt (each also .gz), .parquet, .h5ad"
 
 
@@ -93,7 +94,7 @@ def _read_text(
         "sep": separator, "header": None, "skiprows": skipped + 1, "encoding": "utf-8-sig",
     }  # fmt: skip
     as_text: dict[str, Any] = {"dtype": str, "keep_default_na": False, "na_values": [""]}
-    frame = pd.read_csv(path, low_memory=False, **options, **(as_text if text else _EXACT))
+    frame = pd.read_csv(path, low_memory=False, **options, **(as_text if text else EXACT))
     # Names are text: "007", "NA" and "1e5" are names, not numbers or gaps.
     names = pd.read_csv(path, usecols=[0], dtype=str, keep_default_na=False, **options)
     columns = header if short else header[1:]
