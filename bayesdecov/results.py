@@ -11,6 +11,7 @@ from scipy.special import ndtr, ndtri
 
 from bayesdecov import checks
 from bayesdecov.algebra.terms import Array
+from bayesdecov.io.tables import new_anndata
 
 
 class Draws(NamedTuple):
@@ -126,14 +127,8 @@ class Proportions:
         Writes into ``adata`` (samples in obs; samples that were not fitted get NaN) or into a new
         AnnData.
         """
-        try:
-            import anndata
-        except ImportError:
-            raise ImportError(
-                "to_anndata needs anndata: pip install 'bayesdecov[anndata]'"
-            ) from None
         if adata is None:
-            adata = anndata.AnnData(obs=pd.DataFrame(index=self.proportions.index.astype(str)))
+            adata = new_anndata(self.proportions.index)
         names = pd.Index(adata.obs_names.astype(str))
         spread = self.intervals().pivot(index="sample", columns="cell_type", values="sd")
         spread = spread.reindex(columns=self.proportions.columns)

@@ -168,6 +168,16 @@ def _anndata() -> Any:
     return anndata
 
 
+def new_anndata(samples: pd.Index, genes: pd.Index | None = None) -> Any:
+    """An AnnData without values, for results."""
+    try:
+        import anndata
+    except ImportError:
+        raise ImportError("to_anndata needs anndata: pip install 'bayesdecov[anndata]'") from None
+    axes = {"obs": samples} | ({} if genes is None else {"var": genes})
+    return anndata.AnnData(**{k: pd.DataFrame(index=v.astype(str)) for k, v in axes.items()})
+
+
 def is_anndata(value: Any) -> bool:
     """Whether ``value`` is an AnnData, without importing the package."""
     return all(hasattr(value, name) for name in ("X", "obs_names", "var_names", "obs"))

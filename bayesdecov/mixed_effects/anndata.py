@@ -9,6 +9,7 @@ import pandas as pd
 
 from bayesdecov import checks
 from bayesdecov.errors import InputError
+from bayesdecov.io.tables import is_anndata, new_anndata
 
 if TYPE_CHECKING:
     from bayesdecov.mixed_effects.result import MixedEffects
@@ -16,15 +17,10 @@ if TYPE_CHECKING:
 
 def to_anndata(fit: MixedEffects, adata: Any = None) -> Any:
     """What `MixedEffects.to_anndata` does."""
-    try:
-        import anndata
-    except ImportError:
-        raise ImportError("to_anndata needs anndata: pip install 'bayesdecov[anndata]'") from None
     table = fit.design.table
     if adata is None:
-        adata = anndata.AnnData(obs=pd.DataFrame(index=table.index.astype(str)),
-                                var=pd.DataFrame(index=fit.gene_names.astype(str)))  # fmt: skip
-    if not hasattr(adata, "var_names"):
+        adata = new_anndata(table.index, fit.gene_names)
+    if not is_anndata(adata):
         raise InputError("adata", "must be an AnnData", found=type(adata).__name__)
     genes, samples = (_matched(*names) for names in (
         (fit.gene_names, adata.var_names, "genes"), (table.index, adata.obs_names, "samples")
