@@ -84,10 +84,11 @@ class LowRank:
             quad[:, k] = (residuals**2) @ (1 / d) - np.einsum("nk,nk->n", projected, projected)
         return values_only(np.broadcast_to(logdet, quad.shape), quad)
 
-    def diagonal(self, q: Array, phi: Array) -> Array:
-        """``d(q)`` (n, gene); NaN where it is not positive."""
-        d = (q * q) @ self.D.T + counting_variance(phi, q @ self.mu.T)
-        return np.where(d > 0, d, np.nan)
+    def moments(self, q: Array, phi: Array) -> tuple[Array, Array]:
+        """``mu q`` and ``d(q)`` (n, gene), which is NaN where it is not positive."""
+        mean = q @ self.mu.T
+        d = (q * q) @ self.D.T + counting_variance(phi, mean)
+        return mean, np.where(d > 0, d, np.nan)
 
     def grams(self, d: Array) -> Array:
         """``U' diag(1/d) U`` for every row of ``d`` (n, gene): (n, R, R). For values alone."""
@@ -95,7 +96,7 @@ class LowRank:
 
     def factorise(self, q: Array, phi: Array) -> Factors:
         """Everything about ``V(q)`` that does not depend on the data."""
-        mean, d = q @ self.mu.T, self.diagonal(q, phi)
+        mean, d = self.moments(q, phi)
         weights = q[:, self.owner]
         gram = weighted_grams(self.U, 1 / d)
         L = cholesky(weights[:, :, None] * gram * weights[:, None, :] + np.eye(len(self.owner)))
@@ -160,7 +161,7 @@ class LowRank:
 
     def _values(self, q: Array, y: Array, phi: Array) -> Pieces:
         """``log|V|`` and ``Q`` alone: all that needs (gene, factor) numbers is one product each."""
-        mean, d = q @ self.mu.T, self.diagonal(q, phi)
+        mean, d = self.moments(q, phi)
         r = y - mean
         r_over_d = r / d
         quad, logdet = np.einsum("ng,ng->n", r, r_over_d), np.log(d).sum(axis=-1)

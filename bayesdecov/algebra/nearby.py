@@ -69,7 +69,7 @@ def near(density: LowRank, q: Array, phi: float) -> LowRank:
     phi
         Counting noise of the sample.
     """
-    d = density.diagonal(q, np.full(len(q), phi))
+    _, d = density.moments(q, np.full(len(q), phi))
     centre = d[0]
     if not np.isfinite(centre).all():
         return density

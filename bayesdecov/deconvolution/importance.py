@@ -6,14 +6,14 @@ them together are weighted by the density over the mixture of all rounds.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import gammaln, logsumexp
 
-from bayesdecov.algebra.terms import Array, Term
+from bayesdecov.algebra.terms import Array
+from bayesdecov.optimize import Objective
 
 DF = 5.0  # of the proposals
 
@@ -34,8 +34,8 @@ class Proposals(NamedTuple):
 
     @property
     def log_weights(self) -> Array:
-        """Of a proposal where the density is zero minus infinity, never NaN."""
-        return np.where(np.isfinite(self.value), self.value - self.log_law, -np.inf)
+        """Minus infinity where the density is zero."""
+        return self.value - self.log_law
 
     def take(self, rows: np.ndarray) -> Proposals:
         """Some of the rows."""
@@ -45,7 +45,7 @@ class Proposals(NamedTuple):
 
 
 def adapt(
-    target: Callable[[Array, NDArray[np.intp]], Term], mean: Array, root: Array,
+    target: Objective, mean: Array, root: Array,
     rows: np.ndarray, sizes: list[int], rngs: list[np.random.Generator],
     before: Proposals | None = None,
 ) -> Proposals:  # fmt: skip
@@ -59,12 +59,18 @@ def adapt(
         normals = np.stack([rngs[i].standard_normal((size, mean.shape[1])) for i in rows])
         tails = np.stack([rngs[i].chisquare(DF, size) for i in rows]) / DF
         new = mean[:, None] + (normals / np.sqrt(tails)[:, :, None]) @ root.transpose(0, 2, 1)
-        at = target(new.reshape(-1, new.shape[2]), np.repeat(rows, size)).value
-        at = np.where(np.isfinite(at), at, -np.inf).reshape(len(rows), size)
+        at = values(target, new, rows)
         x, value = np.concatenate([x, new], axis=1), np.concatenate([value, at], axis=1)
         found = Proposals(x, value, _log_mixture(x, laws), mean, root, laws)
         mean, root = _moments(x, truncated(found.log_weights))
     return found._replace(mean=mean, root=root)
+
+
+def values(target: Objective, x: Array, rows: np.ndarray) -> Array:
+    """Log-densities of ``x`` (row, point, parameter); minus infinity where there is none."""
+    n, points, _ = x.shape
+    found = target(x.reshape(n * points, -1), np.repeat(rows, points)).value
+    return np.where(np.isfinite(found), found, -np.inf).reshape(n, points)
 
 
 def effective(log_weights: Array) -> Array:

@@ -10,19 +10,19 @@ worked (Vehtari et al. 2024).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bayesdecov.algebra.lowrank import LowRank
 from bayesdecov.algebra.nearby import helps, near
-from bayesdecov.algebra.terms import Array, Term
+from bayesdecov.algebra.terms import Array
 from bayesdecov.deconvolution.fit import log_posterior, unpack
-from bayesdecov.deconvolution.importance import DF, Proposals, adapt, effective, truncated
+from bayesdecov.deconvolution.importance import DF, Proposals, adapt, effective, truncated, values
 from bayesdecov.deconvolution.posterior import Expansion, Posterior, expand, summarised
 from bayesdecov.deconvolution.problem import Problem
+from bayesdecov.optimize import Objective
 
 _ROUNDS = 4
 _PER_ROUND = 250
@@ -93,9 +93,7 @@ def _around(problem: Problem, normal: Expansion, row: int) -> Problem:
     return replace(problem, density=near(problem.density, q, float(normal.modes.phi[row])))
 
 
-def _close(
-    found: Proposals, exact: Callable[[Array, NDArray[np.intp]], Term], rows: np.ndarray
-) -> bool:
+def _close(found: Proposals, exact: Objective, rows: np.ndarray) -> bool:
     """Whether interpolated densities of one sample differ from exact ones by what is not seen.
 
     Looked at are proposals spread over the weight and proposals spread over all; those without any
@@ -106,8 +104,7 @@ def _close(
     some = np.searchsorted(spread, (np.arange(_CHECKED) + 0.5) / _CHECKED)
     some = np.union1d(some, np.arange(_CHECKED) * (len(weights) // _CHECKED))
     some = some[some < len(weights)]
-    value = exact(found.x[0, some], np.repeat(rows, len(some))).value
-    value = np.where(np.isfinite(value), value, -np.inf)
+    value = values(exact, found.x[:, some], rows)[0]
     highest = np.maximum(value, found.value[0, some]) - found.log_law[0, some]
     counts = highest > weights.max() - _NOTHING
     with np.errstate(invalid="ignore"):
@@ -115,12 +112,9 @@ def _close(
     return bool(np.isfinite(error).all() and np.ptp(error) < _ACCURACY)
 
 
-def _exactly(
-    found: Proposals, exact: Callable[[Array, NDArray[np.intp]], Term], rows: np.ndarray
-) -> Proposals:
+def _exactly(found: Proposals, exact: Objective, rows: np.ndarray) -> Proposals:
     """The proposals of one sample with exact densities."""
-    value = exact(found.x[0], np.repeat(rows, found.x.shape[1])).value[None]
-    return found._replace(value=np.where(np.isfinite(value), value, -np.inf))
+    return found._replace(value=values(exact, found.x, rows))
 
 
 def _resample(weights: Array, draws: int, rng: np.random.Generator) -> np.ndarray:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from bayesdecov.errors import InputError
+from bayesdecov.io.tables import check_file, readable
 
 
 class Parquet:
@@ -21,15 +22,12 @@ class Parquet:
     """
 
     def __init__(self, path: Path, argument: str) -> None:
-        if not path.is_file():
-            what = "is not a file" if path.exists() else "does not exist"
-            raise InputError(argument, f"the file {str(path)!r} {what}")
+        check_file(path, argument)
         try:
             import pyarrow.parquet
         except ImportError:
-            raise ImportError(
-                "parquet tables need pyarrow: pip install 'bayesdecov[parquet]'"
-            ) from None
+            raise InputError(argument, "reading .parquet needs the package pyarrow",
+                             fix="pip install 'bayesdecov[parquet]'") from None  # fmt: skip
         self.path, self.argument = path, argument
         with self._readable():
             self._file = pyarrow.parquet.ParquetFile(path)
@@ -89,20 +87,8 @@ class Parquet:
                 break
         return pd.concat(parts)
 
-    @contextmanager
-    def _readable(self) -> Iterator[None]:
-        """What damaged files raise, in words."""
-        try:
-            yield
-        except InputError:
-            raise
-        except Exception as error:
-            reason = str(error).strip().split("\n")[0] or type(error).__name__
-            raise InputError(
-                self.argument, f"{str(self.path)!r} cannot be read as a parquet table",
-                found=reason.rstrip("."),
-                fix="check that the file is complete and has the format its name says",
-            ) from error  # fmt: skip
+    def _readable(self) -> AbstractContextManager[None]:
+        return readable(self.path, "a parquet table", self.argument)
 
 
 def _is_number(kind: object) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import gzip
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -39,30 +41,40 @@ def read_table(path: str | Path, argument: str = "table", *, text: bool = False)
         The file is missing, of another format, or cannot be parsed.
     """
     path = Path(path)
-    if not path.is_file():
-        raise InputError(argument, f"the file {str(path)!r} does not exist" if not path.exists()
-                         else f"{str(path)!r} is not a file")  # fmt: skip
+    check_file(path, argument)
     suffixes = [suffix.lower() for suffix in path.suffixes]
     packed = bool(suffixes) and suffixes[-1] == ".gz"
     kind = suffixes[-2] if packed and len(suffixes) > 1 else (suffixes[-1] if suffixes else "")
-    try:
+    with readable(path, f"a {kind[1:]} table", argument):
         if kind in _SEPARATORS:
             return _read_text(path, kind, packed, argument, text=text)
         if kind == ".parquet":
             return _named_rows(pd.read_parquet(path))
         if kind == ".h5ad":
             return _read_h5ad(path)
+    raise InputError(argument, f"tables are read from {FORMATS}", found=repr(path.name))
+
+
+def check_file(path: Path, argument: str) -> None:
+    """Raise an `InputError` where ``path`` is no file."""
+    if not path.is_file():
+        raise InputError(argument, f"the file {str(path)!r} does not exist" if not path.exists()
+                         else f"{str(path)!r} is not a file")  # fmt: skip
+
+
+@contextmanager
+def readable(path: Path, kind: str, argument: str) -> Iterator[None]:
+    """Turn whatever a damaged file makes a library raise into an `InputError`."""
+    try:
+        yield
     except InputError:
         raise
     except Exception as error:
         reason = str(error).strip().split("\n")[0] or type(error).__name__
         raise InputError(
-            argument,
-            f"{str(path)!r} cannot be read as a {kind[1:]} table",
-            found=reason.rstrip("."),
+            argument, f"{str(path)!r} cannot be read as {kind}", found=reason.rstrip("."),
             fix="check that the file is complete and has the format its name says",
-        ) from error
-    raise InputError(argument, f"tables are read from {FORMATS}", found=repr(path.name))
+        ) from error  # fmt: skip
 
 
 def _read_text(
@@ -127,7 +139,7 @@ def open_anndata(path: Path, argument: str) -> Any:
     if not path.exists():
         raise InputError(argument, f"the file {str(path)!r} does not exist")
     anndata = _anndata()
-    try:
+    with readable(path, f"{path.suffix[1:]} of AnnData", argument):
         if path.suffix.lower() == ".h5ad":
             return anndata.read_h5ad(path, backed="r")
         import zarr
@@ -138,14 +150,6 @@ def open_anndata(path: Path, argument: str) -> Any:
         if "encoding-type" in X.attrs and "matrix" in str(X.attrs["encoding-type"]):
             X = anndata.io.sparse_dataset(X)
         return _Opened(X, names["obs"].index, names["var"].index, names["obs"])
-    except InputError:
-        raise
-    except Exception as error:
-        raise InputError(
-            argument, f"{str(path)!r} cannot be read as {path.suffix[1:]} of AnnData",
-            found=str(error).split("\n")[0].rstrip("."),
-            fix="check that the file is complete and has the format its name says",
-        ) from error  # fmt: skip
 
 
 class _Opened(NamedTuple):
