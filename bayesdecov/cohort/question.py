@@ -52,7 +52,7 @@ def design(
     in the samples and are averaged over.
     """
     coded, coding = encode(table, formula)
-    labelled = _labelled(coding)
+    labelled = coding.labelled
     for name in coding.sources:
         if name in labelled and table[name].nunique() > _LEVELS:
             raise InputError("covariates", "a column of labels must be of few groups",
@@ -83,17 +83,6 @@ def design(
         pairs = [_pair(asked[name], column, labels)] if name in asked else _pairs(column, labels)
         questions += [_question(table, coding, name, first, second) for first, second in pairs]
     return Design(X, [INTERCEPT, *map(str, coded.columns)], questions)
-
-
-def _labelled(coding: Coding) -> set[str]:
-    """Covariates that the formula takes as labels, also numbers within ``C()``."""
-    kinds = {
-        str(factor): str(state[0].value) for factor, state in coding.spec.encoder_state.items()
-    }
-    used = {str(factor): {str(name) for name in names}
-            for factor, names in coding.spec.factor_variables.items()}  # fmt: skip
-    return {name for factor, kind in kinds.items() if kind == "categorical"
-            for name in used.get(factor, set()) if name in coding.sources}  # fmt: skip
 
 
 def _pair(values: Any, column: pd.Series, labels: bool) -> tuple[Any, Any]:

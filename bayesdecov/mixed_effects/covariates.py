@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from bayesdecov import checks
 from bayesdecov.errors import InputError
+from bayesdecov.formulas.engine import Evaluated, evaluate
+from bayesdecov.formulas.grammar import all_of, parse
 
 
 @dataclass(frozen=True)
 class Coding:
     """How covariates became columns: the formula, and the training mean and sd of each column."""
 
-    spec: Any
+    evaluated: Evaluated
     scaling: pd.DataFrame  # index: column; mean, sd (0 and 1 where nothing was standardised)
     sources: tuple[str, ...]  # covariates that the formula uses
     binary: dict[str, pd.Series]  # the two values, in order, of those that have two
@@ -27,27 +27,20 @@ class Coding:
         """Names of the columns."""
         return [str(name) for name in self.scaling.index]
 
+    @property
+    def labelled(self) -> set[str]:
+        """Covariates that are labels."""
+        return self.evaluated.labelled & set(self.sources)
+
     def apply(self, table: pd.DataFrame) -> pd.DataFrame:
         """Columns of new samples, on the scale of the training samples."""
-        from formulaic.errors import DataMismatchWarning, FormulaicError
-
         missing = [name for name in self.sources if name not in table.columns]
         if missing:
             raise InputError("new_covariates", "needs the covariates of the fit",
                              found=f"no column {checks.some(missing)}")  # fmt: skip
-        table = _tidy(table)
-        _complete(table[list(self.sources)], "new_covariates")
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", DataMismatchWarning)
-            try:
-                values = self.spec.get_model_matrix(table)
-            except DataMismatchWarning as unseen:
-                raise InputError("new_covariates", "must not have labels the fit has not seen",
-                                 found=str(unseen).split(": They")[0]) from None  # fmt: skip
-            except FormulaicError as error:
-                raise InputError("new_covariates", "must have the types of the fit's covariates",
-                                 found=str(error).split("\n")[0]) from None  # fmt: skip
-        return _scaled(_named(pd.DataFrame(values)), self.scaling)
+        table = _tidy(table[list(self.sources)])
+        _complete(table, "new_covariates")
+        return _scaled(self.evaluated.apply(table), self.scaling, self.evaluated.products)
 
 
 def encode(
@@ -58,39 +51,21 @@ def encode(
     Products of covariates (``a:b``) are products of centred and scaled columns, so that a main
     effect is that at the mean of the other.
     """
-    from formulaic import model_matrix
-    from formulaic.errors import FormulaicError
-
-    if formula is not None:  # gaps in what is not used are nobody's business
-        table = table[_used(table, formula)]
-    _complete(table, "covariates")
-    table = _tidy(table)
-    _one_kind(table)
-    if formula is None:
-        formula = "1 + " + " + ".join(f"`{name}`" for name in table.columns)
-    try:
-        matrix = model_matrix(formula, table, na_action="raise", context={"np": np})
-    except (FormulaicError, SyntaxError, ValueError, TypeError) as error:
-        raise InputError(
-            "formula", "cannot be evaluated",
-            found=str(error).strip().split("\n")[0],
-            fix=f"the covariates are {checks.some(table.columns, 20)}; put names with spaces into "
-            "backticks",
-        ) from None  # fmt: skip
-    if not isinstance(matrix, pd.DataFrame):
-        raise InputError("formula", "must be one-sided", found=repr(formula),
-                         fix="write '~ age + group'")  # fmt: skip
-    spec = matrix.model_spec
-    raw = pd.DataFrame(matrix)
-    if "Intercept" not in raw:
+    names = list(table.columns)
+    read = all_of(names) if formula is None else parse(formula, names)
+    if not read.intercept:
         raise InputError(
             "formula", "must not remove the intercept", found=repr(formula),
             fix="leave '0 +' or '- 1' out: the proportions take its place",
         )  # fmt: skip
-    raw = _named(raw)
-    if raw.shape[1] == 0:
+    if not read.terms:
         raise InputError("formula", "must name a covariate", found=repr(formula))
-    used = [name for name in table.columns if name in spec.variables]
+    used = [name for name in names if name in read.columns]
+    table = table[used]  # gaps in what is not used do not matter
+    _complete(table, "covariates")
+    table = _tidy(table)
+    _one_kind(table)
+    raw, evaluated = evaluate(read, table)
     sd = raw.std(ddof=1)
     constant = sd.index[~(sd > 1e-12 * np.maximum(raw.abs().max(), 1e-300))]
     lonely = [name for name in used if table[name].nunique() < 2]
@@ -104,34 +79,11 @@ def encode(
     if not standardise:
         scaling = scaling.assign(mean=0.0, sd=1.0)
     else:
-        for name, parts in _products(raw).items():
+        for name, parts in evaluated.products.items():
             product = _product(raw, parts, scaling)
             scaling.loc[name] = [product.mean(), product.std(ddof=1)]
-    return _scaled(raw, scaling), Coding(spec, scaling, tuple(used), _binary(table[used]))
-
-
-def _used(table: pd.DataFrame, formula: str) -> list[str]:
-    """Covariates that the formula names; all of them where it cannot be read."""
-    from formulaic import Formula
-    from formulaic.errors import FormulaicError
-
-    try:
-        names = {str(name) for name in Formula(formula).required_variables}
-    except (FormulaicError, SyntaxError, ValueError, TypeError, AttributeError):
-        return list(table.columns)
-    used = [name for name in table.columns if name in names]
-    return used or list(table.columns)
-
-
-def _named(raw: pd.DataFrame) -> pd.DataFrame:
-    raw = raw.drop(columns="Intercept", errors="ignore").astype(float)
-    return raw.set_axis([str(name) for name in raw.columns], axis=1)
-
-
-def _products(raw: pd.DataFrame) -> dict[str, list[str]]:
-    """Columns ``a:b`` whose factors are columns too."""
-    parts = {name: name.split(":") for name in raw.columns if ":" in name}
-    return {name: of for name, of in parts.items() if set(of) <= set(raw.columns)}
+    coding = Coding(evaluated, scaling, tuple(used), _binary(table))
+    return _scaled(raw, scaling, evaluated.products), coding
 
 
 def _standard(column: pd.Series, scale: pd.Series) -> np.ndarray:
@@ -142,10 +94,11 @@ def _product(raw: pd.DataFrame, parts: list[str], scaling: pd.DataFrame) -> np.n
     return np.prod([_standard(raw[part], scaling.loc[part]) for part in parts], axis=0)
 
 
-def _scaled(raw: pd.DataFrame, scaling: pd.DataFrame) -> pd.DataFrame:
+def _scaled(
+    raw: pd.DataFrame, scaling: pd.DataFrame, products: dict[str, list[str]]
+) -> pd.DataFrame:
     """Standardised columns; products are of the standardised factors, standardised again."""
-    products = {name: _product(raw, parts, scaling) for name, parts in _products(raw).items()}
-    raw = raw.assign(**products)
+    raw = raw.assign(**{name: _product(raw, of, scaling) for name, of in products.items()})
     return (raw - scaling["mean"]) / scaling["sd"]
 
 

@@ -10,7 +10,6 @@ estimator of the same correlation, Zhang et al., PBtest.)
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import numpy as np
@@ -22,6 +21,7 @@ from bayesdecov import checks
 from bayesdecov.algebra.terms import Array
 from bayesdecov.algebra.truncation import inverse_root
 from bayesdecov.errors import InputError, Notes
+from bayesdecov.formulas.grammar import parse
 
 _ENOUGH_GENES = 5000
 _WORST_CONDITION = 1e10  # of a given covariance: beyond it whitening is rounding
@@ -67,7 +67,7 @@ def split_subjects(
                 "subject", f"must be a column of the covariates ({checks.some(table.columns)})",
                 found=repr(subject),
             )  # fmt: skip
-        if formula and re.search(rf"(?<!\w){re.escape(subject)}(?!\w)", formula):
+        if formula and _names(formula, subject, list(table.columns)):
             raise InputError("formula", "must not hold the subject, which is no covariate",
                              found=f"{subject!r} in {formula!r}")  # fmt: skip
         groups, table = table[subject], table.drop(columns=subject)
@@ -86,6 +86,15 @@ def split_subjects(
         raise InputError("subject", "must not be missing",
                          found=f"none for {checks.some(groups.index[groups.isna()])}")  # fmt: skip
     return groups, table
+
+
+def _names(formula: str, subject: str, columns: list[str]) -> bool:
+    """Whether a formula names the subject; "." means the other covariates."""
+    try:
+        parse(formula, [name for name in columns if name != subject])
+    except InputError:
+        return subject in parse(formula, columns).columns
+    return False
 
 
 def whitening(

@@ -107,14 +107,24 @@ def with_rest(proportions: pd.DataFrame, rest: str | None, *, unsure: bool = Fal
 
 
 def build(cells: pd.DataFrame, covariates: pd.DataFrame) -> pd.DataFrame:
-    """All columns: cells, covariates, products."""
-    products = {
-        f"{cell}.{name}": cells[cell].to_numpy() * covariates[name].to_numpy()
-        for name in covariates.columns
-        for cell in cells.columns
-        if cell != INTERCEPT
-    }
-    return pd.concat([cells, covariates, pd.DataFrame(products, index=cells.index)], axis=1)
+    """All columns: cells, covariates, products.
+
+    Raises
+    ------
+    InputError
+        Two of them would have one name.
+    """
+    pairs = [(cell, name) for name in covariates.columns for cell in cells.columns
+             if cell != INTERCEPT]  # fmt: skip
+    names = pd.Index([*cells.columns, *covariates.columns, *(f"{a}.{b}" for a, b in pairs)])
+    if not names.is_unique:
+        twice = names[names.duplicated()].unique()
+        raise InputError("covariates", "must not make two columns of the design of one name",
+                         found=checks.some(twice),
+                         fix="rename cell types or covariates")  # fmt: skip
+    products = pd.DataFrame({f"{a}.{b}": cells[a].to_numpy() * covariates[b].to_numpy()
+                             for a, b in pairs}, index=cells.index)  # fmt: skip
+    return pd.concat([cells, covariates, products], axis=1)
 
 
 def make_design(

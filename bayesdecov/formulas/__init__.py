@@ -1,0 +1,1 @@
+"""Formulas: read by a grammar of our own, evaluated by formulaic under names of our own."""

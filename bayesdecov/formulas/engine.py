@@ -1,0 +1,177 @@
+"""Formulas evaluated by formulaic, which sees columns and labels under names of our own only.
+
+Formulaic evaluates code. What it gets is put together by `bayesdecov.formulas.expressions` from
+words of ours; covariates and labels are looked up under names like ``bdv0`` that occur in no text
+of the table, so that the names of the design's columns can be turned back.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from bayesdecov import checks
+from bayesdecov.errors import InputError
+from bayesdecov.formulas.expressions import Column, render, show
+from bayesdecov.formulas.grammar import Formula
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """A formula with what it learned from a table: levels, centres, knots.
+
+    Attributes
+    ----------
+    names
+        Names of the design's columns (without the intercept), as users read them.
+    products
+        For columns that are products of other columns of the design: these columns.
+    labelled
+        Covariates that the formula takes as labels, also numbers within ``C()``.
+    """
+
+    formula: Formula
+    names: list[str]
+    products: dict[str, list[str]]
+    labelled: set[str]
+    spec: Any
+    columns: dict[str, str]
+    texts: dict[str, str]
+
+    def apply(self, table: pd.DataFrame) -> pd.DataFrame:
+        """The design of other samples.
+
+        Raises
+        ------
+        InputError
+            A covariate holds labels that were not there, or values of another type.
+        """
+        from formulaic.errors import DataMismatchWarning, FormulaicError
+
+        renamed = table[list(self.formula.columns)].rename(columns=self.columns)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", DataMismatchWarning)
+            try:
+                values = self.spec.get_model_matrix(renamed, context=_context(self.texts))
+            except DataMismatchWarning as unseen:
+                labels = re.search(r"\{.*\}", str(unseen), re.DOTALL)
+                raise InputError("new_covariates", "must not have labels the fit has not seen",
+                                 found=labels[0] if labels else str(unseen)) from None  # fmt: skip
+            except (FormulaicError, ValueError, TypeError) as error:
+                raise InputError("new_covariates", "must have the types of the fit's covariates",
+                                 found=self._said(error)) from None  # fmt: skip
+        return _design(values, self.names)
+
+    def _said(self, error: Exception) -> str:
+        return _shown(
+            str(error).strip().split("\n")[0].rstrip("."), self.formula, self.columns, self.texts
+        )
+
+
+def evaluate(formula: Formula, table: pd.DataFrame) -> tuple[pd.DataFrame, Evaluated]:
+    """The design of a formula, without the intercept's column.
+
+    Raises
+    ------
+    InputError
+        A function cannot be evaluated (the logarithm of labels), or two columns of the design have
+        one name.
+    """
+    from formulaic import Formula as Engine
+    from formulaic import model_matrix
+    from formulaic.errors import FormulaicError
+    from formulaic.parser.types import Factor, Term
+
+    used = formula.columns
+    mark = _mark(table[used])
+    columns = {name: f"{mark}{number}_" for number, name in enumerate(used)} | {"": mark}
+    texts: dict[str, str] = {}
+    terms = [Term([Factor("1", eval_method="literal")])]
+    for term in formula.terms:
+        terms.append(Term([
+            Factor(render(factor, columns, texts),
+                   eval_method="lookup" if isinstance(factor, Column) else "python")
+            for factor in term
+        ]))  # fmt: skip
+    try:
+        matrix = model_matrix(Engine(terms), table[used].rename(columns=columns),
+                              context=_context(texts), na_action="raise")  # fmt: skip
+    except (FormulaicError, SyntaxError, ValueError, TypeError, ArithmeticError) as error:
+        said = str(error).strip().split("\n")[0].rstrip(".")
+        raise InputError("formula", "cannot be evaluated",
+                         found=_shown(said, formula, columns, texts)) from None  # fmt: skip
+    spec = matrix.model_spec
+    engine = [str(name) for name in matrix.columns if str(name) != "Intercept"]
+    names = [_shown(name, formula, columns, texts) for name in engine]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise InputError("formula", "needs a name of its own for every column of the design",
+                         found=f"{checks.some(twice)} twice",
+                         fix="rename the covariates that read like terms")  # fmt: skip
+    readable = dict(zip(engine, names, strict=True))
+    back = {own: name for name, own in columns.items()}
+    kinds = {str(factor): str(state[0].value) for factor, state in spec.encoder_state.items()}
+    labelled = {
+        back[str(name)] for factor, variables in spec.factor_variables.items()
+        if kinds.get(str(factor)) == "categorical" for name in variables if str(name) in back
+    }  # fmt: skip
+    found = Evaluated(formula, names, _products(spec, readable), labelled, spec, columns, texts)
+    return _design(matrix, names), found
+
+
+def _design(matrix: Any, names: list[str]) -> pd.DataFrame:
+    frame = pd.DataFrame(matrix).drop(columns="Intercept", errors="ignore").astype(float)
+    return frame.set_axis(names, axis=1)
+
+
+def _context(texts: dict[str, str]) -> dict[str, str]:
+    return {name: value for value, name in texts.items()}
+
+
+def _mark(table: pd.DataFrame) -> str:
+    """The beginning of our names: letters that occur in no label of the table."""
+    labels: set[str] = set()
+    for _, column in table.items():
+        if not pd.api.types.is_numeric_dtype(column):
+            labels.update(map(str, column.unique()))
+    mark = "bdv"
+    while any(mark in label for label in labels):
+        mark += "v"
+    return mark
+
+
+def _shown(text: str, formula: Formula, columns: dict[str, str], texts: dict[str, str]) -> str:
+    """The engine's words with our names turned back into what users wrote."""
+    words = {name: value for value, name in columns.items() if value}
+    words |= {name: repr(value) for value, name in texts.items()}
+    for term in formula.terms:
+        words |= {render(factor, columns, dict(texts)): show(factor) for factor in term}
+    longest = sorted(words, key=len, reverse=True)
+    if not longest:
+        return text
+    return re.sub("|".join(map(re.escape, longest)), lambda match: words[match[0]], text)
+
+
+def _products(spec: Any, readable: dict[str, str]) -> dict[str, list[str]]:
+    """Columns that are products of columns of the design, by the engine's record of terms."""
+    single: dict[str, list[str]] = {}
+    for term in spec.structure:
+        if len(term.term.factors) == 1:
+            single[term.term.factors[0].expr] = [str(name) for name in term.columns]
+    found: dict[str, list[str]] = {}
+    for term in spec.structure:
+        exprs = [factor.expr for factor in term.term.factors]
+        if len(exprs) < 2 or any(expr not in single for expr in exprs):
+            continue
+        made: dict[str, list[str]] = {"": []}
+        for expr in exprs:
+            made = {f"{before}:{name}" if before else name: [*parts, name]
+                    for before, parts in made.items() for name in single[expr]}  # fmt: skip
+        for name in map(str, term.columns):
+            if name in made:
+                found[readable[name]] = [readable[part] for part in made[name]]
+    return found
