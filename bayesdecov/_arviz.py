@@ -14,7 +14,8 @@ import arviz as az
 import numpy as np
 import xarray as xr
 
-from bayesdecov.io.netcdf import open_well
+from bayesdecov.io import limits
+from bayesdecov.io.hdf5 import check_hdf5, written
 
 IS_TREE = int(az.__version__.split(".")[0]) >= 1
 
@@ -64,12 +65,14 @@ def psis(log_weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def save(data: Any, path: Path) -> None:
     """Write all groups to one netCDF file."""
-    as_tree(data).to_netcdf(path, engine="h5netcdf")
+    with written(path) as file:
+        as_tree(data).to_netcdf(file, engine="h5netcdf")
 
 
 def load(path: Path) -> Any:
     """Read what `save` wrote into the native container."""
-    open_well(path)
+    size = check_hdf5(path, "run", "is not a readable netCDF file", fix="run it again")
+    limits.require(size, "run", f"the posterior in {str(path)!r}")
     groups, attrs = {}, {}
     for name, data in xr.open_groups(path, engine="h5netcdf").items():
         with data:

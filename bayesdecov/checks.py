@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -16,6 +17,21 @@ def some(names: Iterable[Any], limit: int = 5) -> str:
     listed = [str(name) for name in names]
     text = ", ".join(listed[:limit])
     return text if len(listed) <= limit else f"{text}, ... ({len(listed)} in all)"
+
+
+def plain_names(names: Iterable[Any], argument: str, what: str) -> None:
+    """Names without control characters, which no table, file or terminal brings back unchanged."""
+    for number, name in enumerate(names, start=1):
+        text = str(name)
+        if text.isprintable():
+            continue
+        odd = next((c for c in text if unicodedata.category(c) in ("Cc", "Cs")), None)
+        if odd is not None:
+            raise InputError(
+                argument, f"{what} names must not hold control characters",
+                found=f"{odd!r} in the name of {what} {number}, {text[:60]!r}",
+                fix="rename it",
+            )  # fmt: skip
 
 
 def choice(value: Any, options: Sequence[str], argument: str) -> str:
@@ -132,7 +148,9 @@ def numeric(table: Any, argument: str) -> pd.DataFrame:
             f"column {table.columns[column]!r}",
             fix="remove or impute these values first",
         )
-    return pd.DataFrame(values, _strings(table.index, argument), _strings(table.columns, argument))
+    return pd.DataFrame(
+        values, _strings(table.index, argument, "row"), _strings(table.columns, argument, "column")
+    )
 
 
 def _text_error(table: pd.DataFrame, argument: str) -> InputError:
@@ -160,13 +178,15 @@ def number_of(value: Any) -> float:
         return float("nan")
 
 
-def _strings(index: pd.Index, argument: str) -> pd.Index:
+def _strings(index: pd.Index, argument: str, what: str) -> pd.Index:
     missing = index.isna()
     if missing.any():
         raise InputError(
             argument, "row and column names must not be missing", found=f"{int(missing.sum())}"
         )
-    return pd.Index([str(name).strip() for name in index])
+    names = [str(name).strip() for name in index]
+    plain_names(names, argument, what)
+    return pd.Index(names)
 
 
 def unique(index: pd.Index, argument: str, what: str) -> None:
@@ -218,6 +238,7 @@ def labels_of(labels: Any, samples: pd.Index, argument: str = "labels") -> pd.Se
             argument, "must not be missing", found=f"no cell type for {some(samples[gaps])}"
         )
     result = cleaned.map(_label)
+    plain_names(result, argument, what)
     if result.nunique() < 2:
         raise InputError(argument, "must name at least two cell types", found=some(result.unique()))
     return result

@@ -11,7 +11,8 @@ import pandas as pd
 
 from bayesdecov import checks
 from bayesdecov.errors import InputError, Notes
-from bayesdecov.io.outputs import run_record, whole_folder, write_json
+from bayesdecov.io.outputs import whole_folder
+from bayesdecov.io.records import run_record, write_json
 from bayesdecov.io.tables import write_table
 from bayesdecov.runs import EFFECTS, PROPORTIONS, Run, run_of
 

@@ -15,7 +15,7 @@ import pandas as pd
 
 from bayesdecov import checks
 from bayesdecov.errors import InputError
-from bayesdecov.io.outputs import checksum
+from bayesdecov.io.records import checksum
 from bayesdecov.io.tables import read_table
 
 BLOOD_LIKE = ("Neutrophil", "Monocyte", "B cell", "CD4 T cell", "CD8 T cell", "NK cell")

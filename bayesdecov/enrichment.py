@@ -13,7 +13,8 @@ from scipy.stats import false_discovery_control, hypergeom
 from bayesdecov import checks
 from bayesdecov.errors import InputError, Notes
 from bayesdecov.io.gene_sets import gene_sets, known_genes
-from bayesdecov.io.outputs import run_record, whole_folder, write_json
+from bayesdecov.io.outputs import whole_folder
+from bayesdecov.io.records import run_record, write_json
 from bayesdecov.io.tables import EXACT, write_table
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from scipy.special import ndtr, ndtri
 
 from bayesdecov import checks
 from bayesdecov.algebra.terms import Array
-from bayesdecov.io.tables import new_anndata
+from bayesdecov.io.anndata import new_anndata
 
 
 class Draws(NamedTuple):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +10,9 @@ from typing import Any
 import pandas as pd
 import xarray as xr
 
+from bayesdecov import checks
 from bayesdecov.errors import InputError
+from bayesdecov.io.records import read_record, verify
 from bayesdecov.io.tables import read_table
 
 PROPORTIONS, EFFECTS, GATING = "deconvolve", "fastmix", "gate"
@@ -66,7 +67,7 @@ class Run:
     @property
     def seconds(self) -> float:
         """How long it took."""
-        return float(self.settings.get("seconds") or float("nan"))
+        return checks.number_of(self.settings.get("seconds"))
 
     @property
     def sampled(self) -> bool:
@@ -120,16 +121,8 @@ def _from_fit(fit: Any, name: str | None) -> Run:
 def _from_folder(folder: Path, name: str | None) -> Run:
     from bayesdecov._arviz import as_tree, load
 
-    path = folder / "run.json"
-    if not path.is_file():
-        raise InputError("run", "must be the folder of a finished run, with its run.json",
-                         found=f"none in {str(folder)!r}")  # fmt: skip
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        command = record["command"]
-    except (ValueError, KeyError) as error:
-        raise InputError("run", f"{str(path)!r} is not the record of a run",
-                         found=str(error).split("\n")[0]) from None  # fmt: skip
+    record = read_record(folder)
+    command = record["command"]
     if command not in _TABLES:
         raise InputError("run", "must be a run of 'deconvolve', 'fastmix' or 'gate'",
                          found=repr(command))  # fmt: skip
@@ -140,9 +133,14 @@ def _from_folder(folder: Path, name: str | None) -> Run:
     if absent:
         raise InputError("run", f"{str(folder)!r} must hold all files of its run",
                          found=f"no {', '.join(absent)}", fix="run it again")  # fmt: skip
+    if not isinstance(record["settings"].get("method"), str):
+        raise InputError("run", f"{str(folder)!r} must say the method of its run",
+                         found=repr(record["settings"].get("method"))[:40])  # fmt: skip
     tables = {}
+    verify(folder, record, "posterior.nc")
     for each in names:
         path = folder / f"{each}.csv"
+        verify(folder, record, path.name)
         tables[each] = _tidy(path) if each in _TIDY else read_table(path, each)
     tree = as_tree(load(folder / "posterior.nc"))
     groups = {str(key): child.to_dataset() for key, child in tree.children.items()}

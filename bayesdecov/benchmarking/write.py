@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bayesdecov.io.outputs import run_record, whole_folder, write_json
+from bayesdecov.io.outputs import whole_folder
+from bayesdecov.io.records import run_record, write_json
 from bayesdecov.io.tables import write_table
 
 if TYPE_CHECKING:

@@ -14,11 +14,11 @@ from bayesdecov.cli import (
 from bayesdecov.cli.app import app
 
 __all__ = [
-    "app", "benchmark", "cohort", "deconvolution", "doctor", "enrichment", "gating", "main",
-    "mixed_effects", "reproduce", "results",
+    "app", "benchmark", "cohort", "deconvolution", "doctor", "enrichment", "gating",
+    "mixed_effects", "reproduce", "results", "run",
 ]  # fmt: skip
 
 
-def main() -> None:
-    """Entry point of the ``bayesdecov`` command."""
+def run() -> None:
+    """Parse the command line and do what it says."""
     app(prog_name="bayesdecov")

@@ -1,5 +1,5 @@
 """``python -m bayesdecov.cli``."""
 
-from bayesdecov.cli import main
+from bayesdecov.__main__ import main
 
 main()

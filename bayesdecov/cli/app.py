@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import functools
+import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack, suppress
+from contextvars import ContextVar
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
 from bayesdecov import __version__
+from bayesdecov.__main__ import CLOSED_PIPE
 from bayesdecov.errors import BayesdecovWarning, InputError
 
 app = typer.Typer(
@@ -21,10 +27,37 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-out = Console(soft_wrap=True, highlight=False, emoji=False)
-err = Console(stderr=True, soft_wrap=True, highlight=False, emoji=False)
 
-Force = Annotated[bool, typer.Option("--force", help="Replace the output of an earlier run.")]
+
+class Terminal(Console):
+    """Text as it is; whoever stops listening ends the command quietly."""
+
+    def __init__(self, *, stderr: bool = False) -> None:
+        super().__init__(stderr=stderr, soft_wrap=True, highlight=False, emoji=False)
+
+    def on_broken_pipe(self) -> None:
+        """End as a program that SIGPIPE ended."""
+        with suppress(SystemExit):
+            super().on_broken_pipe()
+        raise typer.Exit(CLOSED_PIPE)
+
+
+out, err = Terminal(), Terminal(stderr=True)
+# what the machine lacks, not what a user asked wrongly
+_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.EMFILE)
+
+Out = Annotated[Path, typer.Option("--out", help="Folder for the results.")]
+MaxMemory = Annotated[
+    str | None,
+    typer.Option(
+        "--max-memory", metavar="SIZE",
+        help="Most memory that one input may take, e.g. 8GB. Default: half of the machine's "
+        "(BAYESDECOV_MAX_MEMORY).",
+    ),
+]  # fmt: skip
+Force = Annotated[
+    bool, typer.Option("--force", help="Replace the output of an earlier run, and nothing else.")
+]
 Progress = Annotated[bool, typer.Option(help="Show a progress bar.")]
 AssumeLinear = Annotated[
     bool,
@@ -51,12 +84,27 @@ def _main(
     pass
 
 
+_held: ContextVar[ExitStack] = ContextVar("_held")
+
+
+def claim(out: Path, *, force: bool, inputs: Iterable[Path] = ()) -> None:
+    """Check an output folder, and keep other runs out of it until the command has ended."""
+    from bayesdecov.io.outputs import claimed
+
+    _held.get().enter_context(claimed(out, force=force, inputs=inputs))
+
+
 def guarded(command: Callable[..., None]) -> Callable[..., None]:
     """Errors as one message on standard error: exit 2 for input, 1 for what should not happen."""
 
     @functools.wraps(command)
     def run(*args: Any, **kwargs: Any) -> None:
-        with warnings.catch_warnings():
+        from bayesdecov.io.limits import at_most
+        from bayesdecov.io.outputs import finished
+
+        with warnings.catch_warnings(), ExitStack() as stack:
+            _held.set(stack)
+            finished.clear()
             warnings.simplefilter("ignore", FutureWarning)
             warnings.simplefilter("always", BayesdecovWarning)
             usual = warnings.showwarning
@@ -69,16 +117,21 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
 
             warnings.showwarning = show
             try:
+                stack.enter_context(at_most(kwargs.get("max_memory")))
                 command(*args, **kwargs)
             except InputError as error:
                 fail(str(error), 2)
             except KeyboardInterrupt:
-                fail("interrupted; nothing was written", 130)
+                fail(f"interrupted; {_written()}", 130)
             except MemoryError:
-                fail("not enough memory; use fewer genes", 1)
+                fail("not enough memory; use fewer genes or samples", 1)
+            except BrokenPipeError:
+                raise typer.Exit(CLOSED_PIPE) from None
             except OSError as error:
-                where = f" {error.filename!r}" if error.filename else ""
-                fail(f"{error.strerror or error}{where}", 2)
+                where = f" {os.fspath(error.filename)!r}" if error.filename else ""
+                full = error.errno in _MACHINE
+                said = f"; {_written()}" if full else ""
+                fail(f"{error.strerror or error}{where}{said}", 1 if full else 2)
             except Exception as error:
                 fail(
                     f"unexpected {type(error).__name__}: {error}\nThis is a defect of bayesdecov "
@@ -86,6 +139,13 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
                 )  # fmt: skip
 
     return run
+
+
+def _written() -> str:
+    """What was written by the command, in words."""
+    from bayesdecov.io.outputs import finished
+
+    return f"written before: {', '.join(map(str, finished))}" if finished else "nothing was written"
 
 
 def fail(message: str, code: int) -> None:

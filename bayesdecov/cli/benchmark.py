@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bayesdecov.cli.app import Force, Progress, app, guarded
+from bayesdecov.cli.app import Force, MaxMemory, Progress, app, claim, guarded
 from bayesdecov.cli.app import out as console
 from bayesdecov.errors import InputError
 
@@ -67,18 +67,18 @@ def benchmark(
     memory: Annotated[bool, typer.Option(help="Measure memory; every estimate runs twice.")] = True,
     seed: Annotated[int, typer.Option(help="Seed of simulations and draws.")] = 1,
     n_jobs: Annotated[int, typer.Option(help="Parallel workers; times are cleanest with 1.")] = 1,
+    max_memory: MaxMemory = None,
     force: Force = False,
     progress: Progress = True,
 ) -> None:
     """Compare methods on simulated scenarios, real data or your own data with a known truth."""
     from bayesdecov.benchmarking import benchmark as run
     from bayesdecov.benchmarking.write import write_benchmark
-    from bayesdecov.io.outputs import check_folder
 
     own = {"bulk": bulk, "truth": truth, "purified": purified, "labels": labels,
            "reference": reference, "merge": merge}  # fmt: skip
     inputs = {name: path for name, path in own.items() if path is not None}
-    check_folder(out, force=force, inputs=inputs.values())
+    claim(out, force=force, inputs=inputs.values())
     problems: list[str | Case] | None = None if problem is None else list(problem)
     if inputs:
         problems = [*(problem or []), _own(inputs, genes)]

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from bayesdecov.cli.app import Force, app, guarded
+from bayesdecov.cli.app import Force, MaxMemory, Out, app, claim, guarded
 from bayesdecov.cli.app import out as console
 from bayesdecov.errors import InputError
 
@@ -24,7 +24,7 @@ def contrast(
         ),
     ],
     covariates: Annotated[Path, typer.Option(help="Table: samples x covariates.")],
-    out: Annotated[Path, typer.Option(help="Folder for the results.")],
+    out: Out,
     formula: Annotated[
         str | None, typer.Option(help="Such as '~ group' or '~ group * age'. Default: all columns.")
     ] = None,
@@ -42,15 +42,15 @@ def contrast(
     draws: Annotated[int | None, typer.Option(help="Draws of each chain.")] = None,
     chains: Annotated[int | None, typer.Option(help="Chains (4).")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the draws.")] = None,
+    max_memory: MaxMemory = None,
     force: Force = False,
 ) -> None:
     """Do proportions differ between conditions? With the proportions' own uncertainty."""
     from bayesdecov.cohort.contrast import contrast as ask
-    from bayesdecov.io.outputs import check_folder
     from bayesdecov.io.tables import read_table
 
     inputs = {"run": run / "posterior.nc" if run.is_dir() else run, "covariates": covariates}
-    check_folder(out, force=force, inputs=inputs.values())
+    claim(out, force=force, inputs=inputs.values())
     found = ask(
         run if run.is_dir() else read_table(run, "proportions"),
         read_table(covariates, "covariates"), formula,

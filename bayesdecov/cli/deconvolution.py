@@ -8,7 +8,16 @@ from typing import Annotated, Any
 
 import typer
 
-from bayesdecov.cli.app import AssumeLinear, Force, Progress, app, guarded
+from bayesdecov.cli.app import (
+    AssumeLinear,
+    Force,
+    MaxMemory,
+    Out,
+    Progress,
+    app,
+    claim,
+    guarded,
+)
 from bayesdecov.cli.app import out as console
 from bayesdecov.errors import InputError
 
@@ -29,7 +38,7 @@ def _genes(value: str) -> int | list[str] | None:
             found=repr(value),
         )
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
     except UnicodeDecodeError:
         raise InputError("genes", f"{value!r} is not a UTF-8 text file") from None
     names = [line.strip() for line in lines if line.strip()]
@@ -57,7 +66,7 @@ def demo(
     data: Annotated[
         str, typer.Option(help="demo (simulated, offline) or sc_mixology (real, downloaded).")
     ] = "demo",
-    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("bayesdecov-demo"),
+    out: Out = Path("bayesdecov-demo"),
     method: Annotated[
         str, typer.Option(help="Posterior: laplace (seconds) or nuts (a minute or two).")
     ] = "laplace",
@@ -65,6 +74,7 @@ def demo(
         int | None, typer.Option(help="Number of marker genes. Default: 300, with nuts 60.")
     ] = None,
     covariance: Annotated[str, typer.Option(help="Covariance of the reference.")] = "glasso",
+    max_memory: MaxMemory = None,
     force: Force = False,
     progress: Progress = True,
 ) -> None:
@@ -92,6 +102,7 @@ def reference(
         str, typer.Option(help="Number of markers, 'all', or a file of gene names.")
     ] = "300",
     assume_linear: AssumeLinear = False,
+    max_memory: MaxMemory = None,
     force: Force = False,
 ) -> None:
     """Build a reference from replicates of purified cell types."""
@@ -120,7 +131,7 @@ def deconvolve(
     reference: Annotated[
         Path, typer.Option(help="reference.nc, or a signature table (genes x cell types).")
     ],
-    out: Annotated[Path, typer.Option(help="Folder for the results.")],
+    out: Out,
     method: Annotated[
         str,
         typer.Option(
@@ -189,6 +200,7 @@ def deconvolve(
     n_jobs: Annotated[int, typer.Option(help="Parallel workers; -1 for all cores.")] = 1,
     assume_linear: AssumeLinear = False,
     plots: Annotated[bool, typer.Option(help="Also draw plots/*.png.")] = True,
+    max_memory: MaxMemory = None,
     force: Force = False,
     progress: Progress = True,
 ) -> None:
@@ -198,13 +210,13 @@ def deconvolve(
     from bayesdecov.deconvolution.streaming import SHARD, deconvolve_to
     from bayesdecov.deconvolution.write import fill_deconvolution
     from bayesdecov.io.blocks import Blocks
-    from bayesdecov.io.outputs import check_folder, whole_folder
+    from bayesdecov.io.outputs import whole_folder
     from bayesdecov.io.tables import read_table, write_table
 
     inputs = {"bulk": bulk, "reference": reference}
     if mrna_per_cell is not None:
         inputs["mrna_per_cell"] = mrna_per_cell
-    check_folder(out, force=force, inputs=inputs.values())
+    claim(out, force=force, inputs=inputs.values())
     checks.probability(prob, "prob")
     tail = _number_or_auto(df, "df")
     per_cell = None

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from bayesdecov.cli.app import AssumeLinear, Force, app, guarded
+from bayesdecov.cli.app import AssumeLinear, Force, MaxMemory, app, claim, guarded
 from bayesdecov.cli.app import out as console
 from bayesdecov.errors import InputError
 
@@ -42,19 +42,19 @@ def doctor(
     out: Annotated[Path | None, typer.Option(help="Also write verdict and tables here.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the simulated bulks.")] = 0,
     assume_linear: AssumeLinear = False,
+    max_memory: MaxMemory = None,
     force: Force = False,
 ) -> None:
     """Can these data answer? Confusable cell types, smallest proportions and effects, in words."""
     from bayesdecov.cli.mixed_effects import number_or_table
     from bayesdecov.doctor import examine_bulk, examine_cohort
-    from bayesdecov.io.outputs import check_folder
     from bayesdecov.io.tables import read_table
 
     given = {"bulk": bulk, "reference": reference, "proportions": proportions,
              "covariates": covariates}  # fmt: skip
     inputs = {name: path for name, path in given.items() if path is not None}
     if out is not None:
-        check_folder(out, force=force, inputs=inputs.values())
+        claim(out, force=force, inputs=inputs.values())
     if bulk and reference and len(inputs) == 2:
         for name, value in (("formula", formula), ("standard-errors", standard_errors),
                             ("rest", rest)):  # fmt: skip

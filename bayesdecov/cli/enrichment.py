@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from bayesdecov.cli.app import Force, app, guarded
+from bayesdecov.cli.app import Force, MaxMemory, Out, app, claim, guarded
 from bayesdecov.cli.app import out as console
 
 
@@ -16,7 +16,7 @@ from bayesdecov.cli.app import out as console
 def enrich(
     genes: Annotated[Path, typer.Argument(help="genes.csv of fastmix, or its folder.")],
     gmt: Annotated[Path, typer.Option(help="Gene sets: a GMT file of your own.")],
-    out: Annotated[Path, typer.Option(help="Folder for the results.")],
+    out: Out,
     fdr: Annotated[float, typer.Option(help="Select genes with a q-value below this.")] = 0.05,
     top: Annotated[
         int | None, typer.Option(help="Select this many genes of each effect instead.")
@@ -24,13 +24,13 @@ def enrich(
     direction: Annotated[str, typer.Option(help="both, up or down.")] = "both",
     smallest: Annotated[int, typer.Option(help="Fewest tested genes of a set.")] = 5,
     largest: Annotated[int, typer.Option(help="Most tested genes of a set.")] = 500,
+    max_memory: MaxMemory = None,
     force: Force = False,
 ) -> None:
     """Which of your gene sets the genes that react belong to, effect by effect."""
     from bayesdecov.enrichment import enrich as run
-    from bayesdecov.io.outputs import check_folder
 
-    check_folder(out, force=force, inputs=[gmt])
+    claim(out, force=force, inputs=[gmt])
     found = run(genes, gmt, fdr=fdr, top=top, direction=direction, smallest=smallest,
                 largest=largest)  # fmt: skip
     found.write(out, force=force)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from bayesdecov.cli.app import Force, Progress, app, guarded
+from bayesdecov.cli.app import Force, MaxMemory, Out, Progress, app, claim, guarded
 from bayesdecov.cli.app import out as console
 from bayesdecov.errors import InputError
 
@@ -27,7 +27,7 @@ def gate(
     hierarchy: Annotated[
         Path, typer.Option(help="Gates: .toml, DAFi's .config, Gating-ML .xml or FlowJo .wsp.")
     ],
-    out: Annotated[Path, typer.Option(help="Folder for the results.")],
+    out: Out,
     exclusion: Exclusion = None,
     k: Annotated[
         int | None, typer.Option(help="Clusters of a sample, for a .config hierarchy, 500.")
@@ -47,6 +47,7 @@ def gate(
     ] = None,
     n_jobs: Annotated[int, typer.Option(help="Files at a time; -1 for all cores.")] = 1,
     plots: Annotated[bool, typer.Option(help="Also draw plots/*.png.")] = True,
+    max_memory: MaxMemory = None,
     force: Force = False,
     progress: Progress = True,
 ) -> None:
@@ -54,12 +55,12 @@ def gate(
     from bayesdecov import checks
     from bayesdecov.gating.gate import gate as run
     from bayesdecov.gating.write import check_members, draw, fill_gating
-    from bayesdecov.io.outputs import check_folder, whole_folder
+    from bayesdecov.io.outputs import whole_folder
 
     inputs = {"hierarchy": hierarchy}
     if exclusion is not None:
         inputs["exclusion"] = exclusion
-    check_folder(out, force=force, inputs=[*inputs.values(), *files])
+    claim(out, force=force, inputs=[*inputs.values(), *files])
     checks.probability(prob, "prob")
     if members is not None:
         from bayesdecov.gating.write import MEMBERS
@@ -85,11 +86,13 @@ def hierarchy(
         Path, typer.Argument(help="Gates: .toml, DAFi's .config, Gating-ML .xml or FlowJo .wsp.")
     ],
     out: Annotated[
-        Path | None, typer.Option(help="Convert: .toml, .config (DAFi) or .xml (Gating-ML 2.0).")
+        Path | None,
+        typer.Option(help="Convert: .toml, .config (DAFi) or .xml (Gating-ML 2.0)."),
     ] = None,
     exclusion: Exclusion = None,
     out_exclusion: Annotated[
-        Path | None, typer.Option(help="Where excluded regions go, for a .config target.")
+        Path | None,
+        typer.Option(help="Where excluded regions go, for a .config target."),
     ] = None,
     columns: Annotated[
         str | None,
@@ -103,6 +106,7 @@ def hierarchy(
     sample: Annotated[
         str | None, typer.Option(help="Sample of a FlowJo workspace whose gates are read.")
     ] = None,
+    max_memory: MaxMemory = None,
     force: Force = False,
 ) -> None:
     """Check and show a gating hierarchy, and convert it between formats."""

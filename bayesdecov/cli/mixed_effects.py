@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from bayesdecov.cli.app import Force, Progress, app, guarded
+from bayesdecov.cli.app import Force, MaxMemory, Out, Progress, app, claim, guarded
 from bayesdecov.cli.app import out as console
 from bayesdecov.errors import InputError
 
@@ -25,7 +25,7 @@ def fastmix(
         ),
     ],
     covariates: Annotated[Path, typer.Option(help="Table: sample, covariates.")],
-    out: Annotated[Path, typer.Option(help="Folder for the results.")],
+    out: Out,
     method: Annotated[
         str | None,
         typer.Option(
@@ -97,12 +97,13 @@ def fastmix(
     seed: Annotated[int | None, typer.Option(help="Seed of everything random.")] = None,
     progress: Progress = True,
     plots: Annotated[bool, typer.Option(help="Also draw plots/*.png.")] = True,
+    max_memory: MaxMemory = None,
     force: Force = False,
 ) -> None:
     """Find cell-type-specific effects of covariates, overall and gene by gene."""
     from bayesdecov import checks
     from bayesdecov.io.blocks import stays_on_disk
-    from bayesdecov.io.outputs import check_folder, whole_folder
+    from bayesdecov.io.outputs import whole_folder
     from bayesdecov.io.tables import read_table
     from bayesdecov.mixed_effects.fastmix import fastmix as run
     from bayesdecov.mixed_effects.write import draw, fill_mixed_effects
@@ -115,7 +116,7 @@ def fastmix(
     stated, table_of_errors = number_or_table(standard_errors)
     if table_of_errors is not None:
         inputs["standard_errors"] = table_of_errors
-    check_folder(out, force=force, inputs=inputs.values())
+    claim(out, force=force, inputs=inputs.values())
     checks.choice(include_covariates, ("auto", "yes", "no"), "include-covariates")
     if proportions.suffix.lower() == ".h5ad":
         raise InputError("proportions", "must be a table of samples x cell types, not .h5ad")

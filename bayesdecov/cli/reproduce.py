@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from bayesdecov.cli.app import Force, Progress, app, guarded
+from bayesdecov.cli.app import Force, Progress, app, claim, guarded
 from bayesdecov.cli.app import out as console
 
 
@@ -25,11 +25,10 @@ def reproduce(
 ) -> None:
     """Make a figure or table of the papers again, and say where the numbers agree."""
     from bayesdecov import checks
-    from bayesdecov.io.outputs import check_folder
     from bayesdecov.reproductions import REPRODUCTIONS
 
     checks.choice(name, tuple(REPRODUCTIONS), "name")
-    check_folder(out, force=force)
+    claim(out, force=force)
     text = REPRODUCTIONS[name].write(out, quick=quick, seed=seed, force=force, progress=progress)
     console.print(text, markup=False)
     console.print(f"written: {out}", markup=False)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from bayesdecov.cli.app import Force, Progress, app, guarded
+from bayesdecov.cli.app import Force, MaxMemory, Out, Progress, app, claim, guarded
 from bayesdecov.cli.app import out as console
 from bayesdecov.errors import InputError
 
@@ -18,8 +18,10 @@ from bayesdecov.errors import InputError
 def report(
     run: Annotated[Path, typer.Argument(help="Folder that deconvolve, fastmix or gate wrote.")],
     out: Annotated[
-        Path | None, typer.Option(help="HTML file to write. Default: report.html in the folder.")
+        Path | None,
+        typer.Option(help="HTML file to write. Default: report.html in the folder."),
     ] = None,
+    max_memory: MaxMemory = None,
     force: Force = False,
 ) -> None:
     """Write a diagnostics report of a finished run: one HTML file, readable offline."""
@@ -35,18 +37,18 @@ def report(
 @guarded
 def compare(
     runs: Annotated[list[Path], typer.Argument(help="Two or more folders of finished runs.")],
-    out: Annotated[Path, typer.Option(help="Folder for the results.")],
+    out: Out,
     yardstick: Annotated[
         str | None,
         typer.Option(help="Folder name of the run to compare with. Default: the best posterior."),
     ] = None,
+    max_memory: MaxMemory = None,
     force: Force = False,
 ) -> None:
     """Set runs of the same data side by side: MLE, MAP, Laplace, NUTS, baselines."""
     from bayesdecov.comparison import compare as run_compare
-    from bayesdecov.io.outputs import check_folder
 
-    check_folder(out, force=force)
+    claim(out, force=force)
     found = run_compare(*runs, yardstick=yardstick)
     found.write(out, force=force)
     console.print(str(found), markup=False)
@@ -56,7 +58,7 @@ def compare(
 @app.command()
 @guarded
 def calibrate(
-    out: Annotated[Path, typer.Option(help="Folder for the results.")],
+    out: Out,
     model: Annotated[
         str, typer.Option(help="proportions (convolution) or effects (collapsed mixed model).")
     ] = "proportions",
@@ -77,16 +79,18 @@ def calibrate(
     nuts_sampler: Annotated[str | None, typer.Option(help="auto, nutpie or pymc.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
     n_jobs: Annotated[int, typer.Option(help="Parallel workers; -1 for all cores.")] = 1,
+    max_memory: MaxMemory = None,
     force: Force = False,
     progress: Progress = True,
 ) -> None:
     """Do intervals hold what they promise? Simulate from the model, fit, compare with the truth."""
     from bayesdecov.calibration.calibrate import calibrate as run
-    from bayesdecov.io.outputs import check_folder, run_record, whole_folder, write_json
+    from bayesdecov.io.outputs import whole_folder
+    from bayesdecov.io.records import run_record, write_json
     from bayesdecov.io.tables import write_table
     from bayesdecov.plots import calibration
 
-    check_folder(out, force=force)
+    claim(out, force=force)
     found = run(
         model, method, simulations, reference=reference, n_types=cell_types, n_genes=genes, df=df,
         draws=draws, chains=chains, nuts_sampler=nuts_sampler, seed=seed, n_jobs=n_jobs,

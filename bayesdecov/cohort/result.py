@@ -92,7 +92,8 @@ class Contrast:
     ) -> None:  # fmt: skip
         """``contrasts.csv samples.csv posterior.nc contrasts.png run.json`` in a new folder."""
         from bayesdecov._arviz import save
-        from bayesdecov.io.outputs import run_record, whole_folder, write_json
+        from bayesdecov.io.outputs import whole_folder
+        from bayesdecov.io.records import run_record, write_json
         from bayesdecov.io.tables import write_table
 
         with whole_folder(Path(folder), force=force) as partial:

@@ -7,7 +7,6 @@ workers or on interruptions: its random stream is that of its number in the coho
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
 import sys
 import warnings
@@ -27,8 +26,10 @@ from bayesdecov.deconvolution.shards import shard_size as block_of
 from bayesdecov.deconvolution.write import fill_tables, record_of
 from bayesdecov.errors import BayesdecovWarning, InputError
 from bayesdecov.io.blocks import Blocks
+from bayesdecov.io.files import hidden, real
 from bayesdecov.io.netcdf import concatenate
-from bayesdecov.io.outputs import check_folder, whole_folder, write_json
+from bayesdecov.io.outputs import claimed, whole_folder
+from bayesdecov.io.records import foreign, read_record, write_json
 from bayesdecov.progress import track
 from bayesdecov.reference.reference import Reference
 
@@ -112,35 +113,36 @@ def deconvolve_to(
                              )  # fmt: skip
     checks.whole(shard_size, "shard_size")
     prob = checks.probability(prob, "prob")
-    check_folder(folder, force=force, inputs=(inputs or {}).values())
-    known = as_reference(reference, chosen.assume_linear)
-    blocks = bulk if isinstance(bulk, Blocks) else Blocks(bulk, "bulk")
-    if isinstance(chosen.seed, np.random.Generator):
-        chosen = replace(chosen, seed=int(chosen.seed.integers(2**31)))
-    content = _fingerprint(blocks, known, chosen)  # reads the whole input, so once
-    if chosen.seed is None:
-        chosen = replace(chosen, seed=int(content[:12], 16))
-    stream = int(checks.generator(chosen.seed).integers(2**62))
-    block = block_of(method, len(known.genes))
-    size = -(-shard_size // block) * block
-    mark = hashlib.sha256(f"{content} {size} {prob}".encode()).hexdigest()
-    work = folder.resolve().with_name(f".{folder.resolve().name}.shards-{mark[:12]}")
-    work.mkdir(parents=True, exist_ok=True)
-    starts = list(range(0, blocks.n_samples, size))
-    stops = [min(start + size, blocks.n_samples) for start in starts]
-    done = _shards(work, blocks, known, chosen, stream, prob, list(zip(starts, stops, strict=True)))
-    sizes = [stop - start for start, stop in zip(starts, stops, strict=True)]
-    show = chosen.progress
-    if show is None:
-        show = len(starts) > 1 and sys.stderr.isatty()
-    try:
-        parts = list(track(done, sizes, "Deconvolving", show=show, unit="samples"))
-    except InputError:  # the same call would end here again
-        shutil.rmtree(work)
-        raise
-    with whole_folder(folder, force=force) as partial:
-        _join(parts, partial, inputs or {}, arguments)
-    shutil.rmtree(work)
+    with claimed(folder, force=force, inputs=(inputs or {}).values()):
+        known = as_reference(reference, chosen.assume_linear)
+        blocks = bulk if isinstance(bulk, Blocks) else Blocks(bulk, "bulk")
+        if isinstance(chosen.seed, np.random.Generator):
+            chosen = replace(chosen, seed=int(chosen.seed.integers(2**31)))
+        content = _fingerprint(blocks, known, chosen)  # reads the whole input, so once
+        if chosen.seed is None:
+            chosen = replace(chosen, seed=int(content[:12], 16))
+        stream = int(checks.generator(chosen.seed).integers(2**62))
+        block = block_of(method, len(known.genes))
+        size = -(-shard_size // block) * block
+        mark = hashlib.sha256(f"{content} {size} {prob}".encode()).hexdigest()
+        work = hidden(real(folder), f"shards-{mark[:12]}")
+        starts = list(range(0, blocks.n_samples, size))
+        stops = [min(start + size, blocks.n_samples) for start in starts]
+        done = _shards(
+            work, blocks, known, chosen, stream, prob, list(zip(starts, stops, strict=True))
+        )
+        sizes = [stop - start for start, stop in zip(starts, stops, strict=True)]
+        show = chosen.progress
+        if show is None:
+            show = len(starts) > 1 and sys.stderr.isatty()
+        try:
+            parts = list(track(done, sizes, "Deconvolving", show=show, unit="samples"))
+        except InputError:  # the same call would end here again
+            shutil.rmtree(work, ignore_errors=True)
+            raise
+        with whole_folder(folder, force=force) as partial:
+            _join(parts, partial, inputs or {}, arguments)
+        shutil.rmtree(work, ignore_errors=True)
     return folder
 
 
@@ -152,7 +154,8 @@ def _shards(
     decided: dict[str, Any] = {}
     for number, (start, stop) in enumerate(spans):
         part = work / f"{number:06d}"
-        if not (part / "run.json").is_file():
+        if not _whole(part):
+            shutil.rmtree(part, ignore_errors=True)
             with warnings.catch_warnings():
                 if number:  # what has been said once; notes are in run.json
                     warnings.simplefilter("ignore", BayesdecovWarning)
@@ -160,7 +163,7 @@ def _shards(
                           replace(options, progress=False), stream=stream, first=start)  # fmt: skip
             with whole_folder(part) as partial:
                 _fill(fit, partial, prob, blocks.n_samples if len(spans) > 1 else stop - start)
-        settings = json.loads((part / "run.json").read_text(encoding="utf-8"))["settings"]
+        settings = read_record(part)["settings"]
         found = {name: settings[name] for name in _SAME}
         decided = decided or found
         for name in _SAME:
@@ -171,6 +174,14 @@ def _shards(
                     fix="bring all samples to one scale",
                 )  # fmt: skip
         yield part
+
+
+def _whole(part: Path) -> bool:
+    """Whether a shard is there as it was written."""
+    try:
+        return part.is_dir() and not foreign(part)
+    except InputError:
+        return False
 
 
 def _fill(fit: Deconvolution, folder: Path, prob: float, samples: int) -> None:
@@ -187,7 +198,7 @@ def _join(
     parts: list[Path], folder: Path, inputs: Mapping[str, Path], arguments: Sequence[str]
 ) -> None:
     """The folder of the whole run from those of its shards."""
-    from bayesdecov.io.outputs import checksum
+    from bayesdecov.io.records import checksum
 
     for name in _TABLES:
         with (folder / name).open("w", encoding="utf-8", newline="") as whole:
@@ -198,8 +209,9 @@ def _join(
                         whole.write(header)
                     shutil.copyfileobj(lines, whole)
     concatenate([part / "posterior.nc" for part in parts], folder / "posterior.nc", "sample")
-    records = [json.loads((part / "run.json").read_text(encoding="utf-8")) for part in parts]
-    record = records[0]
+    records = [read_record(part) for part in parts]
+    record = {key: value for key, value in records[0].items()
+              if key not in ("format", "files", "digest")}  # fmt: skip
     record["warnings"] = list(dict.fromkeys(line for each in records for line in each["warnings"]))
     seconds = sum(float(each["settings"]["seconds"]) for each in records)
     record["settings"] |= {"seconds": round(seconds, 3), "shards": len(parts)}

@@ -53,7 +53,8 @@ class Examination:
         inputs: Mapping[str, Path] | None = None, arguments: Sequence[str] = (),
     ) -> None:  # fmt: skip
         """``verdict.txt``, a CSV for each table and ``run.json``, whole or not at all."""
-        from bayesdecov.io.outputs import run_record, whole_folder, write_json
+        from bayesdecov.io.outputs import whole_folder
+        from bayesdecov.io.records import run_record, write_json
         from bayesdecov.io.tables import write_table
 
         with whole_folder(Path(folder), force=force) as partial:

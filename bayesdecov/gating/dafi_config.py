@@ -12,6 +12,8 @@ from bayesdecov.gating.gates import Axis, Clustering, Exclusion, Gate
 from bayesdecov.gating.hierarchy import Hierarchy
 from bayesdecov.gating.regions import Box, Slope
 from bayesdecov.gating.rules import problem
+from bayesdecov.io import limits
+from bayesdecov.io.files import check_file
 
 COLUMNS = (
     "Pop_ID", "DimensionX", "DimensionY", "Min_X", "Max_X", "Min_Y", "Max_Y", "Parent_ID",
@@ -73,10 +75,10 @@ def _slope(name: str, bounds: list[int]) -> Slope:
 
 def _rows(path: Path, argument: str) -> tuple[list[list[int]], list[str]]:
     """Whole numbers and names of every row that is not blank."""
+    check_file(path, argument)
+    limits.require_file(path, argument)
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except FileNotFoundError:
-        raise InputError(argument, f"the file {str(path)!r} does not exist") from None
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
     except UnicodeDecodeError:
         raise InputError(argument, f"{str(path)!r} is not a text file") from None
     rows: list[list[int]] = []

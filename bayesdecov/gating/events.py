@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bayesdecov import checks
 from bayesdecov.algebra.terms import Array
 from bayesdecov.checks import some
 from bayesdecov.errors import InputError
@@ -19,7 +20,8 @@ from bayesdecov.gating.hierarchy import Hierarchy
 from bayesdecov.gating.kmeans import Labels
 from bayesdecov.gating.rules import nearest
 from bayesdecov.gating.scales import CHANNELS, scatter, transformed
-from bayesdecov.io.tables import EXACT
+from bayesdecov.io.files import check_file
+from bayesdecov.io.tables import EXACT, opened
 
 FCS = (".fcs", ".lmd")  # endings of FCS files
 _OFF_SCALE = 0.01  # share of events above its range that makes a channel's $PnR nonsense
@@ -124,15 +126,17 @@ def sample_name(path: Path) -> str:
 
 
 def _table(path: Path) -> pd.DataFrame:
-    if not path.is_file():
-        raise InputError("files", f"the file {str(path)!r} does not exist")
+    check_file(path, "files")
     kind = "".join(path.suffixes[-2:] if path.suffix.lower() == ".gz" else path.suffixes[-1:])
     if kind.lower().removesuffix(".gz") not in (".txt", ".tsv", ".csv"):
         raise InputError("files", "must be FCS files or event tables (.txt, .tsv, .csv, also .gz)",
                          found=repr(path.name))  # fmt: skip
     try:
         separator = "," if ".csv" in kind.lower() else "\t"
-        return pd.read_csv(path, sep=separator, encoding="utf-8-sig", **EXACT)
+        with opened(path, kind.lower().endswith(".gz"), "files") as raw:
+            return pd.read_csv(raw, sep=separator, encoding="utf-8-sig", **EXACT)
+    except InputError:
+        raise
     except Exception as error:  # unpacking and parsing fail in many ways
         reason = str(error).strip().split("\n")[0] or type(error).__name__
         raise InputError("files", f"{path.name!r} cannot be read as an event table",
@@ -143,6 +147,7 @@ def _from_table(table: pd.DataFrame, hierarchy: Hierarchy, name: str) -> Events:
     # DAFi drops exactly this name, and numbers the columns that are left
     frame = table.drop(columns="Time", errors="ignore")
     columns = [str(column).strip() for column in frame.columns]
+    checks.plain_names(columns, f"files, {name!r}", "column")
     twice = sorted({column for column in columns if columns.count(column) > 1})
     if twice:
         raise InputError("files", f"{name!r} must not have two columns of one name",

@@ -10,8 +10,11 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from bayesdecov import checks
 from bayesdecov.algebra.terms import Array
 from bayesdecov.errors import InputError
+from bayesdecov.io import limits
+from bayesdecov.io.files import check_file
 
 _SPILL = ("spillover", "spill", "comp")
 _TWELVE_BITS = 4096
@@ -74,8 +77,8 @@ def read_raw(path: Path) -> Raw:
     from flowio import FlowData
     from flowio.exceptions import MultipleDataSetsError
 
-    if not path.is_file():
-        raise InputError("files", f"the file {str(path)!r} does not exist")
+    check_file(path, "files")
+    limits.require_file(path, "files")
     notes: list[str] = []
     first: Exception | None = None
     for options in ({}, *_LENIENT):
@@ -104,16 +107,23 @@ def read_raw(path: Path) -> Raw:
         raise InputError("files", f"{path.name!r} holds no events")
     channels = [
         Channel(
-            str(c["pnn"]).strip(),
-            str(c["pns"] or "").strip(),
+            _name(c["pnn"]),
+            _name(c["pns"]),
             float(c["pnr"] or 0),
             float(c["png"] or 1) or 1.0,
             float(c["pne"][0]) if c["pne"] else 0.0,
         )
         for _, c in sorted(data.channels.items())
     ]
+    for channel in channels:
+        checks.plain_names((channel.name, channel.marker), f"files, {path.name!r}", "channel")
     integer = str(data.data_type).upper() == "I"
     return Raw(values, channels, dict(data.text), str(data.version), integer, notes)
+
+
+def _name(text: object) -> str:
+    """A channel's name; some instruments fill it up with NUL."""
+    return str(text or "").strip().strip("\0").strip()
 
 
 def _said(options: Mapping[str, bool]) -> str:
@@ -197,7 +207,6 @@ def _keyword(raw: Raw) -> tuple[Array | None, list[str]]:
 
 
 def _table(path: Path) -> tuple[Array, list[str]]:
-    from bayesdecov import checks
     from bayesdecov.io.tables import read_table
 
     table = checks.numeric(read_table(path, "compensate"), "compensate")

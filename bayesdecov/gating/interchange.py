@@ -24,6 +24,7 @@ from bayesdecov.gating.hierarchy import Hierarchy
 from bayesdecov.gating.regions import Box, Polygon, Region, Slope
 from bayesdecov.gating.rules import MODES
 from bayesdecov.gating.scales import FULL, fcstrans, scatter
+from bayesdecov.io.xml import check_xml
 
 RANGE = 262144.0
 UNCOMPENSATED, COMPENSATED = "uncompensated", "FCS"  # Gating-ML's words
@@ -60,6 +61,7 @@ def read(path: Path, *, mode: str = "events", sample: str | None = None, group: 
     checks.choice(mode, MODES, "mode")
     top = checks.positive(range, "range")
     kit = flowkit()
+    check_xml(path, "hierarchy")
     try:
         if path.suffix.lower() == ".wsp":
             strategy, sample = _workspace(kit, path, sample, group)

@@ -8,6 +8,7 @@ import numbers
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from bayesdecov import checks
 from bayesdecov.errors import InputError
 from bayesdecov.gating.regions import Box, Polygon, Region, Slope
 from bayesdecov.gating.scales import PARAMETERS, TRANSFORMS
@@ -55,6 +56,9 @@ def check(hierarchy: Hierarchy) -> None:
             _region(gate.name, region, None if isinstance(scale, str) else float(scale))
         seen.append(gate.name)
     composition = hierarchy.composition
+    aliases = [*hierarchy.aliases, *hierarchy.aliases.values()]
+    for names in (seen, [hierarchy.name, str(composition.rest or "")], aliases):
+        checks.plain_names(names, "hierarchy", "population")
     if composition.of != "all" and composition.of not in seen:
         raise problem(None, "proportions.of", "must be 'all' or a gate", found=composition.of,
                       fix=nearest(composition.of, seen))  # fmt: skip
@@ -114,6 +118,8 @@ def _settings(hierarchy: Hierarchy) -> None:
 def _gate(gate: Gate, seen: list[str]) -> None:
     if not isinstance(gate.name, str) or not gate.name.strip():
         raise problem(None, f"gate number {len(seen) + 1}, name", "must be a name", found=gate.name)
+    if gate.name != gate.name.strip():
+        raise problem(gate.name, "name", "must not begin or end with spaces")
     if gate.name in seen:
         raise problem(gate.name, "name", "must be unique")
     if gate.name == "all":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ from bayesdecov.gating.dafi_config import write_config
 from bayesdecov.gating.gatingml import write_gatingml
 from bayesdecov.gating.hierarchy import Hierarchy
 from bayesdecov.gating.toml_format import write_toml
-from bayesdecov.io.outputs import check_place
+from bayesdecov.io.files import check_place, whole_files
 
 
 def save(
@@ -27,10 +26,7 @@ def save(
         if target.exists() and not force:
             raise InputError("path", f"the file {str(target)!r} exists",
                              fix="choose another or add --force (force=True)")  # fmt: skip
-    partial = [t.with_name(f".{t.name}.partial-{os.getpid()}") for t in targets]
-    try:
-        for target in targets:
-            target.parent.mkdir(parents=True, exist_ok=True)
+    with whole_files(*targets) as partial:
         if kind == ".toml":
             write_toml(hierarchy, partial[0])
         elif kind == ".config":
@@ -39,8 +35,3 @@ def save(
             write_gatingml(hierarchy, partial[0])
         else:
             raise InputError("path", "must end in .toml, .config or .xml", found=repr(path.name))
-        for part, target in zip(partial, targets, strict=True):
-            part.replace(target)
-    finally:
-        for part in partial:
-            part.unlink(missing_ok=True)

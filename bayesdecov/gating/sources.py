@@ -15,6 +15,12 @@ from bayesdecov.gating.events import FCS, sample_name
 
 def sources_of(files: Any) -> dict[str, Any]:
     """Sources by sample name."""
+    sources = _sources(files)
+    checks.plain_names(sources, "files", "sample")
+    return sources
+
+
+def _sources(files: Any) -> dict[str, Any]:
     if isinstance(files, Mapping):
         if not files:
             raise InputError("files", "must name at least one file")

@@ -28,6 +28,9 @@ def read_toml(path: Path) -> Hierarchy:
         tree = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise problem(None, "", f"{str(path)!r} is no valid TOML", found=str(error)) from None
+    except RecursionError:
+        raise problem(None, "", f"{str(path)!r} is no valid TOML",
+                      found="too many brackets within each other") from None  # fmt: skip
     return from_tree(tree, path.parent)
 
 

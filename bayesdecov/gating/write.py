@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,9 @@ from bayesdecov import checks
 from bayesdecov.errors import InputError
 from bayesdecov.gating.events import FCS
 from bayesdecov.gating.fcs_write import add_parameters, is_integer
-from bayesdecov.io.outputs import run_record, whole_folder, write_json
+from bayesdecov.io.files import file_names
+from bayesdecov.io.outputs import whole_folder
+from bayesdecov.io.records import run_record, write_json
 from bayesdecov.io.tables import write_table
 from bayesdecov.progress import track
 
@@ -23,7 +25,6 @@ if TYPE_CHECKING:
 MEMBERS = ("csv", "parquet", "fcs")
 _PAGE = 60  # samples in one picture of a gate
 _DPI = 110
-_LONGEST = 100  # letters of a file's name
 
 
 def write_gating(
@@ -105,20 +106,6 @@ def record_of(
     record["failures"] = gating.failures.to_dict("records")
     record["timings"] = {"seconds": gating.settings["seconds"]}
     return record
-
-
-def file_names(names: Iterable[str]) -> dict[str, str]:
-    """A file name for every name: plain letters, not too long, no two alike."""
-    given: dict[str, str] = {}
-    taken: set[str] = set()
-    for name in map(str, names):
-        stem = "".join(c if c.isalnum() or c in "-_+." else "_" for c in name)[:_LONGEST]
-        own, number = stem, 2
-        while own.casefold() in taken:
-            own, number = f"{stem}~{number}", number + 1
-        taken.add(own.casefold())
-        given[name] = own
-    return given
 
 
 def _write_members(gating: Gating, folder: Path, how: str) -> None:

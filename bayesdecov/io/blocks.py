@@ -10,15 +10,15 @@ import numpy as np
 import pandas as pd
 
 from bayesdecov.errors import InputError
+from bayesdecov.io.anndata import ANNDATA, check_backed, dense, is_anndata, open_anndata
 from bayesdecov.io.parquet import Parquet
-from bayesdecov.io.tables import expression_frame, is_anndata, open_anndata
+from bayesdecov.io.tables import expression_frame
 
 if TYPE_CHECKING:
     import hashlib
 
 _BYTES = 64_000_000  # of a part, as doubles
-_ANNDATA = (".h5ad", ".zarr")
-_OPENED = (*_ANNDATA, ".parquet")
+_OPENED = (*ANNDATA, ".parquet")
 
 
 def stays_on_disk(table: Any) -> bool:
@@ -49,13 +49,14 @@ class Blocks:
         self.argument = argument
         if isinstance(table, (str, Path)):
             kind = Path(table).suffix.lower()
-            if kind in _ANNDATA:
+            if kind in ANNDATA:
                 table = open_anndata(Path(table), argument)
             elif kind == ".parquet":
                 table = Parquet(Path(table), argument)
         if isinstance(table, (str, Path)):
             table = expression_frame(table, argument)
         if is_anndata(table):
+            check_backed(table, argument)
             self.columns, self.index = pd.Index(table.obs_names), pd.Index(table.var_names)
         elif isinstance(table, (pd.DataFrame, Parquet)):
             self.columns, self.index = table.columns, table.index
@@ -79,7 +80,7 @@ class Blocks:
             return self._table.iloc[:, start:stop]
         if isinstance(self._table, Parquet):
             return self._table.samples(start, stop)
-        values = _dense(self._table.X[start:stop])
+        values = dense(self._table.X[start:stop], self.argument)
         return pd.DataFrame(values.T, self.index, self.columns[start:stop])
 
     def genes(self, rows: slice | np.ndarray) -> pd.DataFrame:
@@ -88,7 +89,9 @@ class Blocks:
             return self._table.iloc[rows]
         if isinstance(self._table, Parquet):
             return self._table.genes(rows, self._step)
-        return pd.DataFrame(_dense(self._table.X[:, rows]).T, self.index[rows], self.columns)
+        return pd.DataFrame(
+            dense(self._table.X[:, rows], self.argument).T, self.index[rows], self.columns
+        )
 
     def by_genes(self) -> Iterator[pd.DataFrame]:
         """All genes, a few at a time."""
@@ -112,12 +115,3 @@ class Blocks:
                 into.update(np.ascontiguousarray(part.to_numpy(dtype=float)).tobytes())
             except (TypeError, ValueError):  # text among the numbers: its own error comes later
                 into.update(part.to_csv().encode())
-
-
-def _dense(values: Any) -> np.ndarray:
-    """An array in memory from an h5py, zarr, dask or sparse part."""
-    if hasattr(values, "compute"):
-        values = values.compute()
-    if hasattr(values, "toarray"):
-        values = values.toarray()
-    return np.asarray(values)

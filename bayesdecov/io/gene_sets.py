@@ -8,6 +8,8 @@ from typing import Any
 
 from bayesdecov import checks
 from bayesdecov.errors import InputError
+from bayesdecov.io import limits
+from bayesdecov.io.files import check_file
 
 
 def read_gmt(path: str | Path, argument: str = "gmt") -> dict[str, list[str]]:
@@ -19,10 +21,10 @@ def read_gmt(path: str | Path, argument: str = "gmt") -> dict[str, list[str]]:
         The file is missing or no GMT, or two sets have one name.
     """
     path = Path(path)
-    if not path.is_file():
-        raise InputError(argument, f"the file {str(path)!r} does not exist")
+    check_file(path, argument)
+    limits.require_file(path, argument)
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
     except UnicodeDecodeError:
         raise InputError(argument, f"{str(path)!r} is not a text file") from None
     sets: dict[str, list[str]] = {}
@@ -40,6 +42,7 @@ def read_gmt(path: str | Path, argument: str = "gmt") -> dict[str, list[str]]:
         sets[name] = [gene for gene in rest[1:] if gene]
     if not sets:
         raise InputError(argument, f"{str(path)!r} holds no gene sets")
+    checks.plain_names(sets, argument, "gene set")
     return gene_sets(sets, argument)
 
 

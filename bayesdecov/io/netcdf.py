@@ -7,16 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import h5netcdf
-import h5py
 import numpy as np
 
+from bayesdecov.io.hdf5 import written
+
 _ALONG = 64  # samples of a chunk
-
-
-def open_well(path: Path) -> None:
-    """Raise here what h5netcdf would raise halfway, leaving an object that cannot be closed."""
-    with h5py.File(path, "r") as file:
-        file.attrs.get("_nc3_strict")  # all that it reads before it can be closed
 
 
 def concatenate(parts: Sequence[Path], target: Path, dim: str) -> None:
@@ -26,10 +21,10 @@ def concatenate(parts: Sequence[Path], target: Path, dim: str) -> None:
     """
     length = sum(_length(part, dim) for part in parts)
     start = 0
-    with h5netcdf.File(target, "w") as whole:
+    with written(target) as file, h5netcdf.File(file, "w") as whole:
         for number, part in enumerate(parts):
-            with h5netcdf.File(part, "r") as file:
-                for name, group in _groups(file):
+            with h5netcdf.File(part, "r") as piece:
+                for name, group in _groups(piece):
                     if number == 0:
                         _declare(whole, name, group, dim, length)
                     _copy(whole[name] if name else whole, group, dim, start, first=number == 0)

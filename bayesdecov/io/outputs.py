@@ -1,132 +1,157 @@
-"""Output folders that appear whole or not at all, and the record of a run."""
+"""Output folders: one run at a time, whole or not at all, and nobody's files but a run's own."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import math
 import os
-import platform
 import shutil
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
+from filelock import FileLock, Timeout
+
+from bayesdecov import checks
 from bayesdecov.errors import InputError
+from bayesdecov.io import records
+from bayesdecov.io.files import check_place, hidden, real
 
-_PACKAGES = ("bayesdecov", "numpy", "scipy", "pandas", "scikit-learn", "xarray", "arviz", "pymc")
-
-
-def check_place(path: Path, argument: str = "out") -> None:
-    """Refuse a place where nothing can be written, before any work is done."""
-    parent = path.absolute().parent
-    while not parent.exists():
-        parent = parent.parent
-    if not parent.is_dir():
-        raise InputError(argument, f"{str(parent)!r} is a file, not a folder")
-    if not os.access(parent, os.W_OK):
-        raise InputError(argument, f"nothing can be written into {str(parent)!r}",
-                         fix="choose another folder")  # fmt: skip
+finished: list[Path] = []  # folders that took their names; the command line tells of them
 
 
 def check_folder(folder: Path, *, force: bool, inputs: Iterable[Path] = ()) -> None:
-    """Refuse a target that exists or holds the inputs, before any work is done."""
-    folder = folder.resolve()
+    """Refuse a target that exists or holds the inputs, before any work is done.
+
+    With ``force`` the target may be the folder of an earlier run that holds nothing else.
+    """
     check_place(folder)
+    given, folder = folder, real(folder)
     for path in inputs:
-        if folder in path.resolve().parents:
+        if folder in real(path, "inputs").parents:
             raise InputError(
                 "out", f"the input {str(path)!r} lies inside of {str(folder)!r}",
                 fix="choose another folder for the results",
             )  # fmt: skip
-    if folder.exists() and not folder.is_dir():
+    if folder in (here := Path.cwd(), *here.parents):
+        raise InputError("out", "must not be the current folder, nor one above it",
+                         found=repr(str(given)), fix="name a new folder")  # fmt: skip
+    if not folder.exists():
+        return
+    if not folder.is_dir():
         raise InputError("out", f"{str(folder)!r} is a file, not a folder")
-    if folder.is_dir() and any(folder.iterdir()):
-        if not force:
-            raise InputError(
-                "out",
-                f"the folder {str(folder)!r} exists",
-                fix="choose another or add --force (force=True)",
-            )
-        if not (folder / "run.json").is_file():
-            raise InputError(
-                "out",
-                f"the folder {str(folder)!r} is not the output of a run (it has no run.json), "
-                "so it is not overwritten",
-                fix="choose another folder",
-            )
+    if not any(folder.iterdir()):
+        return
+    if not force:
+        raise InputError(
+            "out", f"the folder {str(folder)!r} exists",
+            fix="choose another or add --force (force=True)",
+        )  # fmt: skip
+    if given.is_symlink():
+        raise InputError("out", f"{str(given)!r} is a link, which --force does not follow",
+                         fix="name the folder itself, or choose another")  # fmt: skip
+    _check_ours(folder, folder)
+
+
+def _check_ours(folder: Path, named: Path) -> None:
+    """Refuse a folder that holds anything that its run did not write."""
+    fix = "choose another folder, or move your files away"
+    try:
+        others = records.foreign(folder)
+    except InputError as error:
+        raise InputError(
+            "out", f"{str(named)!r} is not the output of a run, so it is not overwritten",
+            found=error.found or error.rule, fix="choose another folder",
+        ) from None  # fmt: skip
+    if others:
+        raise InputError(
+            "out", f"the folder {str(named)!r} holds files that its run did not write, so it is "
+            "not overwritten", found=checks.some(others), fix=fix,
+        )  # fmt: skip
+
+
+@contextmanager
+def claimed(folder: Path, *, force: bool = False, inputs: Iterable[Path] = ()) -> Iterator[None]:
+    """Keep other runs out of ``folder`` until the block ends; checked as by `check_folder`.
+
+    A run that holds the folder already may claim it again.
+    """
+    folder, inputs = Path(folder), list(inputs)
+    check_folder(folder, force=force, inputs=inputs)
+    target = real(folder)
+    made = [parent for parent in target.parents if not parent.exists()]
+    target.parent.mkdir(parents=True, exist_ok=True)
+    path = hidden(target, "lock")
+    if path.is_symlink():
+        raise InputError("out", f"{str(path)!r} must not be a link", fix="remove it")
+    lock = FileLock(path, timeout=0, is_singleton=True)
+    try:
+        try:
+            lock.acquire()
+        except Timeout:
+            raise InputError("out", f"another run is writing into {str(target)!r}",
+                             fix="wait until it has ended, or choose another folder"
+                             ) from None  # fmt: skip
+        try:
+            if lock.lock_counter == 1:
+                _recover(target)
+                check_folder(folder, force=force)  # a run may have ended meanwhile
+            yield
+        finally:
+            if lock.lock_counter == 1:
+                path.unlink(missing_ok=True)  # while it is held: who waits for it looks again
+            lock.release()
+    finally:
+        for parent in made:  # nothing was written
+            with suppress(OSError):
+                parent.rmdir()
+
+
+def _recover(folder: Path) -> None:
+    """Finish what a run that was killed while it replaced ``folder`` has begun."""
+    start = hidden(folder, "old-").name
+    for name in sorted(os.listdir(folder.parent)):
+        old = folder.with_name(name)
+        if not name.startswith(start) or old.is_symlink() or not old.is_dir():
+            continue
+        with suppress(InputError):
+            if not folder.exists():
+                old.rename(folder)
+            elif not records.foreign(old):
+                records.remove(old)
 
 
 @contextmanager
 def whole_folder(folder: Path, *, force: bool = False) -> Iterator[Path]:
-    """A temporary folder beside ``folder`` that takes its name when the block ends well."""
-    check_folder(folder, force=force)
-    folder = folder.resolve()
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    token = uuid.uuid4().hex[:8]
-    partial = folder.with_name(f".{folder.name}.partial-{token}")
-    partial.mkdir()
-    try:
-        yield partial
-        if folder.exists():
-            old = folder.with_name(f".{folder.name}.old-{token}")
-            folder.rename(old)
-            partial.rename(folder)
-            shutil.rmtree(old)
-        else:
-            partial.rename(folder)
-    finally:
-        if partial.exists():
-            shutil.rmtree(partial, ignore_errors=True)
+    """A temporary folder beside ``folder`` that takes its name when the block ends well.
 
-
-def checksum(path: Path) -> str:
-    """SHA-256 of a file."""
-    with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
-
-
-def run_record(
-    command: str,
-    settings: Mapping[str, Any],
-    notes: tuple[str, ...],
-    inputs: Mapping[str, Path],
-    arguments: Sequence[str] = (),
-) -> dict[str, Any]:
-    """What ``run.json`` holds: versions, options, input checksums, timings, warnings."""
-    versions = {"python": platform.python_version()}
-    for package in _PACKAGES:
+    Its record lists what is in it (`bayesdecov.io.records`). What is replaced is checked once more
+    when it has been moved aside, and put back if anything else has come into it.
+    """
+    folder = Path(folder)
+    with claimed(folder, force=force):
+        target = real(folder)
+        token = uuid.uuid4().hex[:8]
+        partial = hidden(target, f"partial-{token}")
+        partial.mkdir()
         try:
-            versions[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return {
-        "command": command,
-        "arguments": list(arguments),
-        "versions": versions,
-        "settings": dict(settings),
-        "inputs": {
-            name: {"path": str(path), "sha256": checksum(path)} for name, path in inputs.items()
-        },
-        "warnings": list(notes),
-    }
-
-
-def write_json(record: Mapping[str, Any], path: Path) -> None:
-    """Readable JSON; anything that is not a finite number or a text is written as text."""
-    text = json.dumps(_plain(record), indent=2, default=str, allow_nan=False)
-    path.write_text(text + "\n", encoding="utf-8")
-
-
-def _plain(value: Any) -> Any:
-    """JSON has no infinity and no NaN: they become "inf", "-inf" and null."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(part) for key, part in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(part) for part in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None if math.isnan(value) else str(value)
-    return value
+            yield partial
+            records.seal(partial)
+            check_folder(folder, force=force)
+            old = hidden(target, f"old-{token}")
+            if target.exists() and any(target.iterdir()):
+                target.rename(old)
+                try:
+                    _check_ours(old, target)
+                    partial.rename(target)
+                except BaseException:
+                    old.rename(target)
+                    raise
+                records.remove(old)
+            else:
+                if target.exists():
+                    target.rmdir()
+                partial.rename(target)
+            finished.append(folder)
+        finally:
+            if partial.exists():
+                shutil.rmtree(partial, ignore_errors=True)

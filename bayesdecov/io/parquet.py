@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from bayesdecov.errors import InputError
-from bayesdecov.io.tables import check_file, readable
+from bayesdecov.io import limits
+from bayesdecov.io.files import check_file, readable
 
 
 class Parquet:
@@ -42,6 +43,11 @@ class Parquet:
             if len(named) > 1:
                 raise InputError(argument, "needs one column of gene names", found=repr(named))
             self._values = [name for name in schema.names if name not in named]
+            nested = [name for name in self._values if not _is_plain(schema.field(name).type)]
+            if nested:
+                raise InputError(argument, "must hold numbers and text only",
+                                 found=f"{schema.field(nested[0]).type} in column {nested[0]!r}"
+                                 )  # fmt: skip
             self.columns = pd.Index(self._values)
             self.index = self._names(named, [item for item in stored if isinstance(item, dict)])
 
@@ -57,6 +63,14 @@ class Parquet:
                              found=f"several in column {named[0]!r}")  # fmt: skip
         unnamed = named[0].startswith("__index_level_")  # pandas' word for None
         return pd.Index(names, name=None if unnamed else named[0])
+
+    def whole(self) -> pd.DataFrame:
+        """The whole table, also of text."""
+        metadata = self._file.metadata
+        stored = sum(metadata.row_group(i).total_byte_size for i in range(metadata.num_row_groups))
+        size = max(stored, 8 * metadata.num_rows * metadata.num_columns)
+        limits.require(size, self.argument, f"{metadata.num_rows} x {metadata.num_columns} values")
+        return self.samples(0, len(self._values))
 
     def samples(self, start: int, stop: int) -> pd.DataFrame:
         """All genes of some of the samples."""
@@ -89,6 +103,17 @@ class Parquet:
 
     def _readable(self) -> AbstractContextManager[None]:
         return readable(self.path, "a parquet table", self.argument)
+
+
+def _is_plain(kind: object) -> bool:
+    """Whether values of an Arrow type are numbers, text or dates."""
+    from pyarrow import types
+
+    if types.is_dictionary(kind):
+        return _is_plain(kind.value_type)  # type: ignore[attr-defined]
+    of = (types.is_primitive, types.is_decimal, types.is_null, types.is_string,
+          types.is_large_string, types.is_string_view, types.is_binary)  # fmt: skip
+    return any(is_one(kind) for is_one in of)
 
 
 def _is_number(kind: object) -> bool:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from bayesdecov import checks
 from bayesdecov.errors import InputError
-from bayesdecov.io.tables import is_anndata, new_anndata
+from bayesdecov.io.anndata import is_anndata, new_anndata
 
 if TYPE_CHECKING:
     from bayesdecov.mixed_effects.result import MixedEffects

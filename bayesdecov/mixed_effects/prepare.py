@@ -174,6 +174,11 @@ def sample_table(table: Any, argument: str) -> pd.DataFrame:
     table = table.set_axis([str(name).strip() for name in table.columns], axis=1)
     checks.unique(table.index, argument, "sample")
     checks.unique(table.columns, argument, "column")
+    checks.plain_names(table.index, argument, "sample")
+    checks.plain_names(table.columns, argument, "column")
+    for name in table.columns:
+        if not pd.api.types.is_numeric_dtype(table[name]):
+            checks.plain_names(table[name].dropna().unique(), argument, f"{name!r} label")
     return table
 
 

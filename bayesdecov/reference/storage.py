@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import h5py
 import numpy as np
 import pandas as pd
 import xarray as xr
 
+from bayesdecov import checks
 from bayesdecov.errors import InputError
-from bayesdecov.io.netcdf import open_well
-from bayesdecov.io.outputs import check_place
+from bayesdecov.io import limits
+from bayesdecov.io.files import check_place, whole_files
+from bayesdecov.io.hdf5 import check_hdf5, written
 from bayesdecov.reference.structures import Covariance, DenseCovariance, FactorCovariance
 
 if TYPE_CHECKING:
     from bayesdecov.reference.reference import Reference
 
-_FORMAT = "bayesdecov reference 1"
+_FORMAT = "bayesdecov reference 2"
+_WITHOUT_DIGEST = "bayesdecov reference 1"
+_AGAIN = "write it anew with 'bayesdecov reference' or Reference.save"
+_NO_FILE = "is not a readable netCDF file"
 
 
 def save(reference: Reference, path: Path) -> None:
@@ -56,19 +62,15 @@ def save(reference: Reference, path: Path) -> None:
         "settings": json.dumps(reference.settings, default=str),
         "notes": json.dumps(list(reference.notes)),
     })  # fmt: skip
+    dataset.attrs["digest"] = _digest(dataset)
     encoding = {  # checksums: a damaged number is an error, not another reference
         name: {"fletcher32": True}
         | ({"zlib": True, "complevel": 4} if variable.size > 1000 else {})
         for name, variable in dataset.data_vars.items()
         if variable.dtype.kind in "fi" and variable.size
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
-    try:
-        dataset.to_netcdf(partial, engine="h5netcdf", encoding=encoding)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with whole_files(path) as (partial,), written(partial) as file:
+        dataset.to_netcdf(file, engine="h5netcdf", encoding=encoding)
 
 
 def check_target(path: Path, *, force: bool) -> None:
@@ -85,9 +87,9 @@ def check_target(path: Path, *, force: bool) -> None:
             "out", f"the file {str(path)!r} exists", fix="choose another or add --force"
         )
     try:
-        open_well(path)
-        with xr.open_dataset(path, engine="h5netcdf") as opened:
-            ours = opened.attrs.get("format") == _FORMAT
+        check_hdf5(path, "out", _NO_FILE)
+        with h5py.File(path, "r") as opened:
+            ours = str(opened.attrs.get("format")) in (_FORMAT, _WITHOUT_DIGEST)
     except Exception:
         ours = False
     if not ours:
@@ -97,32 +99,93 @@ def check_target(path: Path, *, force: bool) -> None:
 
 def load(path: Path) -> dict[str, Any]:
     """Fields of the `Reference` in ``path``."""
-    if not path.is_file():
-        raise InputError("reference", f"the file {str(path)!r} does not exist")
+    size = check_hdf5(path, "reference", _NO_FILE, fix=_AGAIN)
+    limits.require(size, "reference", f"the reference {str(path)!r}")
     try:
-        open_well(path)
         with xr.open_dataset(path, engine="h5netcdf") as opened:
             data = opened.load()
     except Exception as error:
-        raise InputError(
-            "reference", f"{str(path)!r} is not a readable netCDF file",
-            found=str(error).split("\n")[0][:120],
-            fix="write it anew with 'bayesdecov reference' or Reference.save",
-        ) from error  # fmt: skip
-    if data.attrs.get("format") != _FORMAT or "mean" not in data:
-        raise InputError(
-            "reference", f"{str(path)!r} is not a reference of this version",
-            found=f"format {data.attrs.get('format')!r}",
-            fix="write it anew with 'bayesdecov reference' or Reference.save",
-        )  # fmt: skip
+        raise InputError("reference", f"{str(path)!r} {_NO_FILE}", fix=_AGAIN,
+                         found=str(error).split("\n")[0][:120]) from error  # fmt: skip
+    kind = data.attrs.get("format")
+    if kind not in (_FORMAT, _WITHOUT_DIGEST) or "mean" not in data:
+        raise InputError("reference", f"{str(path)!r} is not a reference of this version",
+                         found=f"format {kind!r}", fix=_AGAIN)  # fmt: skip
+    damaged = f"{str(path)!r} is damaged"
     try:
-        return _fields(data)
+        stated = data.attrs.pop("digest", None)
+        if kind == _FORMAT and stated != _digest(data):
+            raise InputError("reference", f"{str(path)!r} was changed since it was written",
+                             found="another digest than it states", fix=_AGAIN)  # fmt: skip
+        fields = _fields(data)
+        _check(fields)
+    except _Wrong as wrong:
+        raise InputError("reference", damaged, found=str(wrong), fix=_AGAIN) from None
+    except InputError:
+        raise
     except Exception as error:
-        raise InputError(
-            "reference", f"{str(path)!r} is damaged",
-            found=f"{type(error).__name__}: {error}".split("\n")[0][:120],
-            fix="write it anew with 'bayesdecov reference' or Reference.save",
-        ) from error  # fmt: skip
+        raise InputError("reference", damaged, fix=_AGAIN,
+                         found=f"{type(error).__name__}: {error}".split("\n")[0][:120]
+                         ) from error  # fmt: skip
+    return fields
+
+
+class _Wrong(Exception):
+    """What cannot be in a reference."""
+
+
+def _check(fields: dict[str, Any]) -> None:
+    """Numbers that a reference can have: a file could hold any."""
+    mean, covariance = fields["mean"], fields["covariance"]
+    for axis, what in ((mean.index, "gene"), (mean.columns, "cell type")):
+        checks.plain_names(axis, "reference", what)
+        if not axis.is_unique:
+            raise _Wrong(f"the {what} {axis[axis.duplicated()][0]!r} twice")
+    tables = {"means": mean.to_numpy(), "variances": covariance.variances()}
+    for name in ("transcriptome", "profiles"):
+        if name in fields:
+            tables[name] = fields[name].to_numpy()
+    for name, values in tables.items():
+        if values.dtype.kind != "f" or not np.isfinite(values).all() or (values < 0).any():
+            raise _Wrong(f"{name} that are missing, infinite or negative")
+    counts, counting = fields["replicates"].to_numpy(), fields["counting"].to_numpy()
+    if not np.isfinite(counts).all() or (counts < 0).any() or (counting < 0).any():
+        raise _Wrong("negative or missing numbers of replicates or counts")
+    n_genes, n_types = mean.shape
+    if isinstance(covariance, DenseCovariance):
+        if covariance.Sigma.shape != (n_types, n_genes, n_genes):
+            raise _Wrong(f"covariances of shape {covariance.Sigma.shape}")
+        for name, matrix in zip(mean.columns, covariance.Sigma, strict=True):
+            try:
+                np.linalg.cholesky(matrix)
+                symmetric = np.allclose(matrix, matrix.T, rtol=1e-6)
+            except np.linalg.LinAlgError:
+                symmetric = False
+            if not symmetric:
+                raise _Wrong(f"a covariance of {name!r} that is not positive definite")
+    elif not (covariance.D > 0).all() or not np.isfinite(covariance.U).all():
+        raise _Wrong("variances that are not positive, or loadings that are missing")
+    elif (
+        len(covariance.owner)
+        and not 0 <= covariance.owner.min() <= covariance.owner.max() < n_types
+    ):
+        raise _Wrong("factors of cell types that there are not")
+
+
+def _digest(data: xr.Dataset) -> str:
+    """SHA-256 of names, numbers and texts, whatever types the file stores them in."""
+    digest = hashlib.sha256()
+    for name in sorted(map(str, data.variables)):
+        variable = data[name]
+        values = np.asarray(variable.values)
+        digest.update(f"{name} {variable.dims} {values.shape}\0".encode())
+        if values.dtype.kind in "biuf":
+            digest.update(np.ascontiguousarray(values, dtype="<f8").tobytes())
+        else:
+            digest.update("\0".join(map(str, values.ravel())).encode("utf-8", "surrogatepass"))
+    for name in ("format", "scale", "settings", "notes"):
+        digest.update(f"{name} {data.attrs[name]}\0".encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()
 
 
 def _fields(data: xr.Dataset) -> dict[str, Any]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
 from bayesdecov.errors import InputError
-from bayesdecov.io.outputs import check_place
+from bayesdecov.io.files import check_place, whole_files
+from bayesdecov.io.records import register
 from bayesdecov.reporting.page import page
 from bayesdecov.runs import EFFECTS, GATING, PROPORTIONS, Run, run_of
 
@@ -52,13 +52,9 @@ def report(fit: Any, path: str | Path = "report.html", *, force: bool = False) -
     path = Path(path)
     check_target(path, force=force)
     text = render(run_of(fit))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
-    try:
+    with whole_files(path) as (partial,):
         partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    register(path)
     return path
 
 

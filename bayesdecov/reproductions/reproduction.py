@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bayesdecov import checks
-from bayesdecov.io.outputs import run_record, whole_folder, write_json
+from bayesdecov.io.outputs import whole_folder
+from bayesdecov.io.records import run_record, write_json
 
 
 class Reproduction(NamedTuple):

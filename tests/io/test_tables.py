@@ -123,7 +123,7 @@ def _broken_gzip(path):
         ("t.csv.gz", _broken_gzip, "cannot be read as a csv"),
         ("t.csv", lambda p: p.write_bytes(b"\x80\x81\x82,\xff\n1,2\n"), "cannot be read as a csv"),
         ("t.parquet", lambda p: p.write_text("no"), "cannot be read as a parquet"),
-        ("t.h5ad", lambda p: p.write_text("no"), "cannot be read as a h5ad"),
+        ("t.h5ad", lambda p: p.write_text("no"), "cannot be read as an .h5ad"),
     ],
 )
 def test_bad_files(name, make, message, tmp_path):

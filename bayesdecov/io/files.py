@@ -1,0 +1,129 @@
+"""Places and names of files: what can be written where, and a file that appears whole."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from bayesdecov.errors import InputError
+
+_LONGEST = 100  # bytes of a name that a file's name is made of; file systems take 255 with endings
+_RESERVED = frozenset(  # on Windows, whatever the ending
+    ["con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))]
+)
+
+
+def cut(text: str, longest: int = _LONGEST) -> str:
+    """``text`` if it is short, otherwise its beginning and a digest, of ``longest`` bytes at most.
+
+    >>> cut("名" * 300) == cut("名" * 301)
+    False
+    >>> len(cut("名" * 300).encode()) <= 100
+    True
+    """
+    encoded = text.encode("utf-8", "surrogatepass")
+    if len(encoded) <= longest:
+        return text
+    digest = hashlib.sha256(encoded).hexdigest()[:8]
+    return encoded[: longest - 9].decode("utf-8", "ignore") + "~" + digest
+
+
+def file_names(names: Iterable[str]) -> dict[str, str]:
+    """A file name for every name: plain letters, not too long, no two alike."""
+    given: dict[str, str] = {}
+    taken: set[str] = set()
+    for name in map(str, names):
+        stem = "".join(c if c.isalnum() or c in "-_+." else "_" for c in name)
+        stem = cut(stem.rstrip(".") or "_")
+        if stem.split(".")[0].casefold() in _RESERVED:
+            stem = f"_{stem}"
+        own, number = stem, 2
+        while own.casefold() in taken:
+            own, number = f"{stem}~{number}", number + 1
+        taken.add(own.casefold())
+        given[name] = own
+    return given
+
+
+def hidden(path: Path, kind: str) -> Path:
+    """A hidden name beside ``path``, for what is not finished."""
+    return path.with_name(f".{cut(path.name)}.{kind}")
+
+
+def real(path: Path, argument: str = "out") -> Path:
+    """The absolute path without links.
+
+    Raises
+    ------
+    InputError
+        Links lead to each other in a circle, or the name is too long for the file system.
+    """
+    try:
+        os.stat(path)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENAMETOOLONG):
+            raise InputError(argument, f"{str(path)[:80]!r} cannot be used",
+                             found=(error.strerror or "an error").lower()) from None  # fmt: skip
+    except ValueError:  # NUL
+        raise InputError(argument, "must not hold NUL characters", found=repr(str(path))) from None
+    return path.resolve()
+
+
+def check_place(path: Path, argument: str = "out") -> None:
+    """Refuse a place where nothing can be written, before any work is done."""
+    parent = real(path, argument).parent
+    while not parent.exists():
+        parent = parent.parent
+    if not parent.is_dir():
+        raise InputError(argument, f"{str(parent)!r} is a file, not a folder")
+    if not os.access(parent, os.W_OK | os.X_OK):
+        raise InputError(argument, f"nothing can be written into {str(parent)!r}",
+                         fix="choose another folder")  # fmt: skip
+
+
+@contextmanager
+def whole_files(*paths: Path) -> Iterator[list[Path]]:
+    """Temporary files beside ``paths`` that take their names when the block ends well.
+
+    A link is replaced, not followed.
+    """
+    token = uuid.uuid4().hex[:8]
+    partial = [hidden(path, f"partial-{token}") for path in paths]
+    try:
+        for path in paths:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        yield partial
+        for part, path in zip(partial, paths, strict=True):
+            part.replace(path)
+    finally:
+        for part in partial:
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
+
+
+def check_file(path: Path, argument: str) -> None:
+    """Raise an `InputError` where ``path`` is no file."""
+    real(path, argument)
+    if not path.is_file():
+        raise InputError(argument, f"the file {str(path)!r} does not exist" if not path.exists()
+                         else f"{str(path)!r} is not a file")  # fmt: skip
+
+
+@contextmanager
+def readable(path: Path, kind: str, argument: str) -> Iterator[None]:
+    """Turn whatever a damaged file makes a library raise into an `InputError`."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        reason = str(error).strip().split("\n")[0] or type(error).__name__
+        raise InputError(
+            argument, f"{str(path)!r} cannot be read as {kind}", found=reason.rstrip("."),
+            fix="check that the file is complete and has the format its name says",
+        ) from error  # fmt: skip

@@ -1,0 +1,177 @@
+"""HDF5 files in and out, safely: looked into before they are read, and full disks survived."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from bayesdecov.errors import InputError
+from bayesdecov.io import limits
+from bayesdecov.io.files import check_file
+
+_PROBE = Path(__file__).with_name("probe.py")
+_PATIENCE = 20.0  # seconds for any file
+_SPEED = 20e6  # bytes a second of a slow disk
+_SMALL = 65536  # bytes of what is kept of writes that failed
+_checked: dict[tuple[Any, ...], float] = {}
+
+
+def check_hdf5(
+    path: Path, argument: str, rule: str, *groups: str, fix: str = "check that the file is complete"
+) -> float:
+    """Look into a file in a process of its own, and say how many bytes its values take.
+
+    Links to other files, values stored elsewhere, and whatever makes HDF5 fail, crash or hang is an
+    `InputError` (``rule`` is what the file cannot be). With ``groups`` only the values of these
+    top-level groups are read; without, the file is netCDF.
+    """
+    check_file(path, argument)
+    status = path.stat()
+    key = (str(path.absolute()), status.st_ino, status.st_size, status.st_mtime_ns, groups)
+    if key not in _checked:
+        found = _probed(path, status.st_size, groups)
+        if "error" in found:
+            raise InputError(argument, f"{str(path)!r} {rule}", fix=fix,
+                             found=str(found["error"]).rstrip(".")[:200])  # fmt: skip
+        _checked[key] = float(found["ok"])
+    return _checked[key]
+
+
+def _probed(path: Path, size: int, groups: tuple[str, ...]) -> dict[str, Any]:
+    command = [
+        sys.executable,
+        "-I",
+        str(_PROBE),
+        str(limits.limit()),
+        str(path.absolute()),
+        *groups,
+    ]
+    patience = _PATIENCE + size / _SPEED
+    try:
+        done = subprocess.run(
+            command, capture_output=True, timeout=patience, stdin=subprocess.DEVNULL, check=False,
+            env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        return {"error": f"HDF5 does not come back from it within {patience:.0f} seconds"}
+    try:
+        found = json.loads(done.stdout)
+    except ValueError:
+        return {"error": f"HDF5 breaks down on it (exit status {done.returncode})"}
+    return dict(found)
+
+
+@contextmanager
+def written(path: Path) -> Iterator[DiskFile]:
+    """A new file for HDF5 to write into.
+
+    Raises
+    ------
+    OSError
+        The disk is full, or another reason why the file could not be written.
+    """
+    with DiskFile(path) as file:
+        yield file
+        if file.error is None:
+            file.sync()
+    if file.error is not None:
+        raise file.error
+
+
+class DiskFile(io.RawIOBase):
+    """A file whose failures HDF5 does not see.
+
+    HDF5 crashes when it cannot write what it holds while a file is closed. Here a write that fails
+    is remembered in ``error`` and seems to succeed; `written` raises it when HDF5 is done.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.error: OSError | None = None
+        self._file = path.open("w+b", buffering=0)
+        self._at = self._end = 0
+        self._lost: dict[int, bytes] = {}  # structure that HDF5 may read again
+
+    def __reduce__(self) -> tuple[type, tuple[str]]:
+        """Its path: where dask is at work, xarray names a lock after what it writes to."""
+        return str, (str(self.path),)
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def writable(self) -> bool:
+        """It is."""
+        return True
+
+    def seekable(self) -> bool:
+        """It is."""
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Go to a place."""
+        self._at = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._end}[whence] + offset
+        return self._at
+
+    def tell(self) -> int:
+        """The place."""
+        return self._at
+
+    def write(self, content: Any) -> int:
+        """Write, or remember why not."""
+        view = memoryview(content).cast("B")
+        done = 0
+        try:
+            self._file.seek(self._at)
+            while self.error is None and done < len(view):
+                done += self._file.write(view[done:])
+        except OSError as error:
+            self.error = error
+        if self.error is not None and len(view) < _SMALL:
+            self._lost[self._at] = bytes(view)
+        self._at += len(view)
+        self._end = max(self._end, self._at)
+        return len(view)
+
+    def readinto(self, buffer: Any) -> int:
+        """Read what was written."""
+        view = memoryview(buffer).cast("B")
+        length = max(0, min(len(view), self._end - self._at))
+        self._file.seek(self._at)
+        got = self._file.readinto(view[:length]) or 0
+        view[got:length] = bytes(length - got)
+        for start, content in self._lost.items():
+            first, last = max(start, self._at), min(start + len(content), self._at + length)
+            if first < last:
+                view[first - self._at : last - self._at] = content[first - start : last - start]
+        self._at += length
+        return length
+
+    def truncate(self, size: int | None = None) -> int:
+        """Set the length."""
+        self._end = self._at if size is None else size
+        try:
+            self._file.truncate(self._end)
+        except OSError as error:
+            self.error = self.error or error
+        return self._end
+
+    def sync(self) -> None:
+        """Make sure that the disk has it."""
+        try:
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            self.error = error
+
+    def close(self) -> None:
+        """Close the file."""
+        if not self._file.closed:
+            self._file.close()
+        super().close()

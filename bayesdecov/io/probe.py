@@ -1,0 +1,206 @@
+"""Look into an HDF5 file before it is read; run as a program, in a process of its own.
+
+    python -I probe.py MEMORY FILE [GROUP ...]
+
+HDF5 can crash, or never come back, on damaged files, and follows links to other files. So a file is
+opened here first: every object is visited, what points outside or does not fit together is refused,
+and all values are read once: those of the named groups of an AnnData file, or those of a netCDF
+file. Prints one line of JSON: ``{"ok": bytes}`` or ``{"error": why}``. Imports nothing of
+bayesdecov, to start quickly.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+import h5py
+import numpy as np
+
+_PART = 8_000_000  # values at a time
+_INTERPRETER = 2 << 30  # bytes of address space beside the values
+_DEEPEST = 32
+_MOST = 100_000  # objects
+_FILTERS = {1, 2, 3, 4, 5, 6, 32000, 32001, 32004, 32008, 32015}  # of HDF5, h5py and hdf5plugin
+
+
+class Refused(Exception):
+    """Why the file must not be read."""
+
+
+def main(memory: str, path: str, *wanted: str) -> dict[str, Any]:
+    """Visit and read a file, within so many bytes of memory."""
+    bound(float(memory))
+    try:
+        with h5py.File(path, "r") as file:
+            datasets = walk(file)
+            size = 0
+            for name, dataset in datasets.items():
+                if not wanted or name.split("/")[1] in wanted:
+                    size += dataset.size * max(8, dataset.dtype.itemsize)
+                    read(dataset)
+            sparse(file, "/X", datasets)
+        if not wanted:
+            netcdf(path)
+    except Refused as reason:
+        return {"error": str(reason)}
+    except MemoryError:
+        return {"error": "more values than memory holds"}
+    except Exception as error:
+        said = str(error).strip().split("\n")[0] or type(error).__name__
+        return {"error": said[:200]}
+    return {"ok": size}
+
+
+def bound(memory: float) -> None:
+    """A promise of more values than memory holds is an error, not the end of the machine."""
+    try:
+        import resource
+    except ImportError:  # not on this system
+        return
+    if memory != float("inf"):
+        hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+        size = int(memory) + _INTERPRETER
+        resource.setrlimit(resource.RLIMIT_AS, (size if hard < 0 else min(size, hard), hard))
+
+
+def netcdf(path: str) -> None:
+    """Names, dimensions and attributes as h5netcdf reads them."""
+    import h5netcdf
+
+    with h5netcdf.File(path, "r") as file:
+        left = [file]
+        while left:
+            group = left.pop()
+            left += [group.groups[name] for name in group.groups]
+            dict(group.attrs)
+            for variable in group.variables.values():
+                _ = variable.dimensions, variable.shape, dict(variable.attrs)
+
+
+def walk(file: h5py.File) -> dict[str, h5py.Dataset]:
+    """All datasets by path. Hard links only; soft ones may point within the file."""
+    found: dict[str, h5py.Dataset] = {}
+    soft: dict[str, str] = {}
+    seen = set()
+    left = [("", file, 0)]
+    while left:
+        path, group, depth = left.pop()
+        address = h5py.h5o.get_info(group.id).addr
+        if address in seen:
+            continue
+        seen.add(address)
+        if depth > _DEEPEST or len(seen) + len(found) > _MOST:
+            raise Refused("too many objects, or groups too deep within each other")
+        list(group.attrs.items())
+        for name in group:
+            link, here = group.get(name, getlink=True), f"{path}/{name}"
+            if isinstance(link, h5py.ExternalLink):
+                raise Refused(f"a link to another file at {here!r}")
+            if isinstance(link, h5py.SoftLink):
+                soft[here] = target_of(file, path, link.path, here)
+                continue
+            child = group[name]
+            if isinstance(child, h5py.Group):
+                left.append((here, child, depth + 1))
+            elif isinstance(child, h5py.Dataset):
+                check(child, here)
+                list(child.attrs.items())
+                found[here] = child
+    for here, target in soft.items():
+        for name in list(found):
+            if f"{name}/".startswith(f"{target}/"):
+                found[here + name[len(target) :]] = found[name]
+    return found
+
+
+def target_of(file: h5py.File, path: str, target: str, here: str) -> str:
+    """Where a soft link leads: by hard links only, to an object of this file."""
+    whole = target if target.startswith("/") else f"{path}/{target}"
+    steps = [part for part in whole.split("/") if part not in ("", ".")]
+    place = file
+    for step in steps:
+        link = place.get(step, getlink=True) if isinstance(place, h5py.Group) else None
+        if not isinstance(link, h5py.HardLink):
+            raise Refused(f"a link that leads nowhere or elsewhere at {here!r}")
+        place = place[step]
+    return "".join(f"/{step}" for step in steps)
+
+
+def check(dataset: h5py.Dataset, here: str) -> None:
+    """A dataset's values are in this file, compressed by filters that are known, and plain."""
+    if dataset.external:
+        raise Refused(f"values in another file at {here!r}")
+    if dataset.is_virtual:
+        raise Refused(f"values put together from other files at {here!r}")
+    plist = dataset.id.get_create_plist()
+    for number in range(plist.get_nfilters()):
+        if plist.get_filter(number)[0] not in _FILTERS:
+            raise Refused(f"an unknown compression at {here!r}")
+    kinds = [dataset.dtype] if dataset.dtype.names is None else [
+        dataset.dtype[name] for name in dataset.dtype.names]  # fmt: skip
+    for kind in kinds:
+        known = h5py.check_string_dtype(kind) or h5py.check_ref_dtype(kind)
+        if kind.kind in "OV" and not known and dataset.dtype.names is None and not is_vlen(kind):
+            raise Refused(f"values that are neither numbers nor text at {here!r}")
+
+
+def is_vlen(kind: np.dtype) -> bool:
+    """Lists of numbers, as in the attributes of dimension scales."""
+    return h5py.check_vlen_dtype(kind) is not None
+
+
+def read(dataset: h5py.Dataset) -> None:
+    """Read all values, a part at a time."""
+    if dataset.shape is None or not dataset.size:
+        return
+    if not dataset.shape:
+        dataset[()]
+        return
+    rows = max(1, _PART // max(1, dataset.size // dataset.shape[0]))
+    if dataset.id.get_storage_size() == 0:  # nothing was ever written: the fill value
+        return
+    for start in range(0, dataset.shape[0], rows):
+        dataset[start : start + rows]
+
+
+def sparse(file: h5py.File, name: str, datasets: dict[str, h5py.Dataset]) -> None:
+    """A compressed matrix of AnnData fits together."""
+    parts = [datasets.get(f"{name}/{part}") for part in ("data", "indices", "indptr")]
+    if all(part is None for part in parts):
+        return
+    if any(part is None for part in parts):
+        raise Refused(f"a sparse matrix without data, indices or indptr at {name!r}")
+    check_sparse(dict(file[name].attrs), *parts)
+
+
+def check_sparse(attrs: dict[str, Any], data: Any, indices: Any, indptr: Any) -> None:
+    """Rows and columns lie within the shape that the attributes state, as AnnData writes it.
+
+    Raises
+    ------
+    Refused
+        They do not: code that makes such a matrix dense writes beyond its memory.
+    """
+    kind = str(attrs.get("encoding-type", attrs.get("h5sparse_format", "")))
+    shape = [int(n) for n in np.ravel(attrs.get("shape", attrs.get("h5sparse_shape", ())))]
+    if len(shape) != 2 or min(shape) < 0 or kind[:3] not in ("csr", "csc"):
+        raise Refused("a sparse matrix of unknown shape or kind")
+    for part, kinds in ((data, "biuf"), (indices, "iu"), (indptr, "iu")):
+        if len(part.shape) != 1 or part.dtype.kind not in kinds:
+            raise Refused("a sparse matrix of wrong types")
+    rows, columns = shape if kind[:3] == "csr" else shape[::-1]
+    pointers = np.asarray(indptr[:]).astype(np.int64)
+    length = data.shape[0]
+    if (len(pointers) != rows + 1 or pointers[0] != 0 or (np.diff(pointers) < 0).any()
+            or pointers[-1] != length or length != indices.shape[0]):  # fmt: skip
+        raise Refused("pointers of a sparse matrix that do not fit its values")
+    for start in range(0, length, _PART):
+        part = np.asarray(indices[start : start + _PART])
+        if int(part.min()) < 0 or int(part.max()) >= columns:
+            raise Refused("indices of a sparse matrix that are out of bounds")
+
+
+if __name__ == "__main__":
+    print(json.dumps(main(*sys.argv[1:])))

@@ -1,0 +1,246 @@
+"""The record of a run, ``run.json``: what was asked, and every file that was written.
+
+The record lists the files of its folder with their SHA-256 and carries a digest of itself. So what
+a run wrote can be told from what somebody put beside it, and a file that was changed since is
+noticed when it is read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import platform
+import stat
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from bayesdecov.errors import InputError
+from bayesdecov.io.files import whole_files
+
+RECORD = "run.json"
+FORMAT = "bayesdecov run 1"
+_PACKAGES = ("bayesdecov", "numpy", "scipy", "pandas", "scikit-learn", "xarray", "arviz", "pymc")
+_LARGEST = 64_000_000  # bytes of a record
+_DROPPINGS = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})  # of file browsers
+
+
+def checksum(path: Path) -> str:
+    """SHA-256 of a file."""
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def run_record(
+    command: str,
+    settings: Mapping[str, Any],
+    notes: tuple[str, ...],
+    inputs: Mapping[str, Path],
+    arguments: Sequence[str] = (),
+) -> dict[str, Any]:
+    """What ``run.json`` holds: versions, options, input checksums, timings, warnings."""
+    versions = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return {
+        "command": command,
+        "arguments": list(arguments),
+        "versions": versions,
+        "settings": dict(settings),
+        "inputs": {
+            name: {"path": str(path), "sha256": checksum(path)} for name, path in inputs.items()
+        },
+        "warnings": list(notes),
+    }
+
+
+def write_json(record: Mapping[str, Any], path: Path) -> None:
+    """Readable JSON; anything that is not a finite number or a text is written as text."""
+    text = json.dumps(_plain(record), indent=2, default=str, allow_nan=False)
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+def _plain(value: Any) -> Any:
+    """JSON has no infinity and no NaN: they become "inf", "-inf" and null."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(part) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(part) for part in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None if math.isnan(value) else str(value)
+    return value
+
+
+def seal(folder: Path) -> None:
+    """List the files of a finished folder in its record; runs within it first."""
+    inner = [path.parent for path in folder.rglob(RECORD) if path.parent != folder]
+    for part in [*sorted(inner, key=lambda path: -len(path.parts)), folder]:
+        _write(part, _parsed(part / RECORD) if (part / RECORD).is_file() else {})
+
+
+def register(path: Path) -> None:
+    """Add a file that was written into the folder of a run to the run's record.
+
+    Where the run lies within another one, the record of that one is brought up to date too.
+    """
+    changed = [path.absolute()]
+    for folder in path.absolute().parents:
+        try:
+            record = _stored(folder)
+        except InputError:
+            return
+        if record.get("format") != FORMAT:
+            return
+        files = {each.relative_to(folder).as_posix(): checksum(each) for each in changed}
+        _write(folder, record, files=record["files"] | files)
+        changed.append(folder / RECORD)
+
+
+def _write(folder: Path, record: dict[str, Any], files: dict[str, str] | None = None) -> None:
+    if files is None:
+        files = {name: checksum(folder / name) for name in _regular(folder)}
+    record = {"format": FORMAT, **record, "files": dict(sorted(files.items()))}
+    record = _plain(json.loads(json.dumps(_plain(record), default=str)))
+    record["digest"] = _digest(record)
+    with whole_files(folder / RECORD) as (partial,):
+        write_json(record, partial)
+
+
+def _regular(folder: Path) -> list[str]:
+    """Files of a folder but its record, with the paths of their folders in it."""
+    return [path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*"))
+            if path.is_file() and path != folder / RECORD]  # fmt: skip
+
+
+def _digest(record: Mapping[str, Any]) -> str:
+    content = {key: value for key, value in record.items() if key != "digest"}
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _parsed(path: Path) -> dict[str, Any]:
+    if path.stat().st_size > _LARGEST:
+        raise ValueError(f"{path.stat().st_size / 1e6:.0f} MB")
+    record = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(record, dict):
+        raise ValueError("no mapping")
+    return record
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """The record of a run, checked against its digest.
+
+    Records of version 0.1 have none and list no files.
+
+    Raises
+    ------
+    InputError
+        There is none, it is damaged, or it was changed.
+    """
+    record = _stored(folder)
+    wrong = ""
+    if not isinstance(record.get("command"), str):
+        wrong = "no command"
+    elif not isinstance(record.get("settings"), dict):
+        wrong = "no settings"
+    elif not isinstance(record.setdefault("warnings", []), list):
+        wrong = "warnings that are no list"
+    for key in ("inputs", "versions", "timings"):
+        if not isinstance(record.setdefault(key, {}), dict):
+            wrong = f"{key} that are no mapping"
+    if wrong:
+        raise InputError("run", f"{str(folder / RECORD)!r} is not the record of a run",
+                         found=wrong, fix="run it again")  # fmt: skip
+    return record
+
+
+def _stored(folder: Path) -> dict[str, Any]:
+    """The record as it lies in a folder, with the digest that it states."""
+    path = folder / RECORD
+    if not path.is_file():
+        raise InputError("run", f"must be the folder of a finished run, with its {RECORD}",
+                         found=f"no {RECORD} in {str(folder)!r}")  # fmt: skip
+    try:
+        record = _parsed(path)
+    except (ValueError, RecursionError) as error:
+        raise InputError("run", f"{str(path)!r} is not the record of a run",
+                         found=str(error).splitlines()[0][:120]) from None  # fmt: skip
+    if record.get("format") == FORMAT and (
+        not isinstance(record.get("files"), dict) or record.get("digest") != _digest(record)
+    ):
+        raise InputError("run", f"{str(path)!r} was changed since the run",
+                         found="another digest than it states",
+                         fix="run it again")  # fmt: skip
+    return record
+
+
+def verify(folder: Path, record: Mapping[str, Any], name: str) -> None:
+    """Raise an `InputError` where a file of a run is not what the run wrote."""
+    if record.get("format") != FORMAT:
+        return
+    known = record["files"].get(name)
+    if known is None or checksum(folder / name) != known:
+        raise InputError("run", f"{str(folder / name)!r} was changed since the run",
+                         found="another digest than its record states",
+                         fix="run it again, or give the table itself instead of the folder"
+                         )  # fmt: skip
+
+
+def foreign(folder: Path) -> list[str]:
+    """What a run did not write, or what was changed since, of all that its folder holds.
+
+    Links are not followed. The folder has to have a record that lists its files.
+
+    Raises
+    ------
+    InputError
+        It has none.
+    """
+    record = _stored(folder)
+    if record.get("format") != FORMAT:
+        raise InputError("run", "must list its files", found=f"a {RECORD} without them")
+    files = record["files"]
+    folders = {parent.as_posix() for name in files for parent in Path(name).parents}
+    found = []
+    for name, mode in _entries(folder, ""):
+        if stat.S_ISDIR(mode):
+            if name not in folders:
+                found.append(f"{name}/")
+        elif not stat.S_ISREG(mode):
+            found.append(name)
+        elif name != RECORD and Path(name).name not in _DROPPINGS:
+            known = files.get(name)
+            if known is None:
+                found.append(name)
+            elif checksum(folder / name) != known:
+                found.append(f"{name} (changed since)")
+    return found
+
+
+def remove(folder: Path) -> None:
+    """Remove what a run wrote, and its folder if nothing else is in it."""
+    names = [*_stored(folder)["files"], RECORD]
+    for name in [*names, *(n for n, _ in _entries(folder, "") if Path(n).name in _DROPPINGS)]:
+        (folder / name).unlink(missing_ok=True)
+    folders = {parent for name in names for parent in Path(name).parents}
+    for each in sorted(folders, key=lambda path: -len(path.parts)):
+        try:
+            (folder / each).rmdir()
+        except OSError:  # somebody put something in just now: it stays
+            continue
+
+
+def _entries(folder: Path, inside: str) -> Iterator[tuple[str, int]]:
+    """Everything below a folder, with its kind."""
+    for entry in sorted(os.scandir(folder / inside), key=lambda entry: entry.name):
+        name = f"{inside}/{entry.name}" if inside else entry.name
+        mode = entry.stat(follow_symlinks=False).st_mode
+        yield name, mode
+        if stat.S_ISDIR(mode):
+            yield from _entries(folder, name)

@@ -1,0 +1,105 @@
+"""What a run wrote is listed, and what was changed since is noticed."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+import bayesdecov as bd
+from bayesdecov.errors import InputError
+from bayesdecov.io import records
+from bayesdecov.io.outputs import whole_folder
+from bayesdecov.runs import run_of
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    cohort = bd.simulate.convolution(n_samples=4, n_genes=40, n_types=3, seed=1)
+    reference = bd.Reference.from_samples(cohort.purified, cohort.labels, "diagonal")
+    fit = bd.deconvolve(cohort.bulk, reference, "laplace", draws=100, seed=1)
+    place = tmp_path_factory.mktemp("finished") / "run"
+    fit.write(place)
+    return place
+
+
+@pytest.fixture
+def run(finished, tmp_path):
+    import shutil
+
+    return shutil.copytree(finished, tmp_path / "run")
+
+
+def test_a_run_is_read_as_it_was_written(run):
+    assert run_of(run).method == "laplace"
+    assert records.foreign(run) == []
+
+
+@pytest.mark.parametrize("name", ["proportions.csv", "intervals.csv", "posterior.nc"])
+def test_a_changed_file_is_not_believed(name, run):
+    content = (run / name).read_bytes()
+    (run / name).write_bytes(content[:-2] + b"7\n")
+    with pytest.raises(InputError, match=f"{name}.* was changed since the run.*Run it again"):
+        run_of(run)
+
+
+def _settings(record, value):
+    record["settings"] = value
+    return record
+
+
+@pytest.mark.parametrize(
+    "change",
+    [lambda r: _settings(r, {"method": "nuts"}), lambda r: _settings(r, None),
+     lambda r: _settings(r, []), lambda r: _settings(r, "map"), lambda r: r | {"command": 3},
+     lambda r: r | {"warnings": "none"}, lambda r: r | {"files": {}}, lambda r: [r],
+     lambda r: r | {"digest": "0"}],
+)  # fmt: skip
+@pytest.mark.parametrize("old", [False, True])
+def test_damaged_records_are_said(change, old, run):
+    record = json.loads((run / "run.json").read_text())
+    if old:  # of version 0.1, without files and digest
+        for key in ("format", "files", "digest"):
+            del record[key]
+    record = change(record)
+    harmless = old and isinstance(record, dict) and isinstance(record.get("settings"), dict)
+    (run / "run.json").write_text(json.dumps(record))
+    if harmless and record["command"] == "deconvolve" and isinstance(record["warnings"], list):
+        assert run_of(run).command == "deconvolve"  # what is there can be used
+        return
+    with pytest.raises(InputError, match="run: "):
+        run_of(run)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[" * 10**5, '{"a":' * 10**5, "\xff\xfe", "null"])
+def test_what_is_no_record(text, run):
+    (run / "run.json").write_text(text, encoding="latin-1")
+    with pytest.raises(InputError, match="is not the record of a run"):
+        run_of(run)
+
+
+def test_reports_become_part_of_the_run(run):
+    bd.report(run, run / "report.html")
+    assert records.foreign(run) == []
+    assert run_of(run).method == "laplace"
+    (run / "report.html").write_text("mine now")
+    assert records.foreign(run) == ["report.html (changed since)"]
+
+
+def test_runs_within_runs(tmp_path):
+    with whole_folder(tmp_path / "out") as folder:
+        (folder / "inner").mkdir()
+        for place in (folder, folder / "inner"):
+            records.write_json({"command": "demo", "settings": {}}, place / "run.json")
+    inner = tmp_path / "out" / "inner"
+    assert records.foreign(inner) == records.foreign(tmp_path / "out") == []
+    (inner / "report.html").write_text("x")
+    assert records.foreign(tmp_path / "out") == ["inner/report.html"]
+    records.register(inner / "report.html")
+    assert records.foreign(inner) == records.foreign(tmp_path / "out") == []
+
+
+def test_a_report_outside_of_a_run_registers_nothing(tmp_path):
+    (tmp_path / "report.html").write_text("x")
+    records.register(tmp_path / "report.html")
+    assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
