@@ -7,8 +7,10 @@ PyMC is imported only when a PyMC model is asked for.
 from __future__ import annotations
 
 import importlib
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
+
+from bayesdecov import _caches
+from bayesdecov._version import __version__
 
 if TYPE_CHECKING:
     from bayesdecov import datasets, gating, models, plots, simulate
@@ -21,15 +23,13 @@ if TYPE_CHECKING:
     from bayesdecov.reference.reference import Reference
     from bayesdecov.reporting.build import report
 
-try:
-    __version__ = version("bayesdecov")
-except PackageNotFoundError:  # a checkout that was never installed
-    __version__ = "0.0.0"
+_caches.provide()
 
 __all__ = [
     "BayesdecovWarning",
     "InputError",
     "Reference",
+    "__version__",
     "compare",
     "contrast",
     "datasets",
@@ -68,4 +68,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*__all__, "__version__"])
+    return sorted(__all__)

@@ -10,11 +10,18 @@ import os
 import sys
 from contextlib import suppress
 
+from bayesdecov.interrupts import interrupted, listen
+
+_NO_MEMORY = ("failed to map segment", "cannot allocate memory", "unable to allocate")
 CLOSED_PIPE = 141  # what a shell reports of a program that SIGPIPE ended
+
+
+told: list[str] = []  # messages of errors
 
 
 def main() -> None:
     """Run the command line and exit."""
+    listen()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a terminal that lacks a letter shows its number
             stream.reconfigure(errors="backslashreplace")
@@ -25,12 +32,21 @@ def main() -> None:
         run()
     except SystemExit as end:
         code = end.code
+        if interrupted() and code and not told:  # while the command line was parsed
+            code = _end("interrupted; nothing was written", 130)
     except KeyboardInterrupt:
         code = _end("interrupted; nothing was written", 130)
-    except MemoryError:
-        code = _end("not enough memory to start", 1)
     except BrokenPipeError:
         code = CLOSED_PIPE
+    except Exception as error:
+        if interrupted():
+            code = _end("interrupted; nothing was written", 130)
+        elif short_of_memory(error):
+            code = _end("not enough memory to start", 1)
+        elif isinstance(error, OSError):
+            code = _end(error.strerror or str(error), 1)
+        else:
+            raise
     try:
         sys.stdout.flush()
     except BrokenPipeError:
@@ -42,7 +58,18 @@ def main() -> None:
     sys.exit(code)  # type: ignore[arg-type]
 
 
+def short_of_memory(error: BaseException | None) -> bool:
+    """Whether memory is what lacks, also to a library that could not be loaded."""
+    while error is not None:
+        said = str(error).lower()
+        if isinstance(error, MemoryError) or any(sign in said for sign in _NO_MEMORY):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
 def _end(message: str, code: int) -> int:
+    told.append(message)
     with suppress(OSError):
         print(f"error: {message}", file=sys.stderr)
     return code

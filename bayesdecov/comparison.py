@@ -14,7 +14,7 @@ from bayesdecov.errors import InputError, Notes
 from bayesdecov.io.outputs import whole_folder
 from bayesdecov.io.records import run_record, write_json
 from bayesdecov.io.tables import write_table
-from bayesdecov.runs import EFFECTS, PROPORTIONS, Run, run_of
+from bayesdecov.runs import EFFECTS, PROPORTIONS, Run, run_of, usable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -110,6 +110,11 @@ def compare(*fits: Any, yardstick: str | None = None) -> Comparison:
                    for fit in fits])  # fmt: skip
     if len(runs) < 2:
         raise InputError("fits", "needs at least two runs", found=str(len(runs)))
+    with usable(*runs.values()):
+        return _compared(runs, yardstick)
+
+
+def _compared(runs: dict[str, Run], yardstick: str | None) -> Comparison:
     kinds = {EFFECTS if run.command == EFFECTS else PROPORTIONS for run in runs.values()}
     if len(kinds) > 1:
         raise InputError("fits", "all must be proportions or all effects",

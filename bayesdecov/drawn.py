@@ -99,9 +99,16 @@ def _unmoved(draws: Array, away: Array, per_cell: Array | None) -> Array:
 
 
 def _of_folder(folder: Path) -> Drawn:
-    from bayesdecov.runs import EFFECTS, GATING, run_of
+    from bayesdecov.runs import run_of, usable
 
     run = run_of(folder)
+    with usable(run):
+        return _of_run(run)
+
+
+def _of_run(run: Run) -> Drawn:
+    from bayesdecov.runs import EFFECTS, GATING
+
     if run.command == EFFECTS:
         raise InputError("run", "must hold proportions", found=f"a run of {run.command!r}")
     posterior = run.groups["posterior"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import xarray as xr
 
 from bayesdecov import checks
 from bayesdecov.errors import InputError
+from bayesdecov.io.files import readable
 from bayesdecov.io.records import read_record, verify
 from bayesdecov.io.tables import read_table
 
@@ -92,6 +94,12 @@ def run_of(source: Any, name: str | None = None) -> Run:
                      found=type(source).__name__,
                      fix="give runs as separate arguments" if isinstance(source, list) else ""
                      )  # fmt: skip
+
+
+def usable(*runs: Run) -> AbstractContextManager[None]:
+    """What cannot be understood of finished runs is an error of their folders, not ours."""
+    folders = [run.source for run in runs if isinstance(run.source, Path)]
+    return readable(folders[0], "a finished run", "run") if folders else nullcontext()
 
 
 def _from_fit(fit: Any, name: str | None) -> Run:

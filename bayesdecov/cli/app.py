@@ -16,8 +16,9 @@ import typer
 from rich.console import Console
 
 from bayesdecov import __version__
-from bayesdecov.__main__ import CLOSED_PIPE
+from bayesdecov.__main__ import CLOSED_PIPE, short_of_memory, told
 from bayesdecov.errors import BayesdecovWarning, InputError
+from bayesdecov.interrupts import interrupted
 
 app = typer.Typer(
     name="bayesdecov",
@@ -43,6 +44,7 @@ class Terminal(Console):
 
 
 out, err = Terminal(), Terminal(stderr=True)
+_MEMORY = "not enough memory; use fewer genes or samples"
 # what the machine lacks, not what a user asked wrongly
 _MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.EMFILE)
 
@@ -99,12 +101,8 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(command)
     def run(*args: Any, **kwargs: Any) -> None:
-        from bayesdecov.io.limits import at_most
-        from bayesdecov.io.outputs import finished
-
         with warnings.catch_warnings(), ExitStack() as stack:
             _held.set(stack)
-            finished.clear()
             warnings.simplefilter("ignore", FutureWarning)
             warnings.simplefilter("always", BayesdecovWarning)
             usual = warnings.showwarning
@@ -117,22 +115,32 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
 
             warnings.showwarning = show
             try:
+                from bayesdecov.io.limits import at_most
+                from bayesdecov.io.outputs import finished
+
+                finished.clear()
                 stack.enter_context(at_most(kwargs.get("max_memory")))
                 command(*args, **kwargs)
             except InputError as error:
                 fail(str(error), 2)
+            except typer.Exit:
+                raise
             except KeyboardInterrupt:
                 fail(f"interrupted; {_written()}", 130)
-            except MemoryError:
-                fail("not enough memory; use fewer genes or samples", 1)
             except BrokenPipeError:
                 raise typer.Exit(CLOSED_PIPE) from None
             except OSError as error:
+                if short_of_memory(error):
+                    fail(_MEMORY, 1)
                 where = f" {os.fspath(error.filename)!r}" if error.filename else ""
                 full = error.errno in _MACHINE
                 said = f"; {_written()}" if full else ""
                 fail(f"{error.strerror or error}{where}{said}", 1 if full else 2)
             except Exception as error:
+                if interrupted():
+                    fail(f"interrupted; {_written()}", 130)
+                if short_of_memory(error):
+                    fail(_MEMORY, 1)
                 fail(
                     f"unexpected {type(error).__name__}: {error}\nThis is a defect of bayesdecov "
                     f"{__version__}; please report it with the command you ran.", 1,
@@ -150,5 +158,6 @@ def _written() -> str:
 
 def fail(message: str, code: int) -> None:
     """One message on standard error, and the exit status."""
+    told.append(message)
     err.print(f"error: {message}", style="bold red", markup=False)
     raise typer.Exit(code)

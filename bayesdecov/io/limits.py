@@ -107,11 +107,11 @@ def _readable(size: float) -> str:
 
 
 class Counted(io.RawIOBase):
-    """A stream of bytes that ends with an `InputError` where it is longer than the limit."""
+    """The bytes of a text; more than the limit, or a NUL, is an `InputError`."""
 
     def __init__(self, stream: Any, argument: str, what: str) -> None:
         self._stream, self._argument, self._what = stream, argument, what
-        self._count, self._most = 0, limit()
+        self._count, self._lines, self._most = 0, 0, limit()
 
     def readable(self) -> bool:
         """It is."""
@@ -121,6 +121,15 @@ class Counted(io.RawIOBase):
         """Read into a buffer, counting."""
         content = self._stream.read(len(buffer))
         buffer[: len(content)] = content
+        if (nul := content.find(b"\0")) >= 0:  # parsers end a name there
+            line = self._lines + content.count(b"\n", 0, nul) + 1
+            before = content[max(0, nul - 20) : nul].decode("utf-8", "replace")
+            raise InputError(
+                self._argument, f"{self._what} cannot be read as text",
+                found=f"a NUL character in line {line}, after {before!r}",
+                fix="save it as plain text in UTF-8",
+            )  # fmt: skip
+        self._lines += content.count(b"\n")
         self._count += _GROWTH * len(content)
         if self._count > self._most:
             require(self._count, self._argument, self._what)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from bayesdecov import checks
+from bayesdecov import checks, interrupts
 from bayesdecov.errors import InputError
 from bayesdecov.io import records
 from bayesdecov.io.files import check_place, hidden, real
@@ -26,15 +26,15 @@ def check_folder(folder: Path, *, force: bool, inputs: Iterable[Path] = ()) -> N
     """
     check_place(folder)
     given, folder = folder, real(folder)
+    if folder in (here := Path.cwd(), *here.parents):
+        raise InputError("out", "must not be empty, the current folder, or one above it",
+                         found=repr(str(given)), fix="name a new folder")  # fmt: skip
     for path in inputs:
         if folder in real(path, "inputs").parents:
             raise InputError(
                 "out", f"the input {str(path)!r} lies inside of {str(folder)!r}",
                 fix="choose another folder for the results",
             )  # fmt: skip
-    if folder in (here := Path.cwd(), *here.parents):
-        raise InputError("out", "must not be the current folder, nor one above it",
-                         found=repr(str(given)), fix="name a new folder")  # fmt: skip
     if not folder.exists():
         return
     if not folder.is_dir():
@@ -136,6 +136,7 @@ def whole_folder(folder: Path, *, force: bool = False) -> Iterator[Path]:
         try:
             yield partial
             records.seal(partial)
+            interrupts.check()
             check_folder(folder, force=force)
             old = hidden(target, f"old-{token}")
             if target.exists() and any(target.iterdir()):

@@ -95,8 +95,6 @@ def register(path: Path) -> None:
             record = _stored(folder)
         except InputError:
             return
-        if record.get("format") != FORMAT:
-            return
         files = {each.relative_to(folder).as_posix(): checksum(each) for each in changed}
         _write(folder, record, files=record["files"] | files)
         changed.append(folder / RECORD)
@@ -136,8 +134,6 @@ def _parsed(path: Path) -> dict[str, Any]:
 def read_record(folder: Path) -> dict[str, Any]:
     """The record of a run, checked against its digest.
 
-    Records of version 0.1 have none and list no files.
-
     Raises
     ------
     InputError
@@ -171,9 +167,11 @@ def _stored(folder: Path) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise InputError("run", f"{str(path)!r} is not the record of a run",
                          found=str(error).splitlines()[0][:120]) from None  # fmt: skip
-    if record.get("format") == FORMAT and (
-        not isinstance(record.get("files"), dict) or record.get("digest") != _digest(record)
-    ):
+    if record.get("format") != FORMAT:
+        raise InputError("run", f"{str(path)!r} is not the record of a run of this version",
+                         found=f"format {record.get('format')!r}, no list of files with digests",
+                         fix="run it again")  # fmt: skip
+    if not isinstance(record.get("files"), dict) or record.get("digest") != _digest(record):
         raise InputError("run", f"{str(path)!r} was changed since the run",
                          found="another digest than it states",
                          fix="run it again")  # fmt: skip
@@ -182,8 +180,6 @@ def _stored(folder: Path) -> dict[str, Any]:
 
 def verify(folder: Path, record: Mapping[str, Any], name: str) -> None:
     """Raise an `InputError` where a file of a run is not what the run wrote."""
-    if record.get("format") != FORMAT:
-        return
     known = record["files"].get(name)
     if known is None or checksum(folder / name) != known:
         raise InputError("run", f"{str(folder / name)!r} was changed since the run",
@@ -203,8 +199,6 @@ def foreign(folder: Path) -> list[str]:
         It has none.
     """
     record = _stored(folder)
-    if record.get("format") != FORMAT:
-        raise InputError("run", "must list its files", found=f"a {RECORD} without them")
     files = record["files"]
     folders = {parent.as_posix() for name in files for parent in Path(name).parents}
     found = []

@@ -9,7 +9,7 @@ from bayesdecov.errors import InputError
 from bayesdecov.io.files import check_place, whole_files
 from bayesdecov.io.records import register
 from bayesdecov.reporting.page import page
-from bayesdecov.runs import EFFECTS, GATING, PROPORTIONS, Run, run_of
+from bayesdecov.runs import EFFECTS, GATING, PROPORTIONS, Run, run_of, usable
 
 
 def report(fit: Any, path: str | Path = "report.html", *, force: bool = False) -> Path:
@@ -78,4 +78,5 @@ def render(run: Run) -> str:
     from bayesdecov.reporting import effects, gating, proportions
 
     kind = {PROPORTIONS: proportions, EFFECTS: effects, GATING: gating}[run.command]
-    return page(f"{run.name}: {run.method}", run.record, kind.content(run))
+    with usable(run):
+        return page(f"{run.name}: {run.method}", run.record, kind.content(run))

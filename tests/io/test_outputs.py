@@ -180,7 +180,7 @@ def test_places_that_cannot_be(tmp_path, monkeypatch):
             check_folder(place, force=False)
     monkeypatch.chdir(tmp_path)
     for place in (Path(""), Path(".."), tmp_path):
-        with pytest.raises(InputError, match="must not be the current folder"):
+        with pytest.raises(InputError, match="must not be empty, the current folder"):
             check_folder(place, force=True)
 
 

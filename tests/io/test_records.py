@@ -53,21 +53,31 @@ def _settings(record, value):
     [lambda r: _settings(r, {"method": "nuts"}), lambda r: _settings(r, None),
      lambda r: _settings(r, []), lambda r: _settings(r, "map"), lambda r: r | {"command": 3},
      lambda r: r | {"warnings": "none"}, lambda r: r | {"files": {}}, lambda r: [r],
-     lambda r: r | {"digest": "0"}],
+     lambda r: r | {"inputs": []}],
 )  # fmt: skip
-@pytest.mark.parametrize("old", [False, True])
-def test_damaged_records_are_said(change, old, run):
-    record = json.loads((run / "run.json").read_text())
-    if old:  # of version 0.1, without files and digest
-        for key in ("format", "files", "digest"):
-            del record[key]
-    record = change(record)
-    harmless = old and isinstance(record, dict) and isinstance(record.get("settings"), dict)
+@pytest.mark.parametrize("resealed", [False, True])
+def test_damaged_records_are_said(change, resealed, run):
+    record = change(json.loads((run / "run.json").read_text()))
+    if resealed and isinstance(record, dict):  # by somebody who knows how
+        record["digest"] = records._digest(record)
     (run / "run.json").write_text(json.dumps(record))
-    if harmless and record["command"] == "deconvolve" and isinstance(record["warnings"], list):
-        assert run_of(run).command == "deconvolve"  # what is there can be used
+    if resealed and isinstance(record, dict) and record["settings"] == {"method": "nuts"}:
+        assert run_of(run).method == "nuts"  # it cannot be known
+        with pytest.raises(InputError, match="cannot be read as a finished run"):
+            bd.report(run, run / "report.html")
+        with pytest.raises(InputError, match="run: "):
+            bd.contrast(run, run / "absent.csv")
         return
     with pytest.raises(InputError, match="run: "):
+        run_of(run)
+
+
+def test_records_of_version_0_1_are_refused(run):
+    record = json.loads((run / "run.json").read_text())
+    for key in ("format", "files", "digest"):
+        del record[key]
+    (run / "run.json").write_text(json.dumps(record))
+    with pytest.raises(InputError, match=r"not the record of a run of this version.*Run it again"):
         run_of(run)
 
 
