@@ -1,15 +1,20 @@
-"""Commands killed at random moments: is anything left half-written, and do runs go on?
+"""Commands killed, and disks full, at random moments: is anything half-written or lost?
 
-    python benchmarks/kills.py [--kills 50] [--seed 0]
+    python benchmarks/kills.py [--kills 50] [--disks 20] [--seed 0]
 
 ``deconvolve`` (in shards), ``fastmix`` and ``gate`` are started on simulated data and killed with
 SIGKILL after a random part of the time that a whole run takes. The output folder has to be absent
 or whole; a second start has to finish, and what it writes has to be what an undisturbed run writes.
+
+Then the commands write over an earlier output (``--force``) on a file system of random size that
+holds somebody else's file too (tmpfs, which needs root; otherwise files of random size at most).
+A run has to end well, or with status 1 and one line while the earlier output is as it was.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import hashlib
 import json
 import shutil
@@ -18,6 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -78,9 +84,55 @@ def left_over(place: Path, out: Path) -> list[str]:
             if path != out and not path.name.startswith(".")]  # fmt: skip
 
 
+@contextlib.contextmanager
+def disk(size: int) -> Iterator[Path]:
+    """A small file system; where it cannot be made, a folder."""
+    place = Path(tempfile.mkdtemp())
+    made = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(place)],
+                          capture_output=True, check=False).returncode == 0  # fmt: skip
+    try:
+        yield place
+    finally:
+        if made:
+            subprocess.run(["umount", "-l", str(place)], check=True)
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def full_disks(
+    commands: dict[str, list[str]], outputs: Path, number: int, rng: np.random.Generator
+) -> dict[str, int]:
+    """Runs over an earlier output on disks that are full sooner or later."""
+    counts = {"disks": 0, "enough": 0, "full": 0, "old output lost": 0, "others' files lost": 0,
+              "status": 0, "more than one line": 0, "left behind": 0}  # fmt: skip
+    for i in range(number):
+        name = list(commands)[i % len(commands)]
+        size = sum(path.stat().st_size for path in (outputs / name).rglob("*") if path.is_file())
+        counts["disks"] += 1
+        with disk(int(size * (1.05 + rng.uniform(0, 1.1))) + 65536) as place:
+            shutil.copytree(outputs / name, place / "out")
+            before = digests(place / "out")
+            (place / "thesis.docx").write_text("years of work")
+            done = subprocess.run([*commands[name], "--out", str(place / "out"), "--force"],
+                                  capture_output=True, text=True, check=False)  # fmt: skip
+            errors = [line for line in done.stderr.splitlines() if line.startswith("error")]
+            if done.returncode == 0:
+                counts["enough"] += 1
+            else:
+                counts["full"] += 1
+                counts["status"] += done.returncode != 1
+                counts["more than one line"] += len(errors) != 1 or "Traceback" in done.stderr
+            counts["old output lost"] += digests(place / "out") != before
+            lost = not (place / "thesis.docx").exists()
+            counts["others' files lost"] += lost
+            rest = {p.name for p in place.iterdir()} - {"out", "thesis.docx"}
+            counts["left behind"] += any(".shards-" not in p for p in rest)
+    return counts
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--kills", type=int, default=50)
+    parser.add_argument("--disks", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     rng = np.random.default_rng(options.seed)
@@ -123,10 +175,13 @@ def main() -> int:
         again = subprocess.run([*commands[name], "--out", str(out)], capture_output=True)
         counts["second start failed"] += again.returncode != 0
         counts["other bytes"] += not out.exists() or digests(out) != expected[name]
-    shutil.rmtree(place)
     print(json.dumps(counts, indent=2))
+    disks = full_disks(commands, place, options.disks, rng)
+    print(json.dumps(disks, indent=2))
+    shutil.rmtree(place)
+    wrong = ("old output lost", "others' files lost", "status", "more than one line", "left behind")
     bad = ("half-written", "not whole", "second start failed", "other bytes")
-    return int(any(counts[name] for name in bad))
+    return int(any(counts[name] for name in bad) or any(disks[name] for name in wrong))
 
 
 if __name__ == "__main__":

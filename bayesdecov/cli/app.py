@@ -104,6 +104,7 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
         with warnings.catch_warnings(), ExitStack() as stack:
             _held.set(stack)
             warnings.simplefilter("ignore", FutureWarning)
+            warnings.filterwarnings("ignore", "Glyph .* missing")  # of names in pictures
             warnings.simplefilter("always", BayesdecovWarning)
             usual = warnings.showwarning
 

@@ -17,7 +17,7 @@ from bayesdecov.io import limits
 from bayesdecov.io.files import check_file
 
 _PROBE = Path(__file__).with_name("probe.py")
-_PATIENCE = 20.0  # seconds for any file
+_PATIENCE = 15.0  # seconds for any file
 _SPEED = 20e6  # bytes a second of a slow disk
 _SMALL = 65536  # bytes of what is kept of writes that failed
 _checked: dict[tuple[Any, ...], float] = {}

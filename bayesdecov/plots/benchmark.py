@@ -170,8 +170,10 @@ def _drawn(grid: pd.DataFrame, shown: tuple[np.ndarray, Normalize], look: _Look)
     colour, norm = shown
     rows, columns = grid.shape
     longest = max(len(plain(name)) for name in grid.index)
-    figure = Figure(figsize=(1.0 + 0.07 * longest + 0.62 * columns, 1.9 + 0.3 * rows),
-                    layout="constrained")  # fmt: skip
+    places = [plain(name) for name in grid.columns]
+    beyond = max(0, max(map(len, places)) - 28)  # letters below the picture, and left of it
+    figure = Figure(figsize=(1.0 + 0.07 * longest + 0.62 * columns + 0.03 * beyond,
+                             1.9 + 0.3 * rows + 0.06 * beyond), layout="constrained")  # fmt: skip
     axes: Axes = figure.subplots()
     image = axes.imshow(colour, cmap=look.cmap, norm=norm, aspect="auto")
     for (i, j), value in np.ndenumerate(grid.to_numpy(dtype=float)):
@@ -183,8 +185,8 @@ def _drawn(grid: pd.DataFrame, shown: tuple[np.ndarray, Normalize], look: _Look)
         axes.text(j, i, f"{value:.{look.digits}f}", ha="center", va="center", fontsize=7,
                   color="white" if dark else "black")  # fmt: skip
     axes.set_yticks(range(rows), [plain(name) for name in grid.index], fontsize=8)
-    axes.set_xticks(range(columns), [plain(name) for name in grid.columns], rotation=60,
-                    ha="right", rotation_mode="anchor", fontsize=7)  # fmt: skip
+    axes.set_xticks(range(columns), places, rotation=60, ha="right",
+                    rotation_mode="anchor", fontsize=7)  # fmt: skip
     axes.set_title(look.title, fontsize=9, loc="left")
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,8 +31,12 @@ def colours(count: int) -> list[tuple[float, ...]]:
 
 def plain(name: object) -> str:
     """A name that matplotlib does not take for mathematics, cut where it is very long."""
-    text = str(name)
-    text = text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
+    text, width = str(name), 0
+    for number, letter in enumerate(text):
+        width += 2 if unicodedata.east_asian_width(letter) in "WF" else 1
+        if width > _LONGEST:
+            text = f"{text[: max(1, number - 3)]}..."
+            break
     return text.replace("$", r"\$")
 
 
@@ -50,18 +55,21 @@ def stacked_bars(fit: Proportions, *, title: str | None = None) -> Figure:
     table = table[table.mean().sort_values(ascending=False).index]
     table = table.sort_values(table.columns[0], ascending=False)
     n = len(table)
-    figure = Figure(figsize=(float(np.clip(0.16 * n + 2.6, 5, 14)), 3.6), layout="constrained")
+    types, samples = ([plain(name) for name in names] for names in (table.columns, table.index))
+    few = n <= _MANY_SAMPLES
+    wider = 0.07 * max(0, max(map(len, types)) - 20)  # inches that long names need
+    higher = 0.05 * max(0, max(map(len, samples)) - 16) if few else 0.0
+    figure = Figure(figsize=(float(np.clip(0.16 * n + 2.6, 5, 14)) + wider, 3.6 + higher),
+                    layout="constrained")  # fmt: skip
     axes = figure.subplots()
     bottom = np.zeros(n)
-    for name, column in table.items():
+    for label, (name, column) in zip(types, table.items(), strict=True):
         axes.bar(np.arange(n), column, bottom=bottom, width=0.92, color=palette[name],
-                 label=plain(name))  # fmt: skip
+                 label=label)  # fmt: skip
         bottom += column.to_numpy()
-    axes.set(xlim=(-0.6, n - 0.4), ylim=(0, 1), ylabel=fit.quantity, xlabel=f"{n} samples")
-    if n <= _MANY_SAMPLES:
-        axes.set_xticks(
-            np.arange(n), [plain(name) for name in table.index], rotation=90, fontsize=6
-        )
+    axes.set(xlim=(-0.6, n - 0.4), ylim=(0, 1), ylabel=plain(fit.quantity), xlabel=f"{n} samples")
+    if few:
+        axes.set_xticks(np.arange(n), samples, rotation=90, fontsize=6)
     else:
         axes.set_xticks([])
     axes.spines[["top", "right"]].set_visible(False)
@@ -84,14 +92,16 @@ def intervals(fit: Proportions, *, prob: float = 0.95, truth: pd.DataFrame | Non
     names = list(fit.proportions.columns)
     columns = min(3, len(names))
     rows = -(-len(names) // columns)
-    figure = Figure(figsize=(3.1 * columns, 2.7 * rows), layout="constrained")
+    samples = [plain(name) for name in fit.proportions.index]
+    few = truth is None and len(samples) <= _FEW_SAMPLES
+    higher = 0.05 * max(0, max(map(len, samples)) - 16) if few else 0.0  # inches of long names
+    figure = Figure(figsize=(3.1 * columns, (2.7 + higher) * rows), layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False)
     for panel in panels.ravel()[len(names) :]:
         panel.set_visible(False)
     for name, panel, colour in zip(names, panels.ravel(), colours(len(names)), strict=False):
         part = table[table["cell_type"] == name].set_index("sample")
         if truth is None:
-            few = len(part) <= _FEW_SAMPLES
             part = part if few else part.sort_values("mean")
             x = np.arange(len(part), dtype=float)
             if few:
@@ -117,5 +127,5 @@ def intervals(fit: Proportions, *, prob: float = 0.95, truth: pd.DataFrame | Non
             panel.plot(x, part["mean"], "o", ms=2.5, color=colour)
         panel.set_ylim(bottom=0)
         panel.spines[["top", "right"]].set_visible(False)
-    figure.suptitle(f"{fit.quantity} with {prob:.0%} intervals ({fit.method})", fontsize=10)
+    figure.suptitle(f"{plain(fit.quantity)} with {prob:.0%} intervals ({fit.method})", fontsize=10)
     return figure

@@ -20,7 +20,7 @@ from bayesdecov.errors import InputError
 _BITS = [b"0", b"-1", b"99999999999", b"nan", b"inf", b"1e400", b"\x00", b"\xff\xfe", b'"', b",",
          b"\t", b"\n", b"\r\n", b"[", b"]", b"{", b"=", b"#", b"<", b">", b"&", b"%s", b"../", b"'",
          b"\xe2\x80\xae", b" " * 200]  # fmt: skip
-_HANG = 20  # seconds
+_HANG = 40  # seconds
 
 
 class Reader(NamedTuple):
@@ -58,10 +58,11 @@ def damaged(content: bytes, rng: np.random.Generator) -> bytes:
 
 
 def readers(folder: Path) -> dict[str, Reader]:
-    """All formats that are read, each with a small valid file.
+    """All formats that are read, each with a small valid file."""
+    import anndata
+    import scipy.sparse
 
-    But for .h5ad: HDF5 itself never comes back from some damaged files of AnnData.
-    """
+    from bayesdecov._arviz import load
     from bayesdecov.gating.events import read_events
     from bayesdecov.gating.fcs import read_raw
     from bayesdecov.io.blocks import Blocks
@@ -75,6 +76,13 @@ def readers(folder: Path) -> dict[str, Reader]:
     hierarchy.write(folder / "gates.toml")
     bd.Reference.from_samples(cohort.purified, cohort.labels, "diagonal").save(folder / "r.nc")
     cohort.bulk.to_parquet(folder / "t.parquet")
+    adata = anndata.AnnData(cohort.bulk.T)
+    adata.obs["batch"] = pd.Categorical(["a", "b", "a", "b"])
+    adata.write_h5ad(folder / "dense.h5ad")
+    adata.X = scipy.sparse.csr_matrix(adata.X)
+    adata.write_h5ad(folder / "sparse.h5ad", compression="gzip")
+    fit = bd.deconvolve(cohort.bulk, folder / "r.nc", "laplace", draws=20, seed=1)
+    fit.write(folder / "run")
     fcs = (folder / "donor01.fcs").read_bytes()
     events = pd.DataFrame(np.random.default_rng(0).integers(0, 4096, (50, 4)), columns=list("abcd"))
     found = {
@@ -87,6 +95,12 @@ def readers(folder: Path) -> dict[str, Reader]:
         "labels": Reader(cohort.labels.to_csv(index_label="sample").encode(), ".csv", read_labels),
         "bulk": Reader(table, ".csv", lambda path: bd.deconvolve(path, folder / "r.nc", "nnls")),
         "reference.nc": Reader((folder / "r.nc").read_bytes(), ".nc", bd.Reference.load),
+        "posterior.nc": Reader((folder / "run" / "posterior.nc").read_bytes(), ".nc", load),
+        "dense.h5ad": Reader((folder / "dense.h5ad").read_bytes(), ".h5ad", read_table),
+        "sparse.h5ad": Reader((folder / "sparse.h5ad").read_bytes(), ".h5ad", read_table),
+        "h5ad parts": Reader((folder / "sparse.h5ad").read_bytes(), ".h5ad",
+                             lambda path: list(Blocks(path, "bulk").by_genes())),
+        "run.json": Reader((folder / "run" / "run.json").read_bytes(), ".json", _record(folder)),
         "gmt": Reader(b"set1\tabout\ta\tb\tc\nset2\tabout\td\te\n", ".gmt", read_gmt),
         "fcs": Reader(fcs, ".fcs", read_raw),
         "fcs events": Reader(fcs, ".fcs", lambda path: read_events(path, hierarchy)),
@@ -100,6 +114,16 @@ def readers(folder: Path) -> dict[str, Reader]:
         ),
     }  # fmt: skip
     return found
+
+
+def _record(folder: Path) -> Callable[[Path], Any]:
+    def read(path: Path) -> Any:
+        from bayesdecov.runs import run_of
+
+        (folder / "run" / "run.json").write_bytes(path.read_bytes())
+        return run_of(folder / "run")
+
+    return read
 
 
 class Hang(BaseException):

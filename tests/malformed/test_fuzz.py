@@ -9,7 +9,8 @@ import pytest
 
 from tests.malformed.fuzz import attack, readers
 
-NAMES = ("csv", "tsv.gz", "txt", "parquet", "labels", "bulk", "reference.nc", "gmt", "fcs",
+NAMES = ("csv", "tsv.gz", "txt", "parquet", "labels", "bulk", "reference.nc",
+         "posterior.nc", "dense.h5ad", "sparse.h5ad", "h5ad parts", "run.json", "gmt", "fcs",
          "fcs events", "event table", "gates.toml", "DAFi config")  # fmt: skip
 
 
@@ -22,7 +23,7 @@ def known(tmp_path_factory):
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("name", NAMES)
 def test_damaged_files(name, known, tmp_path):
-    count = 15 if name == "reference.nc" else 60
+    count = 10 if name.endswith(".nc") or "h5ad" in name else 60  # a process for each of these
     tries, failures = attack(known[name], tmp_path, np.random.default_rng(7), count=count)
     gc.collect()  # what is left behind, while it is ignored
     assert tries == count
