@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bayesdecov import checks
 from bayesdecov.errors import InputError
 from bayesdecov.io.tables import from_anndata, read_labels, read_table, write_table
 
@@ -137,3 +138,44 @@ def test_bad_files(name, make, message, tmp_path):
 def test_a_folder_is_not_a_table(tmp_path):
     with pytest.raises(InputError, match="is not a file"):
         read_table(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["=1+1", "+A1", "-x", "@SUM(A1)", "plain", "a=b"])
+def test_names_that_spreadsheets_take_for_formulas_are_quoted_and_unchanged(name, tmp_path):
+    table = pd.DataFrame({name: [0.25, -1.0], "other": [1.0, 2.0]}, [name, "second"])
+    write_table(table, tmp_path / "t.csv", index_label="sample")
+    text = (tmp_path / "t.csv").read_text()
+    risky = name[0] in "=+-@"
+    assert (f'"{name}"' in text) == risky
+    assert "-1.0" in text and '"-1.0"' not in text  # noqa: PT018
+    for read in (read_table(tmp_path / "t.csv"), pd.read_csv(tmp_path / "t.csv", index_col=0)):
+        assert list(read.index) == list(table.index)
+        assert list(read.columns) == list(table.columns)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(b"gene,s1\ng\0a,1\n", "NUL character in line 2, after 'gene,s1"),
+     (b"gene,s\0,s2\ng,1,2\n", "NUL character in line 1"),
+     (b"gene,s1\na,1\nb\x07c,2\n", "control characters; found '.x07' in the name of row 2"),
+     (b"gene,s\x1b[31m,s2\ng,1,2\n", "control characters.*name of column 1"),
+     (b'gene,"s\n1"\ng,1\n', "line breaks"),
+     (b'gene,s1\n"g\n1",1\n', "control characters.*name of row 1")],
+)  # fmt: skip
+def test_control_characters_in_names_are_refused_with_the_cell(content, said, tmp_path):
+    (tmp_path / "t.csv").write_bytes(content)
+    with pytest.raises(InputError, match=f"bulk: .*{said}"):
+        read_table(tmp_path / "t.csv", "bulk")
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_nested_and_object_columns_are_refused(ending, tmp_path):
+    table = pd.DataFrame({"gene": ["a", "b"], "s1": [[1, 2], [3]]})
+    if ending == "csv":
+        table.to_csv(tmp_path / "t.csv", index=False)
+        said = "numbers only"
+    else:
+        table.to_parquet(tmp_path / "t.parquet")
+        said = "must hold numbers and text only; found list"
+    with pytest.raises(InputError, match=said):
+        checks.numeric(read_table(tmp_path / f"t.{ending}", "bulk"), "bulk")
