@@ -10,13 +10,7 @@ import os
 import sys
 from contextlib import suppress
 
-from bayesdecov.interrupts import interrupted, listen
-
-_NO_MEMORY = ("failed to map segment", "cannot allocate memory", "unable to allocate")
-CLOSED_PIPE = 141  # what a shell reports of a program that SIGPIPE ended
-
-
-told: list[str] = []  # messages of errors
+from bayesdecov.faults import CLOSED_PIPE, interrupted, listen, short_of_memory, told
 
 
 def main() -> None:
@@ -56,16 +50,6 @@ def main() -> None:
         code = code or _end(f"standard output: {error.strerror}", 1)
         _silence()
     sys.exit(code)  # type: ignore[arg-type]
-
-
-def short_of_memory(error: BaseException | None) -> bool:
-    """Whether memory is what lacks, also to a library that could not be loaded."""
-    while error is not None:
-        said = str(error).lower()
-        if isinstance(error, MemoryError) or any(sign in said for sign in _NO_MEMORY):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
 
 
 def _end(message: str, code: int) -> int:

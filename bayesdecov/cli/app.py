@@ -16,9 +16,8 @@ import typer
 from rich.console import Console
 
 from bayesdecov import __version__
-from bayesdecov.__main__ import CLOSED_PIPE, short_of_memory, told
 from bayesdecov.errors import BayesdecovWarning, InputError
-from bayesdecov.interrupts import interrupted
+from bayesdecov.faults import CLOSED_PIPE, interrupted, short_of_memory, told
 
 app = typer.Typer(
     name="bayesdecov",

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from bayesdecov import interrupts
+from bayesdecov import faults
 from bayesdecov.errors import InputError
 
 _LONGEST = 100  # bytes of a name that a file's name is made of; file systems take 255 with endings
@@ -101,7 +101,7 @@ def whole_files(*paths: Path) -> Iterator[list[Path]]:
         yield partial
         for part in partial:
             part.stat()  # all of them or none
-        interrupts.check()
+        faults.check()
         for part, path in zip(partial, paths, strict=True):
             part.replace(path)
     finally:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from bayesdecov import checks, interrupts
+from bayesdecov import checks, faults
 from bayesdecov.errors import InputError
 from bayesdecov.io import records
 from bayesdecov.io.files import check_place, hidden, real
@@ -136,7 +136,7 @@ def whole_folder(folder: Path, *, force: bool = False) -> Iterator[Path]:
         try:
             yield partial
             records.seal(partial)
-            interrupts.check()
+            faults.check()
             check_folder(folder, force=force)
             old = hidden(target, f"old-{token}")
             if target.exists() and any(target.iterdir()):

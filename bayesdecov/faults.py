@@ -1,4 +1,8 @@
-"""Ctrl-C, remembered: libraries swallow the exception while they are imported or call back."""
+"""What ends a command from outside: interrupts, too little memory, pipes that were closed.
+
+Interrupts are remembered, because libraries swallow the exception while they are imported or call
+back.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,10 @@ import signal
 import sys
 from typing import Any
 
+CLOSED_PIPE = 141  # what a shell reports of a program that SIGPIPE ended
+_NO_MEMORY = ("failed to map segment", "cannot allocate memory", "unable to allocate")
 _seen: list[int] = []
+told: list[str] = []  # messages of errors that were printed
 
 
 def listen() -> None:
@@ -37,3 +44,13 @@ def check() -> None:
     """Raise an interrupt that was swallowed, before anything takes its final name."""
     if _seen:
         raise KeyboardInterrupt
+
+
+def short_of_memory(error: BaseException | None) -> bool:
+    """Whether memory is what lacks, also to a library that could not be loaded."""
+    while error is not None:
+        said = str(error).lower()
+        if isinstance(error, MemoryError) or any(sign in said for sign in _NO_MEMORY):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
