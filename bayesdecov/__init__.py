@@ -10,7 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from bayesdecov import _caches
-from bayesdecov._version import __version__
+from bayesdecov._version import __version__ as __version__
 
 if TYPE_CHECKING:
     from bayesdecov import datasets, gating, models, plots, simulate
@@ -29,7 +29,6 @@ __all__ = [
     "BayesdecovWarning",
     "InputError",
     "Reference",
-    "__version__",
     "compare",
     "contrast",
     "datasets",
@@ -68,4 +67,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted([*__all__, "__version__"])

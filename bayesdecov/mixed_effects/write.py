@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bayesdecov.io.files import file_names
+from bayesdecov.io.files import cut
 from bayesdecov.io.outputs import whole_folder
 from bayesdecov.io.records import run_record, write_json
 from bayesdecov.io.tables import write_table
@@ -65,5 +66,10 @@ def draw(fit: MixedEffects, folder: Path, *, most: int = 24) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     plots.effects(fit).savefig(folder / "effects.png", dpi=150)
     products = [name for name in fit.random if fit.design.columns.at[name, "kind"] == "product"]
-    for name, stem in file_names(products[:most]).items():
-        plots.volcano(fit, name).savefig(folder / f"volcano-{stem}.png", dpi=150)
+    drawn: set[str] = set()
+    for number, name in enumerate(products[:most], 1):
+        safe = cut(re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("_."))
+        if safe.lower() in drawn or not safe:
+            safe = f"{safe}-{number}"
+        drawn.add(safe.lower())
+        plots.volcano(fit, name).savefig(folder / f"volcano-{safe}.png", dpi=150)

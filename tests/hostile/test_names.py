@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from contextlib import contextmanager, suppress
 
@@ -32,8 +33,10 @@ NAMES = [
 ]  # fmt: skip
 TEXT = st.one_of(st.sampled_from(NAMES), st.text(max_size=12),
                  st.text("\"'`,;$\\{}<>&=+-@#:.~ \t\n\r\0ab", min_size=1, max_size=8))  # fmt: skip
-FEW = settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+FEW = settings(  # more of them with BAYESDECOV_EXAMPLES
+    max_examples=int(os.environ.get("BAYESDECOV_EXAMPLES", "5")),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 
 
@@ -52,6 +55,15 @@ COHORT = bd.simulate.convolution(n_samples=4, n_genes=30, n_types=3, seed=1)
 
 def renamed(index: pd.Index, name: str) -> pd.Index:
     return pd.Index([name, *index[1:]])
+
+
+def seen_by_people(name, folder, pictures):
+    """Pictures and the report, where the name could matter to them."""
+    if len(name) > 40 or not name.isascii() or set("$\\") & set(name):
+        pictures(folder / "plots")
+    if set("<>&{") & set(name):
+        text = bd.report(folder / "run", folder / "run" / "report.html").read_text("utf-8")
+        assert "<script" not in text
 
 
 @pytest.mark.parametrize("axis", ["gene", "sample", "type"])
@@ -91,9 +103,7 @@ def test_deconvolve(axis, name, tmp_path_factory):
         labels.to_csv(folder / "labels.csv", index_label="sample")
         read_back = [str(part).strip() for part in read_labels(folder / "labels.csv")]
         assert read_back == [str(part).strip() for part in labels]
-        draw(fit, folder / "plots")
-        text = bd.report(folder / "run", folder / "run" / "report.html").read_text("utf-8")
-        assert "<script" not in text
+        seen_by_people(name, folder, lambda place: draw(fit, place))
         found = bd.compare(fit, folder / "run")
         assert len(found.summary) == 2
 
@@ -126,9 +136,7 @@ def test_fastmix_and_contrast(axis, name, tmp_path_factory):
         fit.write(folder / "run")
         read = read_table(folder / "run" / "fixed.csv")
         assert list(read.index) == list(fit.fixed.index)
-        draw_effects(fit, folder / "plots", most=2)
-        text = bd.report(folder / "run", folder / "run" / "report.html").read_text("utf-8")
-        assert "<script" not in text
+        seen_by_people(name, folder, lambda place: draw_effects(fit, place, most=1))
         again = fit.design.encode(P, D)
         assert np.allclose(again, fit.design.table)
         D.to_csv(folder / "D.csv", index_label="sample")
