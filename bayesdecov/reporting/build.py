@@ -11,6 +11,8 @@ from bayesdecov.io.records import register
 from bayesdecov.reporting.page import page
 from bayesdecov.runs import EFFECTS, GATING, PROPORTIONS, Run, run_of, usable
 
+_GENERATOR = b'<meta name="generator" content="bayesdecov">'
+
 
 def report(fit: Any, path: str | Path = "report.html", *, force: bool = False) -> Path:
     """Write a diagnostics report: one HTML file that needs no network and no other file.
@@ -70,7 +72,18 @@ def check_target(path: Path, *, force: bool) -> None:
             f"the file {str(path)!r} exists",
             fix="choose another or add --force (force=True)",
         )
+    if path.exists() and not _is_ours(path):
+        raise InputError("out", f"{str(path)!r} is not a report, so it is not overwritten",
+                         fix="choose another name")  # fmt: skip
     check_place(path)
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether a file is a page that bayesdecov wrote."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return _GENERATOR in file.read(4096)
 
 
 def render(run: Run) -> str:

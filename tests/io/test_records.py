@@ -92,7 +92,11 @@ def test_reports_become_part_of_the_run(run):
     bd.report(run, run / "report.html")
     assert records.foreign(run) == []
     assert run_of(run).method == "laplace"
+    bd.report(run, run / "report.html", force=True)
+    assert records.foreign(run) == []
     (run / "report.html").write_text("mine now")
+    with pytest.raises(InputError, match="is not a report, so it is not overwritten"):
+        bd.report(run, run / "report.html", force=True)
     assert records.foreign(run) == ["report.html (changed since)"]
 
 
