@@ -16,7 +16,14 @@ class InputError(ValueError):
         message += "."
         if fix:
             message += f" {fix[0].upper()}{fix[1:]}{'' if fix[-1] in '.?' else '.'}"
-        super().__init__(message)
+        super().__init__(_one_line(message))
+
+
+def _one_line(text: str) -> str:
+    """Control characters of a file are shown, not sent to the terminal."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 class BayesdecovWarning(UserWarning):

@@ -145,13 +145,14 @@ def _from_folder(folder: Path, name: str | None) -> Run:
         raise InputError("run", f"{str(folder)!r} must say the method of its run",
                          found=repr(record["settings"].get("method"))[:40])  # fmt: skip
     tables = {}
-    verify(folder, record, "posterior.nc")
-    for each in names:
-        path = folder / f"{each}.csv"
-        verify(folder, record, path.name)
-        tables[each] = _tidy(path) if each in _TIDY else read_table(path, each)
-    tree = as_tree(load(folder / "posterior.nc"))
-    groups = {str(key): child.to_dataset() for key, child in tree.children.items()}
+    with readable(folder, "a finished run", "run"):
+        verify(folder, record, "posterior.nc")
+        for each in names:
+            path = folder / f"{each}.csv"
+            verify(folder, record, path.name)
+            tables[each] = _tidy(path) if each in _TIDY else read_table(path, each)
+        tree = as_tree(load(folder / "posterior.nc"))
+        groups = {str(key): child.to_dataset() for key, child in tree.children.items()}
     return Run(name or folder.resolve().name, command, tables, groups, record, folder)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from bayesdecov.gating.rules import problem
 from bayesdecov.io import limits
 from bayesdecov.io.files import check_file
 
+_WHOLE = re.compile(r"[-+]?[0-9]{1,9}")
 COLUMNS = (
     "Pop_ID", "DimensionX", "DimensionY", "Min_X", "Max_X", "Min_Y", "Max_Y", "Parent_ID",
     "Cluster_Type", "Visualize_or_Not", "Recluster_or_Not",
@@ -104,13 +106,11 @@ def _rows(path: Path, argument: str) -> tuple[list[list[int]], list[str]]:
                 fix="13 columns belong to DAFi's R version: its column 12 is `columns` of [cluster]"
                 if len(cells) == 13 else "separate columns by tabs",
             )  # fmt: skip
-        try:
-            row = [int(cell) for cell in cells[:11]]
-        except ValueError:
-            bad = next(c for c in cells[:11] if not c.lstrip("-").isdigit())
+        bad = [cell for cell in cells[:11] if not _WHOLE.fullmatch(cell)]
+        if bad:
             raise InputError(argument, f"line {number} of {path.name!r} must hold whole numbers",
-                             found=repr(bad)) from None  # fmt: skip
-        rows.append(row)
+                             found=repr(bad[0][:40]))  # fmt: skip
+        rows.append([int(cell) for cell in cells[:11]])
         names.append(cells[11] if len(cells) == 12 else f"pop{len(rows)}")
     if not rows:
         raise InputError(argument, f"{str(path)!r} holds no gates")

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from bayesdecov.gating.hierarchy import Hierarchy
 
 MODES = ("cluster", "events")
+_LARGEST = 2**53  # whole numbers beyond it are mistakes
 INHERIT = ("root", "nearest")
 
 
@@ -188,8 +189,15 @@ def _region(gate: str, region: Region, scale: float | None) -> None:
 
 
 def _number(value: object) -> bool:
-    return isinstance(value, numbers.Real) and not isinstance(value, bool) and value == value
+    if not isinstance(value, numbers.Real) or isinstance(value, bool):
+        return False
+    try:
+        return not math.isnan(float(value))
+    except OverflowError:  # whole numbers have no largest
+        return False
 
 
 def _whole(value: object) -> bool:
-    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    if not isinstance(value, numbers.Integral) or isinstance(value, bool):
+        return False
+    return abs(int(value)) < _LARGEST

@@ -26,7 +26,7 @@ def read_toml(path: Path) -> Hierarchy:
     """A hierarchy from a TOML file; a compensation table is sought beside it."""
     try:
         tree = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:  # of TOML, of UTF-8, of numbers with thousands of digits
         raise problem(None, "", f"{str(path)!r} is no valid TOML", found=str(error)) from None
     except RecursionError:
         raise problem(None, "", f"{str(path)!r} is no valid TOML",
@@ -50,6 +50,8 @@ def from_tree(tree: Mapping[str, Any], folder: Path = Path()) -> Hierarchy:
     read["parameters"] = {name: read.pop(name) for name in parameters if name in read}
     compensate = read.get("compensate", "file")
     if isinstance(compensate, str) and compensate not in ("file", "none"):
+        if "\0" in compensate:
+            raise problem(None, "read.compensate", "must be the path of a table", found=compensate)
         read["compensate"] = str((folder / compensate).resolve())
     proportions = _table(tree, "proportions", _PROPORTIONS)
     if "types" in proportions:

@@ -71,6 +71,8 @@ def open_anndata(path: Path, argument: str) -> Opened:
         if absent:
             raise InputError(argument, f"{str(path)!r} has no {', '.join(absent)}",
                              fix="it must be an AnnData with expression in X")  # fmt: skip
+        for axis in ("obs", "var"):
+            limits.require(_size(group[axis]), argument, f"{axis} of {str(path)!r}")
         obs, var = (anndata.io.read_elem(group[axis]) for axis in ("obs", "var"))
         X = group["X"]
         if hasattr(X, "keys"):
@@ -85,6 +87,13 @@ def open_anndata(path: Path, argument: str) -> Opened:
                              f"for {len(obs.index)} samples and {len(var.index)} genes"
                              )  # fmt: skip
         return Opened(X, pd.Index(obs.index), pd.Index(var.index), obs)
+
+
+def _size(place: Any) -> float:
+    """Bytes of all arrays of a group, of h5py or zarr."""
+    if not hasattr(place, "keys"):
+        return float(np.prod(place.shape, dtype=float)) * max(8, place.dtype.itemsize)
+    return sum(_size(place[name]) for name in place)
 
 
 def from_anndata(adata: Any, argument: str = "table") -> pd.DataFrame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,9 @@ import numpy as np
 import pandas as pd
 
 from bayesdecov.errors import InputError
+from bayesdecov.io import limits
 from bayesdecov.io.anndata import ANNDATA, check_backed, dense, is_anndata, open_anndata
+from bayesdecov.io.files import readable
 from bayesdecov.io.parquet import Parquet
 from bayesdecov.io.tables import expression_frame
 
@@ -47,6 +50,7 @@ class Blocks:
 
     def __init__(self, table: Any, argument: str) -> None:
         self.argument = argument
+        self._path = Path(table) if isinstance(table, (str, Path)) else None
         if isinstance(table, (str, Path)):
             kind = Path(table).suffix.lower()
             if kind in ANNDATA:
@@ -76,11 +80,14 @@ class Blocks:
 
     def take(self, start: int, stop: int) -> pd.DataFrame:
         """Genes x samples of some of the samples."""
+        size = 8.0 * len(self.index) * (min(stop, self.n_samples) - start)
+        limits.require(size, self.argument, f"{len(self.index)} genes of {stop - start} samples")
         if isinstance(self._table, pd.DataFrame):
             return self._table.iloc[:, start:stop]
         if isinstance(self._table, Parquet):
             return self._table.samples(start, stop)
-        values = dense(self._table.X[start:stop], self.argument)
+        with self._readable():
+            values = dense(self._table.X[start:stop], self.argument)
         return pd.DataFrame(values.T, self.index, self.columns[start:stop])
 
     def genes(self, rows: slice | np.ndarray) -> pd.DataFrame:
@@ -89,9 +96,9 @@ class Blocks:
             return self._table.iloc[rows]
         if isinstance(self._table, Parquet):
             return self._table.genes(rows, self._step)
-        return pd.DataFrame(
-            dense(self._table.X[:, rows], self.argument).T, self.index[rows], self.columns
-        )
+        with self._readable():
+            values = dense(self._table.X[:, rows], self.argument)
+        return pd.DataFrame(values.T, self.index[rows], self.columns)
 
     def by_genes(self) -> Iterator[pd.DataFrame]:
         """All genes, a few at a time."""
@@ -100,6 +107,12 @@ class Blocks:
             return
         for start in range(0, len(self.index), self._step):
             yield self.genes(slice(start, start + self._step))
+
+    def _readable(self) -> AbstractContextManager[None]:
+        """What a damaged file makes a library raise when its values are read at last."""
+        if self._path is None:
+            return nullcontext()
+        return readable(self._path, "a table of numbers", self.argument)
 
     @property
     def _step(self) -> int:

@@ -245,3 +245,34 @@ def test_printing():
     assert "events in a polygon of 3 corners, then clustered anew (k = 120)" in text
     assert text.endswith("proportions: T of Cells")
     assert FULL.path("T") == "root/Singlets/Cells/T"
+
+
+HUGE = "1" + "0" * 400
+GATE = '[[gate]]\nname = "L"\nx = 1\ny = 2\n'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [GATE + f"box = [0, {HUGE}, 0, 100]", 'scale = "raw"\n' + GATE + f"box = [0, {HUGE}, 0, 100]",
+     GATE + f"polygon = [[0, 0], [{HUGE}, 1], [1, 1]]", GATE + f"slope = [0, {HUGE}]",
+     f"scale = {HUGE}\n" + GATE + "box = [0, 1, 0, 1]", f"scale = {'1' * 5000}\n" + GATE,
+     f"[cluster]\nk = {HUGE}\n" + GATE + "box = [0, 1, 0, 1]",
+     '[read]\ncompensate = "a\\u0000b"\n' + GATE + "box = [0, 1, 0, 1]",
+     '"a\\n\\u001b[2J" = 1\n' + GATE + "box = [0, 1, 0, 1]", "name = " + "[" * 10**5,
+     '[[gate]]\nname = " L"\nx = 1\ny = 2\nbox = [0, 1, 0, 1]',
+     '[[gate]]\nname = "L\\u0007"\nx = 1\ny = 2\nbox = [0, 1, 0, 1]'],
+)  # fmt: skip
+def test_hostile_toml(text, tmp_path):
+    (tmp_path / "g.toml").write_text(text)
+    with pytest.raises(InputError, match="hierarchy") as caught:
+        Hierarchy.read(tmp_path / "g.toml")
+    assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize("cell", ["1" * 5000, "\u00b2", "--5", HUGE, "", "\x1b[2J", "1.5", "0x1"])
+def test_hostile_configurations(cell, tmp_path):
+    row = ["1", "1", "2", "0", cell, "0", "100", "0", "0", "1", "0", "n"]
+    (tmp_path / "g.config").write_text("\t".join(row) + "\n", encoding="utf-8")
+    with pytest.raises(InputError, match="must hold whole numbers") as caught:
+        Hierarchy.read(tmp_path / "g.config")
+    assert str(caught.value).isprintable()

@@ -32,9 +32,9 @@ def folder(clean, tmp_path):
     return tmp_path / "work"
 
 
-def _refused(folder, said):
+def _refused(folder, said, bulk="bulk.h5ad"):
     result = CliRunner().invoke(app, [
-        "deconvolve", str(folder / "bulk.h5ad"), "--reference", str(folder / "reference.nc"),
+        "deconvolve", str(folder / bulk), "--reference", str(folder / "reference.nc"),
         "--out", str(folder / "out"),
     ])  # fmt: skip
     shown = " ".join(result.stderr.split())
@@ -178,3 +178,54 @@ except OSError as error:
     assert done.returncode == 0, done.stderr
     assert done.stdout == "said: File too large\n"
     assert not done.stderr
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize(
+    ("changed", "chunk"),
+    [({}, b""), ({}, b"\x02\x01"), ({}, b"\x02\x01\x21\x08" + b"\xff" * 200),
+     ({"chunks": [0, 0]}, None), ({"chunks": [-1, 5]}, None), ({"shape": [6, 10**15]}, None),
+     ({"dtype": "|O"}, None), ({"fill_value": [[]]}, None), ({"order": "Z"}, None)],
+)  # fmt: skip
+def test_damaged_zarr(changed, chunk, folder):
+    import json
+
+    import anndata
+
+    with anndata.settings.override(zarr_write_format=2):
+        anndata.AnnData(read_table(folder / "bulk.csv").T).write_zarr(folder / "bulk.zarr")
+    (folder / "bulk.zarr" / ".zmetadata").unlink(missing_ok=True)
+    place = folder / "bulk.zarr" / "X" / ".zarray"
+    place.write_text(json.dumps(json.loads(place.read_text()) | changed))
+    if chunk is not None:
+        (folder / "bulk.zarr" / "X" / "0.0").write_bytes(chunk)
+    with pytest.raises(InputError, match="bulk: "):
+        Blocks(folder / "bulk.zarr", "bulk").take(0, 6)
+    _refused(folder, "bulk: ", "bulk.zarr")
+
+
+def test_names_that_take_more_memory_than_is_allowed(folder):
+    import h5py
+
+    from bayesdecov.io.limits import at_most
+
+    with h5py.File(folder / "bulk.h5ad", "a") as file:
+        attrs = dict(file["obs/sample"].attrs) if "sample" in file["obs"] else {}
+        index = file["obs"].attrs["_index"]
+        del file["obs"][index]
+        made = file["obs"].create_dataset(index, (10**7,), h5py.string_dtype(), chunks=(1000,))
+        made.attrs.update(attrs)
+    with at_most("50MB"), pytest.raises(InputError, match=r"obs of .* more memory than is allowed"):
+        read_table(folder / "bulk.h5ad", "bulk")
+
+
+def test_blocks_keep_to_the_limit(folder):
+    from bayesdecov.io.limits import at_most
+
+    read_table(folder / "bulk.csv").to_parquet(folder / "bulk.parquet")
+    for name in ("bulk.parquet", "bulk.h5ad"):
+        blocks = Blocks(folder / name, "bulk")
+        with at_most("1500"):
+            assert blocks.take(0, 3).shape == (40, 3)
+            with pytest.raises(InputError, match="more memory than is allowed"):
+                blocks.take(0, 6)
