@@ -160,6 +160,14 @@ def test_a_reader_that_breaks_down_is_said(folder, monkeypatch):
         bd.Reference.load(folder / "reference.nc")
 
 
+def test_where_no_process_can_be_started(folder, monkeypatch):
+    monkeypatch.setattr(sys, "executable", None)
+    assert bd.Reference.load(folder / "reference.nc").mean.shape == (40, 3)
+    craft.H5AD["indices far out"][0](folder / "bulk.h5ad", folder / "secret")
+    with pytest.raises(InputError, match="out of bounds"):
+        read_table(folder / "bulk.h5ad", "bulk")
+
+
 def test_a_full_disk_is_an_error_and_no_crash(tmp_path):
     """In a process whose files may not grow: HDF5 itself would crash at the end."""
     program = f"""
