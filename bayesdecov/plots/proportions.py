@@ -108,7 +108,7 @@ def intervals(fit: Proportions, *, prob: float = 0.95, truth: pd.DataFrame | Non
                 panel.set_xticks(x, [plain(label) for label in part.index], rotation=90, fontsize=6)
             else:
                 panel.set_xlabel("samples, in order of the estimate")
-            panel.set_title(plain(name), fontsize=9, loc="left")
+            panel.set_title(plain(name), fontsize=9 if len(name) <= 36 else 6, loc="left")
         else:
             x = truth[name].reindex(part.index).to_numpy(dtype=float)
             top = float(np.nanmax([x.max(), part["mean"].max()])) * 1.08 + 1e-3
