@@ -2,8 +2,8 @@
 
 ``~ age + group``, ``group * age``, ``group:age``, ``(a + b + c)**2``, ``a / b``, ``- a``, ``.`` for
 all covariates; within a term the functions of `bayesdecov.formulas.expressions`. Names that are not
-plain stand in backticks (a backtick within them twice). Nothing else can be said: there are no
-attributes, indices, braces or other code.
+plain stand in backticks (a backtick within them twice) or in ``Q("name")``. Nothing else can be
+said: there are no attributes, indices, braces or other code.
 """
 
 from __future__ import annotations
@@ -214,7 +214,7 @@ class _Parser:
         if kind == "number" and float(value) == 1:
             return [()]
         if kind == "name" and self._peek("("):
-            return [(self._call(value),)]
+            return [(self._quoted() if value == "Q" else self._call(value),)]
         if kind in ("name", "quoted"):
             return [(self._column(kind, value),)]
         raise self._error(repr(value))
@@ -228,6 +228,15 @@ class _Parser:
                 raise self._error(f"{name!r} where a covariate belongs")
             raise self._error(f"{name!r}, which is no covariate,")
         return Column(name)
+
+    def _quoted(self) -> Column:
+        """``Q("name")``, which is patsy's way of writing names that are not plain."""
+        self._expect("(")
+        kind, value = self._take()
+        if kind != "text":
+            raise self._error(f"{value!r} in Q()")
+        self._expect(")")
+        return self._column("text", _unescaped(value))
 
     def _call(self, written: str, *, contrast: bool = False) -> Call:
         name = ALIASES.get(written, written)
@@ -302,7 +311,7 @@ class _Parser:
         if kind == "number":
             return Number(f"-{_number(value)}" if minus else _number(value))
         if kind == "text" and not minus:
-            return Text(re.sub(r"\\(.)", r"\1", value[1:-1]))
+            return Text(_unescaped(value))
         if kind == "name" and value in _CONSTANTS and not minus:
             return Number(value)
         raise self._error(f"{value!r} as a value")
@@ -346,10 +355,15 @@ class _Parser:
         if kind == "number":
             return Number(f"{float(value)!r}")  # 10 ** 10 ** 10 is infinite, not endless
         if kind == "name" and self._peek("("):
-            return self._call(value)
+            return self._quoted() if value == "Q" else self._call(value)
         if kind in ("name", "quoted"):
             return self._column(kind, value)
         raise self._error(repr(value))
+
+
+def _unescaped(text: str) -> str:
+    """What stands between quotes."""
+    return re.sub(r"\\(.)", r"\1", text[1:-1])
 
 
 def _number(text: str) -> str:

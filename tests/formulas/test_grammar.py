@@ -50,6 +50,8 @@ def test_functions_with_options():
         "C(a, Treatment(base='x'))", "bs(b, df=4, degree=3)", "I(((b + 1) ** 2) / -c)",
     ]  # fmt: skip
     assert parse(text, COLUMNS).columns == ["a", "b", "c"]
+    odd = 'odd "name"'
+    assert terms(parse('Q("a") + log(Q("odd \\"name\\""))', ["a", odd])) == ["a", f"log({odd})"]
     assert terms(parse("np.log(a) + contr", ["a", "contr"])) == ["log(a)", "contr"]
 
 
@@ -62,7 +64,7 @@ def test_functions_with_options():
      "poly(degree=2)", "Treatment('x')", "C(a, b)", "`a",
      "a `b`", "a b", "a +", "+", "()", "a ** b",
      "a ** 99", "2 * a", "'a'", "f'{a}'", "~ a ~ b", "y ~ a", "a; b", "a\x00", "a | b", "a %in% b",
-     "os", "np", "np.os", "Q('a')", "hashed(a)", "I(" * 60 + "a" + ")" * 60,
+     "os", "np", "np.os", "Q(a)", "Q('e')", "Q('a', 1)", "hashed(a)", "I(" * 60 + "a" + ")" * 60,
      "I(" + "-" * 90 + "a)", "(a + b + c + d)**10:(a + b + c + d)**10 + 3"],
 )  # fmt: skip
 def test_anything_else_is_refused(text):
