@@ -1,0 +1,72 @@
+"""The tokens of a formula, and the errors of who reads them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from bayesdecov import checks
+from bayesdecov.errors import InputError
+from bayesdecov.formulas.expressions import CONTRASTS, FUNCTIONS, quoted
+
+_TOKEN = re.compile(
+    r"""\s*(?:
+        (?P<quoted>`(?:[^`]|``)*`)
+      | (?P<text>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')
+      | (?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)
+      | (?P<name>[^\W\d][\w.]*)
+      | (?P<sign>\*\*|[-+*/^:~(),=\[\].])
+    )""",
+    re.VERBOSE,
+)
+_DEEPEST = 50  # parentheses within parentheses
+
+
+class Reader:
+    """Text as tokens, taken one by one."""
+
+    def __init__(self, text: str, columns: Sequence[str]) -> None:
+        self.text, self.columns = text, list(columns)
+        self.tokens: list[tuple[str, str]] = []
+        self.at = self.depth = 0
+        position = 0
+        while text[position:].strip():
+            match = _TOKEN.match(text, position)
+            if match is None:
+                raise self.error(f"{text[position:].strip()[:20]!r}")
+            self.tokens.append((str(match.lastgroup), str(match[match.lastgroup or 0])))
+            position = match.end()
+
+    def peek(self, *signs: str) -> bool:
+        """Whether one of these signs comes next."""
+        kind, value = self.tokens[self.at] if self.at < len(self.tokens) else ("end", "")
+        return kind == "sign" and value in signs
+
+    def take(self) -> tuple[str, str]:
+        """The next token: its kind and text."""
+        if self.at >= len(self.tokens):
+            raise self.error("its end too early")
+        self.at += 1
+        return self.tokens[self.at - 1]
+
+    def expect(self, sign: str) -> None:
+        """Take a sign that has to come next."""
+        if not self.peek(sign):
+            found = self.tokens[self.at][1] if self.at < len(self.tokens) else "the end"
+            raise self.error(f"{found!r} where {sign!r} belongs")
+        self.at += 1
+
+    def error(self, found: str) -> InputError:
+        """What was found, with all that would be understood."""
+        return InputError(
+            "formula", "cannot be evaluated", found=f"{found} in {self.text!r}",
+            fix=f"the covariates are {checks.some(map(quoted, self.columns), 20)}; a formula may "
+            f"use + - : * / ** ( ) and {', '.join(FUNCTIONS)}, with {', '.join(CONTRASTS)} in C(); "
+            "names that are not plain go into backticks",
+        )  # fmt: skip
+
+    def deeper(self, by: int) -> None:
+        """Count parentheses within each other."""
+        self.depth += by
+        if self.depth > _DEEPEST:
+            raise self.error(f"more than {_DEEPEST} parentheses within each other")
