@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Iterable, Iterator
@@ -81,8 +82,9 @@ def claimed(folder: Path, *, force: bool = False, inputs: Iterable[Path] = ()) -
     made = [parent for parent in target.parents if not parent.exists()]
     target.parent.mkdir(parents=True, exist_ok=True)
     path = hidden(target, "lock")
-    if path.is_symlink():
-        raise InputError("out", f"{str(path)!r} must not be a link", fix="remove it")
+    if path.is_symlink() or (path.exists() and not _is_lock(path)):
+        raise InputError("out", f"{str(path)!r} is in the way of a lock and was not made by a run",
+                         fix="move it away")  # fmt: skip
     lock = FileLock(path, timeout=0, is_singleton=True)
     try:
         try:
@@ -106,18 +108,25 @@ def claimed(folder: Path, *, force: bool = False, inputs: Iterable[Path] = ()) -
                 parent.rmdir()
 
 
+def _is_lock(path: Path) -> bool:
+    """An empty file of one name, as a run that was killed leaves it behind."""
+    status = path.stat()
+    return path.is_file() and status.st_size == 0 and status.st_nlink == 1
+
+
 def _recover(folder: Path) -> None:
-    """Finish what a run that was killed while it replaced ``folder`` has begun."""
-    start = hidden(folder, "old-").name
+    """Bring back the earlier output, if a run was killed between moving it aside and ending."""
+    if folder.exists():
+        return
+    kept = re.compile(re.escape(hidden(folder, "old").name) + "-[0-9a-f]{8}")
     for name in sorted(os.listdir(folder.parent)):
         old = folder.with_name(name)
-        if not name.startswith(start) or old.is_symlink() or not old.is_dir():
+        if not kept.fullmatch(name) or old.is_symlink() or not old.is_dir():
             continue
         with suppress(InputError):
-            if not folder.exists():
+            if not records.foreign(old):
                 old.rename(folder)
-            elif not records.foreign(old):
-                records.remove(old)
+                return
 
 
 @contextmanager

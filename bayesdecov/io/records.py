@@ -14,6 +14,7 @@ import os
 import platform
 import stat
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ RECORD = "run.json"
 FORMAT = "bayesdecov run 1"
 _PACKAGES = ("bayesdecov", "numpy", "scipy", "pandas", "scikit-learn", "xarray", "arviz", "pymc")
 _LARGEST = 64_000_000  # bytes of a record
-_DROPPINGS = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})  # of file browsers
+_DROPPINGS = frozenset({".DS_Store", "Thumbs.db"})  # of file browsers
 
 
 def checksum(path: Path) -> str:
@@ -171,7 +172,12 @@ def _stored(folder: Path) -> dict[str, Any]:
         raise InputError("run", f"{str(path)!r} is not the record of a run of this version",
                          found=f"format {record.get('format')!r}, no list of files with digests",
                          fix="run it again")  # fmt: skip
-    if not isinstance(record.get("files"), dict) or record.get("digest") != _digest(record):
+    files = record.get("files")
+    if (
+        not isinstance(files, dict)
+        or not all(map(_is_inside, files))
+        or record.get("digest") != _digest(record)
+    ):
         raise InputError("run", f"{str(path)!r} was changed since the run",
                          found="another digest than it states",
                          fix="run it again")  # fmt: skip
@@ -202,7 +208,7 @@ def foreign(folder: Path) -> list[str]:
     files = record["files"]
     folders = {parent.as_posix() for name in files for parent in Path(name).parents}
     found = []
-    for name, mode in _entries(folder, ""):
+    for name, mode in _entries(folder):
         if stat.S_ISDIR(mode):
             if name not in folders:
                 found.append(f"{name}/")
@@ -218,23 +224,35 @@ def foreign(folder: Path) -> list[str]:
 
 
 def remove(folder: Path) -> None:
-    """Remove what a run wrote, and its folder if nothing else is in it."""
-    names = [*_stored(folder)["files"], RECORD]
-    for name in [*names, *(n for n, _ in _entries(folder, "") if Path(n).name in _DROPPINGS)]:
-        (folder / name).unlink(missing_ok=True)
-    folders = {parent for name in names for parent in Path(name).parents}
-    for each in sorted(folders, key=lambda path: -len(path.parts)):
-        try:
+    """Remove what a run wrote, and its folder if nothing else is in it.
+
+    Only what lies in the folder itself is touched, whatever names the record lists.
+    """
+    files = {*_stored(folder)["files"], RECORD}
+    entries = list(_entries(folder))
+    for name, mode in entries:
+        if stat.S_ISREG(mode) and (name in files or Path(name).name in _DROPPINGS):
+            (folder / name).unlink(missing_ok=True)
+    folders = [name for name, mode in entries if stat.S_ISDIR(mode)]
+    for each in [*sorted(folders, key=lambda name: -name.count("/")), ""]:
+        with suppress(OSError):  # somebody put something in just now: it stays
             (folder / each).rmdir()
-        except OSError:  # somebody put something in just now: it stays
-            continue
 
 
-def _entries(folder: Path, inside: str) -> Iterator[tuple[str, int]]:
-    """Everything below a folder, with its kind."""
-    for entry in sorted(os.scandir(folder / inside), key=lambda entry: entry.name):
-        name = f"{inside}/{entry.name}" if inside else entry.name
-        mode = entry.stat(follow_symlinks=False).st_mode
-        yield name, mode
-        if stat.S_ISDIR(mode):
-            yield from _entries(folder, name)
+def _entries(folder: Path) -> Iterator[tuple[str, int]]:
+    """Everything below a folder, with its kind; links are not followed."""
+    left = [""]
+    while left:
+        inside = left.pop()
+        for entry in sorted(os.scandir(folder / inside), key=lambda entry: entry.name):
+            name = f"{inside}/{entry.name}" if inside else entry.name
+            mode = entry.stat(follow_symlinks=False).st_mode
+            yield name, mode
+            if stat.S_ISDIR(mode):
+                left.append(name)
+
+
+def _is_inside(name: str) -> bool:
+    """Whether a listed name is a plain path below the folder."""
+    parts = name.split("/")
+    return not ({"", ".", ".."} & set(parts)) and "\\" not in name and ":" not in parts[0][:2]

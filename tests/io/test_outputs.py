@@ -235,23 +235,82 @@ def test_a_claim_leaves_nothing_behind_and_can_be_made_again(tmp_path):
         assert hidden(out, "lock").exists()
     assert list(tmp_path.iterdir()) == []
     hidden(tmp_path / "out", "lock").symlink_to(tmp_path / "thesis")
-    with pytest.raises(InputError, match="must not be a link"), claimed(tmp_path / "out"):
+    with pytest.raises(InputError, match="in the way of a lock"), claimed(tmp_path / "out"):
         pass
     assert not (tmp_path / "thesis").exists()
 
 
-@pytest.mark.parametrize("when", ["before", "after"])
-def test_a_run_that_was_killed_while_it_replaced_another_is_tidied_up(when, tmp_path):
+def test_a_run_that_was_killed_while_it_replaced_another_is_put_right(tmp_path):
     out = tmp_path / "out"
     run_in(out, "old.csv")
     out.rename(hidden(out, "old-12345678"))
-    if when == "after":
-        run_in(tmp_path / "x", "new.csv")
-        (tmp_path / "x").rename(out)
     with claimed(out, force=True):
         pass
-    expected = "old.csv" if when == "before" else "new.csv"
-    assert names_in(tmp_path) == ["out", f"out/{expected}", "out/run.json"]
+    assert names_in(tmp_path) == ["out", "out/old.csv", "out/run.json"]
+
+
+def test_folders_that_look_like_what_a_run_moved_aside_stay(tmp_path):
+    out = tmp_path / "out"
+    mine = [hidden(out, "old-mine"), hidden(out, "old-12345678")]
+    for place in mine:
+        place.mkdir()
+        (place / "notes.txt").write_text("years of work")
+    run_in(out, "a.csv")
+    assert all((place / "notes.txt").exists() for place in mine)
+
+
+LISTED = ["../victim.txt", "/{}/victim.txt", "../dir/none", "plots/../../victim.txt", "./run.json",
+          "", "a//b", "..\\victim.txt"]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LISTED)
+@pytest.mark.parametrize("where", ["out", ".out.old-12345678"])
+def test_names_that_lead_out_of_the_folder_are_never_removed(name, where, tmp_path):
+    (tmp_path / "victim.txt").write_text("years of work")
+    (tmp_path / "dir").mkdir()
+    folder = tmp_path / where
+    folder.mkdir()
+    record = {"format": records.FORMAT, "files": {name.format(tmp_path): "0"}}
+    record["digest"] = records._digest(record)
+    records.write_json(record, folder / "run.json")
+    if where == "out":
+        with pytest.raises(InputError, match="is not the output of a run"):
+            run_in(tmp_path / "out", force=True)
+    else:
+        run_in(tmp_path / "out", "a.csv")
+        assert (folder / "run.json").exists()
+    assert (tmp_path / "victim.txt").read_text() == "years of work"
+    assert (tmp_path / "dir").is_dir()
+
+
+def test_removing_touches_nothing_but_the_folder(tmp_path):
+    out = tmp_path / "out"
+    run_in(out, "a.csv", "plots/b.png")
+    (tmp_path / "c.png").write_text("mine")
+    (out / "plots" / "b.png").unlink()
+    (out / "plots").rmdir()
+    (out / "plots").symlink_to(tmp_path)
+    (tmp_path / "b.png").write_text("mine")
+    records.remove(out)
+    assert (tmp_path / "b.png").read_text() == (tmp_path / "c.png").read_text() == "mine"
+
+
+def test_a_file_in_the_way_of_the_lock_stays(tmp_path):
+    hidden(tmp_path / "out", "lock").write_text("mine")
+    with pytest.raises(InputError, match="in the way of a lock"):
+        run_in(tmp_path / "out")
+    assert hidden(tmp_path / "out", "lock").read_text() == "mine"
+
+
+def test_folders_deep_within_each_other(tmp_path):
+    out = tmp_path / "out"
+    run_in(out, "a.csv")
+    place = out
+    for _ in range(300):
+        place = place / "d"
+        place.mkdir()
+    with pytest.raises(InputError, match="its run did not write"):
+        run_in(out, force=True)
 
 
 def test_files_of_a_deconvolution(tmp_path):
