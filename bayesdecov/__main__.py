@@ -42,7 +42,8 @@ def main() -> None:
         else:
             raise
     try:
-        sys.stdout.flush()
+        if sys.stdout is not None:  # it can be closed from the beginning
+            sys.stdout.flush()
     except BrokenPipeError:
         code = code or CLOSED_PIPE
         _silence()

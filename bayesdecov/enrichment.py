@@ -12,10 +12,11 @@ from scipy.stats import false_discovery_control, hypergeom
 
 from bayesdecov import checks
 from bayesdecov.errors import InputError, Notes
+from bayesdecov.io.files import check_file, readable
 from bayesdecov.io.gene_sets import gene_sets, known_genes
 from bayesdecov.io.outputs import whole_folder
 from bayesdecov.io.records import run_record, write_json
-from bayesdecov.io.tables import EXACT, write_table
+from bayesdecov.io.tables import EXACT, opened, write_table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -188,10 +189,11 @@ def _genes(value: Any) -> pd.DataFrame:
     if isinstance(value, (str, Path)):
         path = Path(value)
         path = path / "genes.csv" if path.is_dir() else path
-        if not path.is_file():
-            raise InputError("genes", f"the file {str(path)!r} does not exist")
-        value = pd.read_csv(path, dtype={"gene": str, "covariate": str}, keep_default_na=False,
-                            na_values={"effect": [""], "q_value": [""]}, **EXACT)  # fmt: skip
+        check_file(path, "genes")
+        packed = path.suffix.lower() == ".gz"
+        with readable(path, "a table of genes", "genes"), opened(path, packed, "genes") as raw:
+            value = pd.read_csv(raw, dtype={"gene": str, "covariate": str}, keep_default_na=False,
+                                na_values={"effect": [""], "q_value": [""]}, **EXACT)  # fmt: skip
     table = getattr(value, "genes", value)
     if not isinstance(table, pd.DataFrame):
         raise InputError("genes", "must be what fastmix returns, its table of genes, or genes.csv",
@@ -203,7 +205,14 @@ def _genes(value: Any) -> pd.DataFrame:
     if not len(table):
         raise InputError("genes", "must not be empty")
     table = table[list(_NEEDED)].copy()
-    table["gene"] = table["gene"].astype(str)
+    for name in ("gene", "covariate"):
+        table[name] = table[name].astype(str)
+        checks.plain_names(table[name].unique(), "genes", name)
     for name in ("effect", "q_value"):
         table[name] = table[name].map(checks.number_of)
+    if ((table["q_value"] < 0) | (table["q_value"] > 1)).any():
+        raise InputError("genes", "q-values must lie between 0 and 1",
+                         found=f"{table['q_value'].max():g}")  # fmt: skip
+    if table.duplicated(["gene", "covariate"]).any():
+        raise InputError("genes", "must not hold a gene twice for one covariate")
     return table

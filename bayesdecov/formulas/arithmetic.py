@@ -106,9 +106,10 @@ class Arithmetic(Reader):
             while not self.peek("]"):
                 if items:
                     self.expect(",")
-                item = self._literal()
-                if not isinstance(item, (Number, Text)):
+                if self.peek("["):
                     raise self.error("a list within a list")
+                item = self._literal()
+                assert isinstance(item, (Number, Text))
                 items.append(item)
             self.expect("]")
             return Many(tuple(items))
@@ -176,4 +177,4 @@ def _unescaped(text: str) -> str:
 
 def _number(text: str) -> str:
     """A number as Python writes it: 007 is 7."""
-    return str(int(text)) if text.isdigit() else repr(float(text))
+    return str(int(text)) if text.isdigit() and len(text) < 20 else repr(float(text))

@@ -118,7 +118,7 @@ class _Parser(Arithmetic):
             return base
         self.at += 1
         kind, value = self.take()
-        if kind != "number" or not value.isdigit() or not 1 <= int(value) <= 10:
+        if kind != "number" or not value.isdigit() or len(value) > 2 or not 1 <= int(value) <= 10:
             raise self.error(f"the power {value!r}, which must be 1 to 10,")
         power = base
         for _ in range(int(value) - 1):

@@ -19,6 +19,8 @@ _TOKEN = re.compile(
     )""",
     re.VERBOSE,
 )
+_LONGEST = 400  # tokens
+_LETTERS = 1000  # of a token
 _DEEPEST = 50  # parentheses within parentheses
 
 
@@ -36,6 +38,8 @@ class Reader:
                 raise self.error(f"{text[position:].strip()[:20]!r}")
             self.tokens.append((str(match.lastgroup), str(match[match.lastgroup or 0])))
             position = match.end()
+            if len(self.tokens) > _LONGEST or len(self.tokens[-1][1]) > _LETTERS:
+                raise self.error(f"more than {_LONGEST} parts, or one of {_LETTERS} letters")
 
     def peek(self, *signs: str) -> bool:
         """Whether one of these signs comes next."""
@@ -59,7 +63,7 @@ class Reader:
     def error(self, found: str) -> InputError:
         """What was found, with all that would be understood."""
         return InputError(
-            "formula", "cannot be evaluated", found=f"{found} in {self.text!r}",
+            "formula", "cannot be evaluated", found=f"{found} in {self.text[:200]!r}",
             fix=f"the covariates are {checks.some(map(quoted, self.columns), 20)}; a formula may "
             f"use + - : * / ** ( ) and {', '.join(FUNCTIONS)}, with {', '.join(CONTRASTS)} in C(); "
             "names that are not plain go into backticks",

@@ -16,6 +16,7 @@ from bayesdecov.gating.rules import problem
 from bayesdecov.io import limits
 from bayesdecov.io.files import check_file
 
+_MOST = 2000  # gates
 _WHOLE = re.compile(r"[-+]?[0-9]{1,9}")
 COLUMNS = (
     "Pop_ID", "DimensionX", "DimensionY", "Min_X", "Max_X", "Min_Y", "Max_Y", "Parent_ID",
@@ -29,8 +30,8 @@ def read_config(
     inclusion: Path, exclusion: Path | None, k: int, k_sub: int | None, seed: int, init: str
 ) -> Hierarchy:
     """See `Hierarchy.from_config`."""
-    rows, names = _rows(inclusion, "hierarchy")
-    removed = [] if exclusion is None else _rows(exclusion, "exclusion")[0]
+    rows, names = read_rows(inclusion, "hierarchy")
+    removed = [] if exclusion is None else read_rows(exclusion, "exclusion")[0]
     if len(removed) > len(rows):
         raise InputError("exclusion", "must not have more rows than the hierarchy",
                          found=f"{len(removed)} and {len(rows)}")  # fmt: skip
@@ -75,7 +76,7 @@ def _slope(name: str, bounds: list[int]) -> Slope:
     return Slope(y_low / x_low, y_high / x_high)
 
 
-def _rows(path: Path, argument: str) -> tuple[list[list[int]], list[str]]:
+def read_rows(path: Path, argument: str) -> tuple[list[list[int]], list[str]]:
     """Whole numbers and names of every row that is not blank."""
     check_file(path, argument)
     limits.require_file(path, argument)
@@ -112,6 +113,8 @@ def _rows(path: Path, argument: str) -> tuple[list[list[int]], list[str]]:
                              found=repr(bad[0][:40]))  # fmt: skip
         rows.append([int(cell) for cell in cells[:11]])
         names.append(cells[11] if len(cells) == 12 else f"pop{len(rows)}")
+        if len(rows) > _MOST:
+            raise InputError(argument, f"{path.name!r} must not hold more than {_MOST} gates")
     if not rows:
         raise InputError(argument, f"{str(path)!r} holds no gates")
     return rows, _distinct(names)

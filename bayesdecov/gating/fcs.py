@@ -209,13 +209,17 @@ def _keyword(raw: Raw) -> tuple[Array | None, list[str]]:
 def _table(path: Path) -> tuple[Array, list[str]]:
     from bayesdecov.io.tables import read_table
 
-    table = checks.numeric(read_table(path, "compensate"), "compensate")
+    try:
+        table = checks.numeric(read_table(path, "compensate"), "compensate")
+    except InputError:  # a file of gates can name any file: nothing of it is shown
+        raise InputError("compensate", "must be a table of numbers, channels x channels",
+                         found=f"no such table at {str(path)!r}") from None  # fmt: skip
     checks.unique(table.columns, "compensate", "channel")
     checks.unique(table.index, "compensate", "channel")
     if set(table.index) != set(table.columns):
         rows = pd.Index(table.index).symmetric_difference(table.columns)
         raise InputError("compensate", "rows and columns must be the same channels",
-                         found=f"{checks.some(rows)} on one side only",
+                         found=f"{len(rows)} on one side only",
                          fix="the first column names the dyes, the header the detectors"
                          )  # fmt: skip
     names = [str(name) for name in table.columns]

@@ -82,6 +82,10 @@ def read(path: Path, *, mode: str = "events", sample: str | None = None, group: 
             found[path_of] = _imported(strategy, name, parents, sample, mode, top, matrices)
         except _Inexpressible as why:
             left_out.append(f"{name} ({why})")
+        except Exception as error:  # references that name nothing, numbers that are none
+            raise InputError("hierarchy", f"{str(path)!r} cannot be read by flowkit",
+                             found=f"{type(error).__name__}: {error} in gate {name!r}"
+                             ) from error  # fmt: skip
     names = _distinct(list(found))
     gates = []
     for path_of, gate in found.items():

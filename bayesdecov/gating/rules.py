@@ -150,6 +150,8 @@ def _gate(gate: Gate, seen: list[str]) -> None:
 def _axis(gate: str | None, field: str, axis: object) -> None:
     if not _whole(axis) and not (isinstance(axis, str) and axis.strip()):
         raise problem(gate, field, "must be a marker or a column number", found=axis)
+    if isinstance(axis, str):
+        checks.plain_names([axis], "hierarchy", "axis")
     if _whole(axis) and int(axis) < 1:  # type: ignore[call-overload]
         raise problem(gate, field, "columns are numbered from 1", found=axis)
 

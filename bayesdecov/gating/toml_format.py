@@ -7,12 +7,15 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from bayesdecov.errors import InputError
 from bayesdecov.gating.gates import Clustering, Composition, Exclusion, Gate, Reading
 from bayesdecov.gating.hierarchy import Hierarchy
 from bayesdecov.gating.regions import Box, Polygon, Region, Slope
 from bayesdecov.gating.rules import nearest, problem
 from bayesdecov.gating.scales import PARAMETERS
+from bayesdecov.io import limits
 
+_DEEPEST = 60  # parts of a key: tables of tables cost a parser more than their length
 _TOP = ("name", "scale", "cluster", "read", "aliases", "gate", "proportions")
 _CLUSTER = ("k", "k_sub", "columns", "init", "seed", "inherit")
 _READ = ("compensate", "transform", "range")
@@ -24,8 +27,15 @@ _REGIONS = ("box", "slope", "polygon")
 
 def read_toml(path: Path) -> Hierarchy:
     """A hierarchy from a TOML file; a compensation table is sought beside it."""
+    limits.require_file(path, "hierarchy")
     try:
-        tree = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        text = path.read_text(encoding="utf-8-sig")
+        if any(line.partition("=")[0].count(".") > _DEEPEST for line in text.split("\n")):
+            raise problem(None, "", f"{str(path)!r} is no valid TOML",
+                          found=f"a key of more than {_DEEPEST} parts")  # fmt: skip
+        tree = tomllib.loads(text)
+    except InputError:
+        raise
     except ValueError as error:  # of TOML, of UTF-8, of numbers with thousands of digits
         raise problem(None, "", f"{str(path)!r} is no valid TOML", found=str(error)) from None
     except RecursionError:

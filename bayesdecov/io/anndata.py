@@ -58,6 +58,7 @@ def open_anndata(path: Path, argument: str) -> Opened:
         check_hdf5(path, argument, f"cannot be read as {what}", *_NEEDED)
     else:
         _check_zarr(path, argument)
+        check_hdf5(path, argument, f"cannot be read as {what}", *_NEEDED)
     with readable(path, what, argument):
         if path.suffix.lower() == ".h5ad":
             import h5py

@@ -30,18 +30,28 @@ def check_hdf5(
 
     Links to other files, values stored elsewhere, and whatever makes HDF5 fail, crash or hang is an
     `InputError` (``rule`` is what the file cannot be). With ``groups`` only the values of these
-    top-level groups are read; without, the file is netCDF.
+    top-level groups are read; without, the file is netCDF. The folder of a zarr store is read in
+    the same way.
     """
+    if path.is_dir():  # many files: looked into every time
+        size = sum(each.stat().st_size for each in path.rglob("*") if each.is_file())
+        return _looked(path, size, argument, rule, groups, fix)
     check_file(path, argument)
     status = path.stat()
     key = (str(path.absolute()), status.st_ino, status.st_size, status.st_mtime_ns, groups)
     if key not in _checked:
-        found = _probed(path, status.st_size, groups)
-        if "error" in found:
-            raise InputError(argument, f"{str(path)!r} {rule}", fix=fix,
-                             found=str(found["error"]).rstrip(".")[:200])  # fmt: skip
-        _checked[key] = float(found["ok"])
+        _checked[key] = _looked(path, status.st_size, argument, rule, groups, fix)
     return _checked[key]
+
+
+def _looked(
+    path: Path, size: int, argument: str, rule: str, groups: tuple[str, ...], fix: str
+) -> float:
+    found = _probed(path, size, groups)
+    if "error" in found:
+        raise InputError(argument, f"{str(path)!r} {rule}", fix=fix,
+                         found=str(found["error"]).rstrip(".")[:200])  # fmt: skip
+    return float(found["ok"])
 
 
 def _probed(path: Path, size: int, groups: tuple[str, ...]) -> dict[str, Any]:
@@ -60,7 +70,7 @@ def _probed(path: Path, size: int, groups: tuple[str, ...]) -> dict[str, Any]:
             env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
         )  # fmt: skip
     except subprocess.TimeoutExpired:
-        return {"error": f"HDF5 does not come back from it within {patience:.0f} seconds"}
+        return {"error": f"its reader does not come back from it within {patience:.0f} seconds"}
     except (OSError, TypeError):  # Python within another program: there is no other process
         from bayesdecov.io import probe
 
@@ -68,7 +78,7 @@ def _probed(path: Path, size: int, groups: tuple[str, ...]) -> dict[str, Any]:
     try:
         found = json.loads(done.stdout)
     except ValueError:
-        return {"error": f"HDF5 breaks down on it (exit status {done.returncode})"}
+        return {"error": f"its reader breaks down on it (exit status {done.returncode})"}
     return dict(found)
 
 

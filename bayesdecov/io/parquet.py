@@ -13,6 +13,8 @@ from bayesdecov.errors import InputError
 from bayesdecov.io import limits
 from bayesdecov.io.files import check_file, readable
 
+_NAME = 64.0  # bytes of a name in memory
+
 
 class Parquet:
     """A .parquet file whose values stay on disk.
@@ -48,6 +50,8 @@ class Parquet:
                 raise InputError(argument, "must hold numbers and text only",
                                  found=f"{schema.field(nested[0]).type} in column {nested[0]!r}"
                                  )  # fmt: skip
+            rows = self._file.metadata.num_rows
+            limits.require(_NAME * rows, argument, f"the names of {rows} genes")
             self.columns = pd.Index(self._values)
             self.index = self._names(named, [item for item in stored if isinstance(item, dict)])
 

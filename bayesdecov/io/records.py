@@ -30,7 +30,13 @@ _DROPPINGS = frozenset({".DS_Store", "Thumbs.db"})  # of file browsers
 
 
 def checksum(path: Path) -> str:
-    """SHA-256 of a file."""
+    """SHA-256 of a file, or of all files of a folder (zarr) with their names."""
+    if path.is_dir():
+        digest = hashlib.sha256()
+        for name, mode in sorted(_entries(path)):
+            if stat.S_ISREG(mode):
+                digest.update(f"{name} {checksum(path / name)}\n".encode("utf-8", "surrogatepass"))
+        return digest.hexdigest()
     with path.open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 

@@ -152,7 +152,7 @@ def test_a_reader_that_breaks_down_is_said(folder, monkeypatch):
     crash = folder / "crash.py"
     crash.write_text("import os; os.abort()")
     monkeypatch.setattr(hdf5, "_PROBE", crash)
-    with pytest.raises(InputError, match="HDF5 breaks down on it"):
+    with pytest.raises(InputError, match="its reader breaks down on it"):
         bd.Reference.load(folder / "reference.nc")
     crash.write_text("import time; time.sleep(60)")
     monkeypatch.setattr(hdf5, "_PATIENCE", 0.5)
@@ -237,3 +237,35 @@ def test_blocks_keep_to_the_limit(folder):
             assert blocks.take(0, 3).shape == (40, 3)
             with pytest.raises(InputError, match="more memory than is allowed"):
                 blocks.take(0, 6)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_a_zarr_store_on_the_command_line(folder):
+    import anndata
+
+    with anndata.settings.override(zarr_write_format=2):
+        anndata.AnnData(read_table(folder / "bulk.csv").T).write_zarr(folder / "bulk.zarr")
+    result = CliRunner().invoke(app, [
+        "deconvolve", str(folder / "bulk.zarr"), "--reference", str(folder / "reference.nc"),
+        "--out", str(folder / "out"), "--no-plots",
+    ])  # fmt: skip
+    assert result.exit_code == 0, result.stderr
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_a_zarr_store_of_countless_chunks(folder, monkeypatch):
+    import json
+
+    import anndata
+
+    from bayesdecov.io import hdf5
+
+    with anndata.settings.override(zarr_write_format=2):
+        anndata.AnnData(read_table(folder / "bulk.csv").T).write_zarr(folder / "bulk.zarr")
+    (folder / "bulk.zarr" / ".zmetadata").unlink(missing_ok=True)
+    place = next((folder / "bulk.zarr" / "obs").glob("*/.zarray"))
+    changed = json.loads(place.read_text()) | {"shape": [3 * 10**6], "chunks": [1]}
+    place.write_text(json.dumps(changed))
+    monkeypatch.setattr(hdf5, "_PATIENCE", 4.0)
+    with pytest.raises(InputError, match="does not come back"):
+        Blocks(folder / "bulk.zarr", "bulk")
