@@ -118,3 +118,18 @@ def test_bad_input(tests_of_genes, change, said):
     options = {"genes": tests_of_genes, "sets": SETS} | change
     with pytest.raises(InputError, match=said):
         enrich(options.pop("genes"), options.pop("sets"), **options)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(b"", "cannot be read as a table of genes"), (b"\xff\xfe\x80\x81", "cannot be read"),
+     (b'gene,covariate,effect,q_value\n"a,b\n', "cannot be read"),
+     (b"gene,covariate,effect,q_value\na,b,1,.1\na,b,1,.1,3,4,5\n", "cannot be read"),
+     (b'gene,covariate,effect,q_value\na,"b\x1b[31m",1,.1\n', "control characters"),
+     (b"gene,covariate,effect,q_value\na,b,1,7\n", "between 0 and 1"),
+     (b"gene,covariate,effect,q_value\na,b,1,.1\na,b,1,.1\n", "twice")],
+)  # fmt: skip
+def test_damaged_tables_of_genes(content, said, tmp_path):
+    (tmp_path / "genes.csv").write_bytes(content)
+    with pytest.raises(InputError, match=f"genes: .*{said}"):
+        enrich(tmp_path / "genes.csv", {"set": ["a", "b"]})

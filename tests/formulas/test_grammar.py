@@ -65,7 +65,9 @@ def test_functions_with_options():
      "a `b`", "a b", "a +", "+", "()", "a ** b",
      "a ** 99", "2 * a", "'a'", "f'{a}'", "~ a ~ b", "y ~ a", "a; b", "a\x00", "a | b", "a %in% b",
      "os", "np", "np.os", "Q(a)", "Q('e')", "Q('a', 1)", "hashed(a)", "I(" * 60 + "a" + ")" * 60,
-     "I(" + "-" * 90 + "a)", "(a + b + c + d)**10:(a + b + c + d)**10 + 3"],
+     "I(" + "-" * 90 + "a)",
+     "a" + "+a" * 3000, "I(a" + "+a" * 3000 + ")", "bs(a, knots=" + "[" * 3000,
+     "a**" + "9" * 5000, "(a + b + c + d)**10:(a + b + c + d)**10 + 3"],
 )  # fmt: skip
 def test_anything_else_is_refused(text):
     with pytest.raises(InputError, match="formula: "):

@@ -276,3 +276,50 @@ def test_hostile_configurations(cell, tmp_path):
     with pytest.raises(InputError, match="must hold whole numbers") as caught:
         Hierarchy.read(tmp_path / "g.config")
     assert str(caught.value).isprintable()
+
+
+def test_a_key_of_countless_parts(tmp_path):
+    (tmp_path / "g.toml").write_text("a" + ".a" * 30000 + " = 1")
+    with pytest.raises(InputError, match="more than 60 parts"):
+        Hierarchy.read(tmp_path / "g.toml")
+
+
+def test_control_characters_in_axes(tmp_path):
+    (tmp_path / "g.toml").write_text(
+        '[[gate]]\nname = "L"\nx = "a\\u001b[2J"\ny = 2\nbox = [0, 1, 0, 1]'
+    )
+    with pytest.raises(InputError, match="control characters"):
+        Hierarchy.read(tmp_path / "g.toml")
+
+
+def test_force_replaces_files_of_gates_only(tmp_path):
+    hierarchy = bd.simulate.blood_hierarchy(k=20)
+    (tmp_path / "pyproject.toml").write_text("[project]\n")
+    (tmp_path / "thesis").write_text("years of work")
+    with pytest.raises(InputError, match="holds no gates, so it is not overwritten"):
+        hierarchy.write(tmp_path / "pyproject.toml", force=True)
+    simple = Hierarchy.from_config(_config(tmp_path / "in.config"))
+    with pytest.raises(InputError, match="holds no gates, so it is not overwritten"):
+        simple.write(tmp_path / "o.config", tmp_path / "thesis", force=True)
+    with pytest.raises(InputError, match="a file of its own"):
+        simple.write(tmp_path / "o.config", tmp_path / "o.config")
+    assert (tmp_path / "thesis").read_text() == "years of work"
+    assert not (tmp_path / "o.config").exists()
+    hierarchy.write(tmp_path / "g.toml")
+    hierarchy.write(tmp_path / "g.toml", force=True)
+
+
+def _config(path):
+    path.write_text("1\t1\t3\t38\t200\t5\t200\t0\t0\t1\t1\tCells\n")
+    return path
+
+
+@pytest.mark.parametrize("name", ["secret.csv", "secret.txt"])
+def test_a_compensation_table_shows_nothing_of_another_file(name, tmp_path):
+    (tmp_path / name).write_text("account,pw\nalice,hunter2\n")
+    (tmp_path / "g.toml").write_text(f'[read]\ncompensate = "{name}"\n' + GATE
+                                     + "box = [0, 100, 0, 100]")  # fmt: skip
+    bd.simulate.cytometry(1, 300, seed=1).write(tmp_path)
+    with pytest.raises(InputError, match="table of numbers") as caught:
+        bd.gate([tmp_path / "donor01.fcs"], tmp_path / "g.toml")
+    assert not any(word in str(caught.value) for word in ("hunter2", "alice", "pw'", "account"))
