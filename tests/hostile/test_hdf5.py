@@ -263,7 +263,7 @@ def test_a_zarr_store_of_countless_chunks(folder, monkeypatch):
     with anndata.settings.override(zarr_write_format=2):
         anndata.AnnData(read_table(folder / "bulk.csv").T).write_zarr(folder / "bulk.zarr")
     (folder / "bulk.zarr" / ".zmetadata").unlink(missing_ok=True)
-    place = next((folder / "bulk.zarr" / "obs").glob("*/.zarray"))
+    place = next((folder / "bulk.zarr" / "obs").rglob(".zarray"))
     changed = json.loads(place.read_text()) | {"shape": [3 * 10**6], "chunks": [1]}
     place.write_text(json.dumps(changed))
     monkeypatch.setattr(hdf5, "_PATIENCE", 4.0)
