@@ -12,6 +12,8 @@ from contextlib import suppress
 
 from bayesdecov.faults import CLOSED_PIPE, interrupted, listen, short_of_memory, told
 
+_INTERRUPTED = "interrupted; nothing was written"
+
 
 def main() -> None:
     """Run the command line and exit."""
@@ -27,14 +29,12 @@ def main() -> None:
     except SystemExit as end:
         code = end.code
         if interrupted() and code and not told:  # while the command line was parsed
-            code = _end("interrupted; nothing was written", 130)
-    except KeyboardInterrupt:
-        code = _end("interrupted; nothing was written", 130)
+            code = _end(_INTERRUPTED, 130)
     except BrokenPipeError:
         code = CLOSED_PIPE
-    except Exception as error:
-        if interrupted():
-            code = _end("interrupted; nothing was written", 130)
+    except (KeyboardInterrupt, Exception) as error:
+        if interrupted() or isinstance(error, KeyboardInterrupt):
+            code = _end(_INTERRUPTED, 130)
         elif short_of_memory(error):
             code = _end("not enough memory to start", 1)
         elif isinstance(error, OSError):

@@ -15,7 +15,7 @@ import numpy as np
 import xarray as xr
 
 from bayesdecov.io import limits
-from bayesdecov.io.hdf5 import check_hdf5, written
+from bayesdecov.io.hdf5 import look_into, written
 
 IS_TREE = int(az.__version__.split(".")[0]) >= 1
 
@@ -71,8 +71,8 @@ def save(data: Any, path: Path) -> None:
 
 def load(path: Path) -> Any:
     """Read what `save` wrote into the native container."""
-    size = check_hdf5(path, "run", "is not a readable netCDF file", fix="run it again")
-    limits.require(size, "run", f"the posterior in {str(path)!r}")
+    sizes = look_into(path, "run", "is not a readable netCDF file", fix="run it again")
+    limits.require(sum(sizes.values()), "run", f"the posterior in {str(path)!r}")
     groups, attrs = {}, {}
     for name, data in xr.open_groups(path, engine="h5netcdf").items():
         with data:

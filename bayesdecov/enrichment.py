@@ -190,8 +190,7 @@ def _genes(value: Any) -> pd.DataFrame:
         path = Path(value)
         path = path / "genes.csv" if path.is_dir() else path
         check_file(path, "genes")
-        packed = path.suffix.lower() == ".gz"
-        with readable(path, "a table of genes", "genes"), opened(path, packed, "genes") as raw:
+        with readable(path, "a table of genes", "genes"), opened(path, "genes") as raw:
             value = pd.read_csv(raw, dtype={"gene": str, "covariate": str}, keep_default_na=False,
                                 na_values={"effect": [""], "q_value": [""]}, **EXACT)  # fmt: skip
     table = getattr(value, "genes", value)

@@ -15,7 +15,7 @@ from bayesdecov import checks
 from bayesdecov.errors import InputError
 from bayesdecov.io.files import readable
 from bayesdecov.io.records import read_record, verify
-from bayesdecov.io.tables import read_table
+from bayesdecov.io.tables import opened, read_table
 
 PROPORTIONS, EFFECTS, GATING = "deconvolve", "fastmix", "gate"
 _TABLES = {
@@ -158,7 +158,8 @@ def _from_folder(folder: Path, name: str | None) -> Run:
 
 def _tidy(path: Path) -> pd.DataFrame:
     """A tidy table whose names stay text, also "007" and "NA"."""
-    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    with opened(path, "run") as raw:
+        table = pd.read_csv(raw, dtype=str, keep_default_na=False)
     for name in table.columns:
         if name not in _NAMES:
             table[name] = [float(value) if value else float("nan") for value in table[name]]

@@ -48,7 +48,7 @@ _MEMORY = "not enough memory; use fewer genes or samples"
 _MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.EMFILE)
 
 Out = Annotated[Path, typer.Option("--out", help="Folder for the results.")]
-MaxMemory = Annotated[
+MaxMemory = Annotated[  # `guarded` sets it for every command that has it
     str | None,
     typer.Option(
         "--max-memory", metavar="SIZE",

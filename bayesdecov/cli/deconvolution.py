@@ -30,6 +30,8 @@ def _genes(value: str) -> int | list[str] | None:
         return None
     if value.lstrip("-").isdigit():
         return int(value)
+    from bayesdecov.io.files import read_lines
+
     path = Path(value)
     if not path.is_file():
         raise InputError(
@@ -37,11 +39,7 @@ def _genes(value: str) -> int | list[str] | None:
             "must be a number, 'all' or a file with one gene name per line",
             found=repr(value),
         )
-    try:
-        lines = path.read_text(encoding="utf-8-sig").split("\n")
-    except UnicodeDecodeError:
-        raise InputError("genes", f"{value!r} is not a UTF-8 text file") from None
-    names = [line.strip() for line in lines if line.strip()]
+    names = [line.strip() for line in read_lines(path, "genes") if line.strip()]
     if not names:
         raise InputError("genes", f"the file {value!r} holds no gene names")
     return names

@@ -86,13 +86,11 @@ def hierarchy(
         Path, typer.Argument(help="Gates: .toml, DAFi's .config, Gating-ML .xml or FlowJo .wsp.")
     ],
     out: Annotated[
-        Path | None,
-        typer.Option(help="Convert: .toml, .config (DAFi) or .xml (Gating-ML 2.0)."),
+        Path | None, typer.Option(help="Convert: .toml, .config (DAFi) or .xml (Gating-ML 2.0).")
     ] = None,
     exclusion: Exclusion = None,
     out_exclusion: Annotated[
-        Path | None,
-        typer.Option(help="Where excluded regions go, for a .config target."),
+        Path | None, typer.Option(help="Where excluded regions go, for a .config target.")
     ] = None,
     columns: Annotated[
         str | None,

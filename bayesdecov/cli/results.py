@@ -18,8 +18,7 @@ from bayesdecov.errors import InputError
 def report(
     run: Annotated[Path, typer.Argument(help="Folder that deconvolve, fastmix or gate wrote.")],
     out: Annotated[
-        Path | None,
-        typer.Option(help="HTML file to write. Default: report.html in the folder."),
+        Path | None, typer.Option(help="HTML file to write. Default: report.html in the folder.")
     ] = None,
     max_memory: MaxMemory = None,
     force: Force = False,

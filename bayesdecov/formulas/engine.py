@@ -39,8 +39,9 @@ class Evaluated:
     products: dict[str, list[str]]
     labelled: set[str]
     spec: Any
-    columns: dict[str, str]
-    texts: dict[str, str]
+    columns: dict[str, str]  # the engine's names of covariates
+    context: dict[str, str]  # labels of the formula by the engine's names
+    words: dict[str, str]  # what users wrote by the engine's words
 
     def apply(self, table: pd.DataFrame) -> pd.DataFrame:
         """The design of other samples.
@@ -56,20 +57,15 @@ class Evaluated:
         with warnings.catch_warnings():
             warnings.simplefilter("error", DataMismatchWarning)
             try:
-                values = self.spec.get_model_matrix(renamed, context=_context(self.texts))
+                values = self.spec.get_model_matrix(renamed, context=self.context)
             except DataMismatchWarning as unseen:
                 labels = re.search(r"\{.*\}", str(unseen), re.DOTALL)
                 raise InputError("new_covariates", "must not have labels the fit has not seen",
                                  found=labels[0] if labels else str(unseen)) from None  # fmt: skip
             except (FormulaicError, ValueError, TypeError) as error:
                 raise InputError("new_covariates", "must have the types of the fit's covariates",
-                                 found=self._said(error)) from None  # fmt: skip
+                                 found=_said(error, self.words)) from None  # fmt: skip
         return _design(values, self.names)
-
-    def _said(self, error: Exception) -> str:
-        return _shown(
-            str(error).strip().split("\n")[0].rstrip("."), self.formula, self.columns, self.texts
-        )
 
 
 def evaluate(formula: Formula, table: pd.DataFrame) -> tuple[pd.DataFrame, Evaluated]:
@@ -88,8 +84,10 @@ def evaluate(formula: Formula, table: pd.DataFrame) -> tuple[pd.DataFrame, Evalu
 
     used = formula.columns
     mark = _mark(table[used])
-    columns = {name: f"{mark}{number}_" for number, name in enumerate(used)} | {"": mark}
-    texts: dict[str, str] = {}
+    columns = {name: f"{mark}{number}_" for number, name in enumerate(used)}
+    texts = {text: f"{mark}text{number}" for number, text in enumerate(formula.texts)}
+    context = {own: text for text, own in texts.items()}
+    words = _words(formula, columns, texts)
     terms = [Term([Factor("1", eval_method="literal")])]
     for term in formula.terms:
         terms.append(Term([
@@ -99,14 +97,12 @@ def evaluate(formula: Formula, table: pd.DataFrame) -> tuple[pd.DataFrame, Evalu
         ]))  # fmt: skip
     try:
         matrix = model_matrix(Engine(terms), table[used].rename(columns=columns),
-                              context=_context(texts), na_action="raise")  # fmt: skip
+                              context=context, na_action="raise")  # fmt: skip
     except (FormulaicError, SyntaxError, ValueError, TypeError, ArithmeticError) as error:
-        said = str(error).strip().split("\n")[0].rstrip(".")
-        raise InputError("formula", "cannot be evaluated",
-                         found=_shown(said, formula, columns, texts)) from None  # fmt: skip
+        raise InputError("formula", "cannot be evaluated", found=_said(error, words)) from None
     spec = matrix.model_spec
     engine = [str(name) for name in matrix.columns if str(name) != "Intercept"]
-    names = [_shown(name, formula, columns, texts) for name in engine]
+    names = [_shown(name, words) for name in engine]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise InputError("formula", "needs a name of its own for every column of the design",
@@ -119,17 +115,14 @@ def evaluate(formula: Formula, table: pd.DataFrame) -> tuple[pd.DataFrame, Evalu
         back[str(name)] for factor, variables in spec.factor_variables.items()
         if kinds.get(str(factor)) == "categorical" for name in variables if str(name) in back
     }  # fmt: skip
-    found = Evaluated(formula, names, _products(spec, readable), labelled, spec, columns, texts)
+    products = _products(spec, readable)
+    found = Evaluated(formula, names, products, labelled, spec, columns, context, words)
     return _design(matrix, names), found
 
 
 def _design(matrix: Any, names: list[str]) -> pd.DataFrame:
     frame = pd.DataFrame(matrix).drop(columns="Intercept", errors="ignore").astype(float)
     return frame.set_axis(names, axis=1)
-
-
-def _context(texts: dict[str, str]) -> dict[str, str]:
-    return {name: value for value, name in texts.items()}
 
 
 def _mark(table: pd.DataFrame) -> str:
@@ -144,16 +137,24 @@ def _mark(table: pd.DataFrame) -> str:
     return mark
 
 
-def _shown(text: str, formula: Formula, columns: dict[str, str], texts: dict[str, str]) -> str:
-    """The engine's words with our names turned back into what users wrote."""
-    words = {name: value for value, name in columns.items() if value}
+def _words(formula: Formula, columns: dict[str, str], texts: dict[str, str]) -> dict[str, str]:
+    """What users wrote, by the engine's words."""
+    words = {name: value for value, name in columns.items()}
     words |= {name: repr(value) for value, name in texts.items()}
     for term in formula.terms:
-        words |= {render(factor, columns, dict(texts)): show(factor) for factor in term}
+        words |= {render(factor, columns, texts): show(factor) for factor in term}
+    return words
+
+
+def _shown(text: str, words: dict[str, str]) -> str:
+    """The engine's text with our names turned back."""
     longest = sorted(words, key=len, reverse=True)
-    if not longest:
-        return text
     return re.sub("|".join(map(re.escape, longest)), lambda match: words[match[0]], text)
+
+
+def _said(error: Exception, words: dict[str, str]) -> str:
+    """The first line of an error of the engine, in the user's words."""
+    return _shown(str(error).strip().split("\n")[0].rstrip("."), words)
 
 
 def _products(spec: Any, readable: dict[str, str]) -> dict[str, list[str]]:

@@ -121,16 +121,17 @@ def columns_of(expression: Expression) -> list[str]:
     return [part.name for part in parts(expression) if isinstance(part, Column)]
 
 
-def render(expression: Expression, columns: Mapping[str, str], texts: dict[str, str]) -> str:
-    """The expression as code for the engine.
+def texts_of(expression: Expression) -> list[str]:
+    """Labels that the expression names."""
+    return [part.value for part in parts(expression) if isinstance(part, Text)]
 
-    ``columns`` gives the engine's name of each covariate; ``texts`` (label -> name) that of each
-    label, and grows.
-    """
+
+def render(expression: Expression, columns: Mapping[str, str], texts: Mapping[str, str]) -> str:
+    """The expression as code for the engine, given its names of covariates and of labels."""
     if isinstance(expression, Column):
         return columns[expression.name]
     if isinstance(expression, Text):
-        return texts.setdefault(expression.value, f"{columns['']}text{len(texts)}")
+        return texts[expression.value]
     if isinstance(expression, Number):
         return expression.text
     if isinstance(expression, Many):

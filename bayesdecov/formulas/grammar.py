@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from bayesdecov.errors import InputError
 from bayesdecov.formulas.arithmetic import Arithmetic
-from bayesdecov.formulas.expressions import Column, Expression, columns_of
+from bayesdecov.formulas.expressions import Column, Expression, columns_of, texts_of
 
 _MOST = 1000  # terms
 
@@ -32,6 +32,12 @@ class Formula(NamedTuple):
         """Covariates that the formula uses, each once."""
         used = (name for term in self.terms for factor in term for name in columns_of(factor))
         return list(dict.fromkeys(used))
+
+    @property
+    def texts(self) -> list[str]:
+        """Labels that the formula names, each once."""
+        named = (text for term in self.terms for factor in term for text in texts_of(factor))
+        return list(dict.fromkeys(named))
 
 
 def all_of(columns: Sequence[str]) -> Formula:

@@ -13,8 +13,7 @@ from bayesdecov.gating.gates import Axis, Clustering, Exclusion, Gate
 from bayesdecov.gating.hierarchy import Hierarchy
 from bayesdecov.gating.regions import Box, Slope
 from bayesdecov.gating.rules import problem
-from bayesdecov.io import limits
-from bayesdecov.io.files import check_file
+from bayesdecov.io.files import read_lines
 
 _MOST = 2000  # gates
 _WHOLE = re.compile(r"[-+]?[0-9]{1,9}")
@@ -78,12 +77,7 @@ def _slope(name: str, bounds: list[int]) -> Slope:
 
 def read_rows(path: Path, argument: str) -> tuple[list[list[int]], list[str]]:
     """Whole numbers and names of every row that is not blank."""
-    check_file(path, argument)
-    limits.require_file(path, argument)
-    try:
-        lines = path.read_text(encoding="utf-8-sig").split("\n")
-    except UnicodeDecodeError:
-        raise InputError(argument, f"{str(path)!r} is not a text file") from None
+    lines = read_lines(path, argument)
     rows: list[list[int]] = []
     names: list[str] = []
     blank = 0

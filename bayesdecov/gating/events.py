@@ -133,7 +133,7 @@ def _table(path: Path) -> pd.DataFrame:
                          found=repr(path.name))  # fmt: skip
     try:
         separator = "," if ".csv" in kind.lower() else "\t"
-        with opened(path, kind.lower().endswith(".gz"), "files") as raw:
+        with opened(path, "files") as raw:
             return pd.read_csv(raw, sep=separator, encoding="utf-8-sig", **EXACT)
     except InputError:
         raise

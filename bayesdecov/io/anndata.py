@@ -18,7 +18,7 @@ import pandas as pd
 from bayesdecov.errors import InputError
 from bayesdecov.io import limits
 from bayesdecov.io.files import check_file, readable, real
-from bayesdecov.io.hdf5 import check_hdf5
+from bayesdecov.io.hdf5 import look_into
 
 ANNDATA = (".h5ad", ".zarr")
 _NEEDED = ("X", "obs", "var")
@@ -53,14 +53,13 @@ def open_anndata(path: Path, argument: str) -> Opened:
         It is missing, damaged, points to other files, or has no matrix of numbers.
     """
     anndata = _anndata(argument)
-    what = "an .h5ad of AnnData" if path.suffix.lower() == ".h5ad" else "a .zarr of AnnData"
-    if path.suffix.lower() == ".h5ad":
-        check_hdf5(path, argument, f"cannot be read as {what}", *_NEEDED)
-    else:
+    is_zarr = path.suffix.lower() == ".zarr"
+    what = "a .zarr of AnnData" if is_zarr else "an .h5ad of AnnData"
+    if is_zarr:
         _check_zarr(path, argument)
-        check_hdf5(path, argument, f"cannot be read as {what}", *_NEEDED)
+    sizes = look_into(path, argument, f"cannot be read as {what}", *_NEEDED)
     with readable(path, what, argument):
-        if path.suffix.lower() == ".h5ad":
+        if not is_zarr:
             import h5py
 
             group = h5py.File(path, "r")
@@ -73,12 +72,10 @@ def open_anndata(path: Path, argument: str) -> Opened:
             raise InputError(argument, f"{str(path)!r} has no {', '.join(absent)}",
                              fix="it must be an AnnData with expression in X")  # fmt: skip
         for axis in ("obs", "var"):
-            limits.require(_size(group[axis]), argument, f"{axis} of {str(path)!r}")
+            limits.require(sizes[axis], argument, f"{axis} of {str(path)!r}")
         obs, var = (anndata.io.read_elem(group[axis]) for axis in ("obs", "var"))
         X = group["X"]
         if hasattr(X, "keys"):
-            if path.suffix.lower() == ".zarr":
-                _check_sparse(X, argument, path)
             X = anndata.io.sparse_dataset(X)
         elif getattr(X.dtype, "kind", "O") not in "biuf":
             raise InputError(argument, f"{str(path)!r} must hold numbers in X",
@@ -88,13 +85,6 @@ def open_anndata(path: Path, argument: str) -> Opened:
                              f"for {len(obs.index)} samples and {len(var.index)} genes"
                              )  # fmt: skip
         return Opened(X, pd.Index(obs.index), pd.Index(var.index), obs)
-
-
-def _size(place: Any) -> float:
-    """Bytes of all arrays of a group, of h5py or zarr."""
-    if not hasattr(place, "keys"):
-        return float(np.prod(place.shape, dtype=float)) * max(8, place.dtype.itemsize)
-    return sum(_size(place[name]) for name in place)
 
 
 def from_anndata(adata: Any, argument: str = "table") -> pd.DataFrame:
@@ -132,7 +122,7 @@ def check_backed(adata: Any, argument: str) -> None:
     """Look into the file behind a backed AnnData."""
     path = getattr(adata, "filename", None)
     if getattr(adata, "isbacked", False) and path is not None:
-        check_hdf5(Path(path), argument, "cannot be read as an .h5ad of AnnData", *_NEEDED)
+        look_into(Path(path), argument, "cannot be read as an .h5ad of AnnData", *_NEEDED)
 
 
 def new_anndata(samples: pd.Index, genes: pd.Index | None = None) -> Any:
@@ -154,16 +144,6 @@ def _anndata(argument: str) -> Any:
             fix="pip install 'bayesdecov[anndata]'",
         ) from None  # fmt: skip
     return anndata
-
-
-def _check_sparse(group: Any, argument: str, path: Path) -> None:
-    from bayesdecov.io.probe import Refused, check_sparse
-
-    try:
-        check_sparse(dict(group.attrs), *(group[part] for part in ("data", "indices", "indptr")))
-    except (Refused, KeyError) as reason:
-        raise InputError(argument, f"{str(path)!r} cannot be read as a .zarr of AnnData",
-                         found=str(reason)) from None  # fmt: skip
 
 
 def _check_zarr(path: Path, argument: str) -> None:

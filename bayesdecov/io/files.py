@@ -12,6 +12,7 @@ from pathlib import Path
 
 from bayesdecov import faults
 from bayesdecov.errors import InputError
+from bayesdecov.io import limits
 
 _LONGEST = 100  # bytes of a name that a file's name is made of; file systems take 255 with endings
 _RESERVED = frozenset(  # on Windows, whatever the ending
@@ -116,6 +117,16 @@ def check_file(path: Path, argument: str) -> None:
     if not path.is_file():
         raise InputError(argument, f"the file {str(path)!r} does not exist" if not path.exists()
                          else f"{str(path)!r} is not a file")  # fmt: skip
+
+
+def read_lines(path: Path, argument: str) -> list[str]:
+    """The lines of a text file."""
+    check_file(path, argument)
+    limits.require_file(path, argument)
+    try:
+        return path.read_text(encoding="utf-8-sig").split("\n")
+    except UnicodeDecodeError:
+        raise InputError(argument, f"{str(path)!r} is not a text file") from None
 
 
 @contextmanager

@@ -8,8 +8,7 @@ from typing import Any
 
 from bayesdecov import checks
 from bayesdecov.errors import InputError
-from bayesdecov.io import limits
-from bayesdecov.io.files import check_file
+from bayesdecov.io.files import read_lines
 
 
 def read_gmt(path: str | Path, argument: str = "gmt") -> dict[str, list[str]]:
@@ -21,12 +20,7 @@ def read_gmt(path: str | Path, argument: str = "gmt") -> dict[str, list[str]]:
         The file is missing or no GMT, or two sets have one name.
     """
     path = Path(path)
-    check_file(path, argument)
-    limits.require_file(path, argument)
-    try:
-        lines = path.read_text(encoding="utf-8-sig").split("\n")
-    except UnicodeDecodeError:
-        raise InputError(argument, f"{str(path)!r} is not a text file") from None
+    lines = read_lines(path, argument)
     sets: dict[str, list[str]] = {}
     for number, line in enumerate(lines, start=1):
         if not line.strip():

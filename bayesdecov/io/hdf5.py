@@ -20,53 +20,46 @@ _PROBE = Path(__file__).with_name("probe.py")
 _PATIENCE = 15.0  # seconds for any file
 _SPEED = 20e6  # bytes a second of a slow disk
 _SMALL = 65536  # bytes of what is kept of writes that failed
-_checked: dict[tuple[Any, ...], float] = {}
+_looked_into: dict[tuple[Any, ...], dict[str, float]] = {}
 
 
-def check_hdf5(
+def look_into(
     path: Path, argument: str, rule: str, *groups: str, fix: str = "check that the file is complete"
-) -> float:
-    """Look into a file in a process of its own, and say how many bytes its values take.
+) -> dict[str, float]:
+    """Look into a file in a process of its own, and say how many bytes each group's values take.
 
     Links to other files, values stored elsewhere, and whatever makes HDF5 fail, crash or hang is an
     `InputError` (``rule`` is what the file cannot be). With ``groups`` only the values of these
-    top-level groups are read; without, the file is netCDF. The folder of a zarr store is read in
-    the same way.
+    top-level groups are read, of an AnnData in HDF5 or in the folder of a zarr store; without, the
+    file is netCDF.
     """
     if path.is_dir():  # many files: looked into every time
+        key = None
         size = sum(each.stat().st_size for each in path.rglob("*") if each.is_file())
-        return _looked(path, size, argument, rule, groups, fix)
-    check_file(path, argument)
-    status = path.stat()
-    key = (str(path.absolute()), status.st_ino, status.st_size, status.st_mtime_ns, groups)
-    if key not in _checked:
-        _checked[key] = _looked(path, status.st_size, argument, rule, groups, fix)
-    return _checked[key]
-
-
-def _looked(
-    path: Path, size: int, argument: str, rule: str, groups: tuple[str, ...], fix: str
-) -> float:
+    else:
+        check_file(path, argument)
+        status = path.stat()
+        size = status.st_size
+        key = (str(path.absolute()), status.st_ino, size, status.st_mtime_ns, groups)
+        if key in _looked_into:
+            return _looked_into[key]
     found = _probed(path, size, groups)
     if "error" in found:
         raise InputError(argument, f"{str(path)!r} {rule}", fix=fix,
                          found=str(found["error"]).rstrip(".")[:200])  # fmt: skip
-    return float(found["ok"])
+    if key is not None:
+        _looked_into[key] = found["ok"]
+    return dict(found["ok"])
 
 
 def _probed(path: Path, size: int, groups: tuple[str, ...]) -> dict[str, Any]:
-    command = [
-        sys.executable,
-        "-I",
-        str(_PROBE),
-        str(limits.limit()),
-        str(path.absolute()),
-        *groups,
-    ]
+    """What ``probe.py`` says of a file of so many bytes."""
+    given = [str(path.absolute()), *groups]
     patience = _PATIENCE + size / _SPEED
     try:
         done = subprocess.run(
-            command, capture_output=True, timeout=patience, stdin=subprocess.DEVNULL, check=False,
+            [sys.executable, "-I", str(_PROBE), str(limits.limit()), *given],
+            capture_output=True, timeout=patience, stdin=subprocess.DEVNULL, check=False,
             env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
         )  # fmt: skip
     except subprocess.TimeoutExpired:
@@ -74,12 +67,11 @@ def _probed(path: Path, size: int, groups: tuple[str, ...]) -> dict[str, Any]:
     except (OSError, TypeError):  # Python within another program: there is no other process
         from bayesdecov.io import probe
 
-        return probe.main("inf", str(path.absolute()), *groups)
+        return probe.main("inf", *given)
     try:
-        found = json.loads(done.stdout)
+        return dict(json.loads(done.stdout))
     except ValueError:
         return {"error": f"its reader breaks down on it (exit status {done.returncode})"}
-    return dict(found)
 
 
 @contextmanager

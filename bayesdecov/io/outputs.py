@@ -43,21 +43,22 @@ def check_folder(folder: Path, *, force: bool, inputs: Iterable[Path] = ()) -> N
     if not any(folder.iterdir()):
         return
     if not force:
-        raise InputError(
-            "out", f"the folder {str(folder)!r} exists",
-            fix="choose another or add --force (force=True)",
-        )  # fmt: skip
+        raise _exists(folder)
     if given.is_symlink():
         raise InputError("out", f"{str(given)!r} is a link, which --force does not follow",
                          fix="name the folder itself, or choose another")  # fmt: skip
     _check_ours(folder, folder)
 
 
+def _exists(folder: Path) -> InputError:
+    return InputError("out", f"the folder {str(folder)!r} exists",
+                      fix="choose another or add --force (force=True)")  # fmt: skip
+
+
 def _check_ours(folder: Path, named: Path) -> None:
     """Refuse a folder that holds anything that its run did not write."""
-    fix = "choose another folder, or move your files away"
     try:
-        others = records.foreign(folder)
+        others = ["a link in its place"] if folder.is_symlink() else records.foreign(folder)
     except InputError as error:
         raise InputError(
             "out", f"{str(named)!r} is not the output of a run, so it is not overwritten",
@@ -66,7 +67,8 @@ def _check_ours(folder: Path, named: Path) -> None:
     if others:
         raise InputError(
             "out", f"the folder {str(named)!r} holds files that its run did not write, so it is "
-            "not overwritten", found=checks.some(others), fix=fix,
+            "not overwritten", found=checks.some(others),
+            fix="choose another folder, or move your files away",
         )  # fmt: skip
 
 
@@ -74,19 +76,22 @@ def _check_ours(folder: Path, named: Path) -> None:
 def claimed(folder: Path, *, force: bool = False, inputs: Iterable[Path] = ()) -> Iterator[None]:
     """Keep other runs out of ``folder`` until the block ends; checked as by `check_folder`.
 
-    A run that holds the folder already may claim it again.
+    A run that holds the folder already may claim it again, and nothing is checked anew.
     """
-    folder, inputs = Path(folder), list(inputs)
-    check_folder(folder, force=force, inputs=inputs)
+    folder = Path(folder)
+    check_place(folder)
     target = real(folder)
-    made = [parent for parent in target.parents if not parent.exists()]
-    target.parent.mkdir(parents=True, exist_ok=True)
     path = hidden(target, "lock")
-    if path.is_symlink() or (path.exists() and not _is_lock(path)):
-        raise InputError("out", f"{str(path)!r} is in the way of a lock and was not made by a run",
-                         fix="move it away")  # fmt: skip
     lock = FileLock(path, timeout=0, is_singleton=True)
+    if lock.is_locked:  # by this run
+        yield
+        return
+    made = [parent for parent in target.parents if not parent.exists()]
     try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_symlink() or (path.exists() and not _is_lock(path)):
+            raise InputError("out", f"{str(path)!r} is in the way of a lock and was not made by a "
+                             "run", fix="move it away")  # fmt: skip
         try:
             lock.acquire()
         except Timeout:
@@ -94,13 +99,11 @@ def claimed(folder: Path, *, force: bool = False, inputs: Iterable[Path] = ()) -
                              fix="wait until it has ended, or choose another folder"
                              ) from None  # fmt: skip
         try:
-            if lock.lock_counter == 1:
-                _recover(target)
-                check_folder(folder, force=force)  # a run may have ended meanwhile
+            _recover(target)
+            check_folder(folder, force=force, inputs=inputs)
             yield
         finally:
-            if lock.lock_counter == 1:
-                path.unlink(missing_ok=True)  # while it is held: who waits for it looks again
+            path.unlink(missing_ok=True)  # while it is held: who waits for it looks again
             lock.release()
     finally:
         for parent in made:  # nothing was written
@@ -146,9 +149,10 @@ def whole_folder(folder: Path, *, force: bool = False) -> Iterator[Path]:
             yield partial
             records.seal(partial)
             faults.check()
-            check_folder(folder, force=force)
             old = hidden(target, f"old-{token}")
             if target.exists() and any(target.iterdir()):
+                if not force:
+                    raise _exists(target)
                 target.rename(old)
                 try:
                     _check_ours(old, target)

@@ -5,8 +5,8 @@
 HDF5 can crash, or never come back, on damaged files, and follows links to other files. So a file is
 opened here first: every object is visited, what points outside or does not fit together is refused,
 and all values are read once: those of the named groups of an AnnData file, or those of a netCDF
-file. Prints one line of JSON: ``{"ok": bytes}`` or ``{"error": why}``. Imports nothing of
-bayesdecov, to start quickly.
+file. Zarr stores are read likewise. Prints one line of JSON: ``{"ok": {group: bytes}}`` or
+``{"error": why}``. Imports nothing of bayesdecov, to start quickly.
 """
 
 from __future__ import annotations
@@ -36,14 +36,17 @@ def main(memory: str, path: str, *wanted: str) -> dict[str, Any]:
     try:
         if os.path.isdir(path):
             return {"ok": zarr_values(path, wanted)}
+        sizes: dict[str, int] = {}
         with h5py.File(path, "r") as file:
             datasets = walk(file)
-            size = 0
             for name, dataset in datasets.items():
-                if not wanted or name.split("/")[1] in wanted:
-                    size += dataset.size * max(8, dataset.dtype.itemsize)
-                    read(dataset)
-            sparse(file, "/X", datasets)
+                group = name.split("/")[1]
+                if not wanted or group in wanted:
+                    sizes[group] = sizes.get(group, 0) + size_of(dataset)
+                    if dataset.id.get_storage_size():  # else nothing was ever written
+                        read(dataset)
+            if wanted and isinstance(file.get("X"), h5py.Group):
+                sparse(file["X"])
         if not wanted:
             netcdf(path)
     except Refused as reason:
@@ -53,7 +56,7 @@ def main(memory: str, path: str, *wanted: str) -> dict[str, Any]:
     except Exception as error:
         said = str(error).strip().split("\n")[0] or type(error).__name__
         return {"error": said[:200]}
-    return {"ok": size}
+    return {"ok": sizes}
 
 
 def bound(memory: float) -> None:
@@ -82,23 +85,30 @@ def netcdf(path: str) -> None:
                 _ = variable.dimensions, variable.shape, dict(variable.attrs)
 
 
-def zarr_values(path: str, wanted: tuple[str, ...]) -> int:
+def zarr_values(path: str, wanted: tuple[str, ...]) -> dict[str, int]:
     """Bytes of the arrays of some groups of a zarr store; all of them are read."""
     import zarr
 
     store = zarr.open_group(path, mode="r")
-    size = 0
-    left: list[Any] = [store[name] for name in wanted if name in store]
-    while left:
-        place = left.pop()
-        if hasattr(place, "keys"):
-            left += [place[name] for name in place]
-            continue
-        size += int(np.prod(place.shape, dtype=float)) * max(8, place.dtype.itemsize)
-        rows = max(1, _PART // max(1, int(np.prod(place.shape[1:], dtype=float))))
-        for start in range(0, place.shape[0] if place.shape else 0, rows):
-            place[start : start + rows]
-    return size
+    sizes = {}
+    for name in wanted:
+        left: list[Any] = [store[name]] if name in store else []
+        sizes[name] = 0
+        while left:
+            place = left.pop()
+            if hasattr(place, "keys"):
+                left += [place[child] for child in place]
+            else:
+                sizes[name] += size_of(place)
+                read(place)
+    if "X" in store and hasattr(store["X"], "keys"):
+        sparse(store["X"])
+    return sizes
+
+
+def size_of(array: Any) -> int:
+    """Bytes of an array's values in memory."""
+    return int(np.prod(array.shape or (), dtype=float)) * max(8, array.dtype.itemsize)
 
 
 def walk(file: h5py.File) -> dict[str, h5py.Dataset]:
@@ -160,53 +170,39 @@ def check(dataset: h5py.Dataset, here: str) -> None:
     for number in range(plist.get_nfilters()):
         if plist.get_filter(number)[0] not in _FILTERS:
             raise Refused(f"an unknown compression at {here!r}")
-    kinds = [dataset.dtype] if dataset.dtype.names is None else [
-        dataset.dtype[name] for name in dataset.dtype.names]  # fmt: skip
-    for kind in kinds:
-        known = h5py.check_string_dtype(kind) or h5py.check_ref_dtype(kind)
-        if kind.kind in "OV" and not known and dataset.dtype.names is None and not is_vlen(kind):
-            raise Refused(f"values that are neither numbers nor text at {here!r}")
+    kind = dataset.dtype
+    known = (h5py.check_string_dtype(kind), h5py.check_ref_dtype(kind), h5py.check_vlen_dtype(kind))
+    if kind.names is None and kind.kind in "OV" and all(each is None for each in known):
+        raise Refused(f"values that are neither numbers nor text at {here!r}")
 
 
-def is_vlen(kind: np.dtype) -> bool:
-    """Lists of numbers, as in the attributes of dimension scales."""
-    return h5py.check_vlen_dtype(kind) is not None
-
-
-def read(dataset: h5py.Dataset) -> None:
+def read(array: Any) -> None:
     """Read all values, a part at a time."""
-    if dataset.shape is None or not dataset.size:
+    if array.shape is None or 0 in array.shape:
         return
-    if not dataset.shape:
-        dataset[()]
+    if not array.shape:
+        array[()]
         return
-    rows = max(1, _PART // max(1, dataset.size // dataset.shape[0]))
-    if dataset.id.get_storage_size() == 0:  # nothing was ever written: the fill value
-        return
-    for start in range(0, dataset.shape[0], rows):
-        dataset[start : start + rows]
+    rows = max(1, _PART // int(np.prod(array.shape[1:], dtype=float)))
+    for start in range(0, array.shape[0], rows):
+        array[start : start + rows]
 
 
-def sparse(file: h5py.File, name: str, datasets: dict[str, h5py.Dataset]) -> None:
-    """A compressed matrix of AnnData fits together."""
-    parts = [datasets.get(f"{name}/{part}") for part in ("data", "indices", "indptr")]
-    if all(part is None for part in parts):
-        return
-    if any(part is None for part in parts):
-        raise Refused(f"a sparse matrix without data, indices or indptr at {name!r}")
-    check_sparse(dict(file[name].attrs), *parts)
-
-
-def check_sparse(attrs: dict[str, Any], data: Any, indices: Any, indptr: Any) -> None:
-    """Rows and columns lie within the shape that the attributes state, as AnnData writes it.
+def sparse(group: Any) -> None:
+    """Rows and columns of X lie within the shape that its attributes state, as AnnData writes it.
 
     Raises
     ------
     Refused
         They do not: code that makes such a matrix dense writes beyond its memory.
     """
+    if not {"data", "indices", "indptr"} <= set(group):
+        raise Refused("a sparse matrix without data, indices or indptr")
+    data, indices, indptr = (group[part] for part in ("data", "indices", "indptr"))
+    attrs = dict(group.attrs)
     kind = str(attrs.get("encoding-type", attrs.get("h5sparse_format", "")))
-    shape = [int(n) for n in np.ravel(attrs.get("shape", attrs.get("h5sparse_shape", ())))]
+    stated: Any = attrs.get("shape", attrs.get("h5sparse_shape", ()))
+    shape = [int(n) for n in np.ravel(stated)]
     if len(shape) != 2 or min(shape) < 0 or kind[:3] not in ("csr", "csc"):
         raise Refused("a sparse matrix of unknown shape or kind")
     for part, kinds in ((data, "biuf"), (indices, "iu"), (indptr, "iu")):

@@ -86,9 +86,12 @@ def _plain(value: Any) -> Any:
 
 def seal(folder: Path) -> None:
     """List the files of a finished folder in its record; runs within it first."""
-    inner = [path.parent for path in folder.rglob(RECORD) if path.parent != folder]
-    for part in [*sorted(inner, key=lambda path: -len(path.parts)), folder]:
-        _write(part, _parsed(part / RECORD) if (part / RECORD).is_file() else {})
+    names = [name for name, mode in _entries(folder) if stat.S_ISREG(mode) and name != RECORD]
+    for name in names:
+        if Path(name).name == RECORD:
+            seal((folder / name).parent)
+    record = _parsed(folder / RECORD) if (folder / RECORD).is_file() else {}
+    _write(folder, record, {name: checksum(folder / name) for name in names})
 
 
 def register(path: Path) -> None:
@@ -103,24 +106,15 @@ def register(path: Path) -> None:
         except InputError:
             return
         files = {each.relative_to(folder).as_posix(): checksum(each) for each in changed}
-        _write(folder, record, files=record["files"] | files)
+        _write(folder, record, record["files"] | files)
         changed.append(folder / RECORD)
 
 
-def _write(folder: Path, record: dict[str, Any], files: dict[str, str] | None = None) -> None:
-    if files is None:
-        files = {name: checksum(folder / name) for name in _regular(folder)}
-    record = {"format": FORMAT, **record, "files": dict(sorted(files.items()))}
-    record = _plain(json.loads(json.dumps(_plain(record), default=str)))
-    record["digest"] = _digest(record)
+def _write(folder: Path, record: Mapping[str, Any], files: Mapping[str, str]) -> None:
+    whole = {"format": FORMAT, **record, "files": dict(sorted(files.items()))}
+    plain = json.loads(json.dumps(_plain(whole), default=str))  # as it will be read
     with whole_files(folder / RECORD) as (partial,):
-        write_json(record, partial)
-
-
-def _regular(folder: Path) -> list[str]:
-    """Files of a folder but its record, with the paths of their folders in it."""
-    return [path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*"))
-            if path.is_file() and path != folder / RECORD]  # fmt: skip
+        write_json({**plain, "digest": _digest(plain)}, partial)
 
 
 def _digest(record: Mapping[str, Any]) -> str:

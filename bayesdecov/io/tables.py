@@ -52,7 +52,7 @@ def read_table(path: str | Path, argument: str = "table", *, text: bool = False)
     kind = suffixes[-2] if packed and len(suffixes) > 1 else (suffixes[-1] if suffixes else "")
     with readable(path, f"a {kind[1:]} table", argument):
         if kind in _SEPARATORS:
-            return _read_text(path, kind, packed, argument, text=text)
+            return _read_text(path, kind, argument, text=text)
         if kind == ".parquet":
             return Parquet(path, argument).whole()
         if kind == ".h5ad":
@@ -60,10 +60,8 @@ def read_table(path: str | Path, argument: str = "table", *, text: bool = False)
     raise InputError(argument, f"tables are read from {FORMATS}", found=repr(path.name))
 
 
-def _read_text(
-    path: Path, kind: str, packed: bool, argument: str, *, text: bool = False
-) -> pd.DataFrame:
-    with opened(path, packed, argument) as raw:
+def _read_text(path: Path, kind: str, argument: str, *, text: bool = False) -> pd.DataFrame:
+    with opened(path, argument) as raw:
         handle = io.TextIOWrapper(raw, encoding="utf-8-sig")
         lines, skipped = [handle.readline()], 0
         while lines[0] and (not lines[0].strip() or lines[0].startswith("#")):  # comments
@@ -93,10 +91,10 @@ def _read_text(
         "sep": separator, "header": None, "skiprows": skipped + 1, "encoding": "utf-8-sig",
     }  # fmt: skip
     as_text: dict[str, Any] = {"dtype": str, "keep_default_na": False, "na_values": [""]}
-    with opened(path, packed, argument) as raw:
+    with opened(path, argument) as raw:
         frame = pd.read_csv(raw, low_memory=False, **options, **(as_text if text else EXACT))
     # Names are text: "007", "NA" and "1e5" are names, not numbers or gaps.
-    with opened(path, packed, argument) as raw:
+    with opened(path, argument) as raw:
         names = pd.read_csv(raw, usecols=[0], dtype=str, keep_default_na=False, **options)
     columns = header if short else header[1:]
     if frame.shape[1] != len(columns) + 1:
@@ -110,8 +108,9 @@ def _read_text(
 
 
 @contextmanager
-def opened(path: Path, packed: bool, argument: str) -> Iterator[BinaryIO]:
+def opened(path: Path, argument: str) -> Iterator[BinaryIO]:
     """The bytes of a text table, unpacked; more of them than the limit allows is an error."""
+    packed = path.suffix.lower() == ".gz"
     with gzip.open(path, "rb") if packed else path.open("rb") as stream:
         counted = limits.Counted(stream, argument, f"the table {str(path)!r}")
         yield io.BufferedReader(counted)

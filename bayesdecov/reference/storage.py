@@ -16,7 +16,7 @@ from bayesdecov import checks
 from bayesdecov.errors import InputError
 from bayesdecov.io import limits
 from bayesdecov.io.files import check_place, whole_files
-from bayesdecov.io.hdf5 import check_hdf5, written
+from bayesdecov.io.hdf5 import look_into, written
 from bayesdecov.reference.structures import Covariance, DenseCovariance, FactorCovariance
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def check_target(path: Path, *, force: bool) -> None:
             "out", f"the file {str(path)!r} exists", fix="choose another or add --force"
         )
     try:
-        check_hdf5(path, "out", _NO_FILE)
+        look_into(path, "out", _NO_FILE)
         with h5py.File(path, "r") as opened:
             ours = str(opened.attrs.get("format")) in (_FORMAT, _WITHOUT_DIGEST)
     except Exception:
@@ -99,8 +99,8 @@ def check_target(path: Path, *, force: bool) -> None:
 
 def load(path: Path) -> dict[str, Any]:
     """Fields of the `Reference` in ``path``."""
-    size = check_hdf5(path, "reference", _NO_FILE, fix=_AGAIN)
-    limits.require(size, "reference", f"the reference {str(path)!r}")
+    sizes = look_into(path, "reference", _NO_FILE, fix=_AGAIN)
+    limits.require(sum(sizes.values()), "reference", f"the reference {str(path)!r}")
     try:
         with xr.open_dataset(path, engine="h5netcdf") as opened:
             data = opened.load()

@@ -58,6 +58,11 @@ def test_odd_names_stay_text():
     assert formula.products == {}  # the column "a:b" is no product of "a" and "b"
 
 
+def test_a_covariate_without_a_name_keeps_it():
+    table = pd.DataFrame(np.random.default_rng(0).normal(size=(9, 2)), columns=["", "b"])
+    assert list(evaluate(all_of(["", "b"]), table)[0]) == ["", "b"]
+
+
 def test_two_columns_of_one_name_are_refused():
     table = pd.DataFrame(np.random.default_rng(0).normal(size=(9, 3)), columns=["a", "b", "a:b"])
     with pytest.raises(InputError, match="a:b twice"):
@@ -65,11 +70,12 @@ def test_two_columns_of_one_name_are_refused():
 
 
 def test_rendered_code_holds_no_words_of_others():
-    call = parse("C(`x'); evil(`, Treatment('); evil('))", ["x'); evil("]).terms[0][0]
+    formula = parse("C(`x'); evil(`, Treatment('); evil('))", ["x'); evil("])
+    call = formula.terms[0][0]
     assert isinstance(call, Call)
     assert isinstance(call.arguments[0], Column)
-    texts: dict[str, str] = {}
-    code = render(call, {"x'); evil(": "bdv0_", "": "bdv"}, texts)
+    texts = {text: f"bdvtext{number}" for number, text in enumerate(formula.texts)}
+    code = render(call, {"x'); evil(": "bdv0_"}, texts)
     assert code == "C(bdv0_, contr.treatment(bdvtext0))"
     assert texts == {"); evil(": "bdvtext0"}
 

@@ -78,7 +78,7 @@ def test_the_refusal_lists_what_is_known():
     with pytest.raises(InputError, match=r"no function.*covariates are a, b.*sqrt.*Treatment"):
         parse("~ system(a)", COLUMNS)
     with pytest.raises(InputError, match="text"):
-        parse(["a"], COLUMNS)  # type: ignore[arg-type]
+        parse(["a"], COLUMNS)
 
 
 @settings(max_examples=300)

@@ -129,10 +129,11 @@ def test_code_for_the_engine_is_made_of_our_words(text):
         formula = parse(text, columns)
     except InputError:
         return
-    names = {name: f"bdv{i}_" for i, name in enumerate(formula.columns)} | {"": "bdv"}
+    names = {name: f"bdv{i}_" for i, name in enumerate(formula.columns)}
+    texts = {label: f"bdvtext{i}" for i, label in enumerate(formula.texts)}
     for term in formula.terms:
         for factor in term:
-            assert _is_ours(render(factor, names, {}))
+            assert _is_ours(render(factor, names, texts))
 
 
 ATTACKS = [
