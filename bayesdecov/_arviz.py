@@ -14,6 +14,7 @@ import arviz as az
 import numpy as np
 import xarray as xr
 
+from bayesdecov._version import __version__
 from bayesdecov.io import limits
 from bayesdecov.io.hdf5 import look_into, written
 
@@ -25,7 +26,7 @@ def from_groups(groups: Mapping[str, xr.Dataset], attrs: Mapping[str, Any]) -> A
 
     Attributes of files hold numbers and strings only, so anything else becomes its text.
     """
-    attrs = {
+    attrs = {"inference_library": "bayesdecov", "inference_library_version": __version__} | {
         key: value if isinstance(value, (int, float, str)) and not isinstance(value, bool)
         else str(value)
         for key, value in attrs.items()

@@ -62,6 +62,11 @@ class Run:
         return settings
 
     @property
+    def version(self) -> str:
+        """The bayesdecov that made it."""
+        return str((self.record.get("versions") or {}).get("bayesdecov", ""))
+
+    @property
     def method(self) -> str:
         """How the run was made."""
         return str(self.settings["method"])

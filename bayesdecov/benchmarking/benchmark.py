@@ -10,7 +10,6 @@ from typing import Any
 import joblib
 import pandas as pd
 
-import bayesdecov
 from bayesdecov import checks, datasets
 from bayesdecov.benchmarking.case import Case
 from bayesdecov.benchmarking.method import Own, methods_of
@@ -118,7 +117,7 @@ def benchmark(
         "methods": [method.name for method in chosen],
         "problems": list(dict.fromkeys(case.name for case in cases)),
         "repeats": repeats, "quick": quick, "bootstrap": bootstrap or "none", "prob": prob,
-        "memory": memory, "seed": seed, "n_jobs": n_jobs, "bayesdecov": bayesdecov.__version__,
+        "memory": memory, "seed": seed, "n_jobs": n_jobs,
         "seconds": round(time.perf_counter() - started, 1),
     }  # fmt: skip
     return Benchmark(

@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtri
 
-import bayesdecov
 from bayesdecov import checks
 from bayesdecov.calibration import effects, proportions
 from bayesdecov.calibration.bands import Band, uniformity
@@ -163,7 +162,6 @@ def calibrate(
         "parameters": len(found.names), "n_genes": n_genes, "ranked_among": RANKED,
         "draws": draws, "tune": how.tune, "chains": how.chains, "nuts_sampler": how.nuts_sampler,
         "seed": seed if seed is None or not hasattr(seed, "random") else "generator",
-        "bayesdecov": bayesdecov.__version__,
         "seconds": round(time.perf_counter() - started, 3),
     }  # fmt: skip
     settings["standard_errors"] = {

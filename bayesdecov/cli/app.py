@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from bayesdecov import __version__
+from bayesdecov._version import __version__
 from bayesdecov.errors import BayesdecovWarning, InputError
 from bayesdecov.faults import CLOSED_PIPE, interrupted, short_of_memory, told
 

@@ -12,7 +12,6 @@ import xarray as xr
 from scipy.special import ndtri, softmax
 from scipy.stats import qmc
 
-import bayesdecov
 from bayesdecov import checks
 from bayesdecov.algebra.simplex import log_ratio_basis
 from bayesdecov.algebra.terms import Array
@@ -162,7 +161,7 @@ def contrast(
         "rope": float(rope), "prob": prob, "quantity": data.quantity, "draws": how.draws,
         "tune": how.tune, "chains": how.chains,
         "seed": seed if seed is None or not hasattr(seed, "random") else "generator",
-        **measures, "bayesdecov": bayesdecov.__version__,
+        **measures,
         "seconds": round(time.perf_counter() - started, 3),
     }  # fmt: skip
     samples = pd.DataFrame(100 * softmax(drawn.mean @ V.T, axis=1),

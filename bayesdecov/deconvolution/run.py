@@ -11,7 +11,6 @@ import joblib
 import numpy as np
 import pandas as pd
 
-import bayesdecov
 from bayesdecov import checks
 from bayesdecov.baselines import BASELINES
 from bayesdecov.deconvolution.options import Options
@@ -96,7 +95,6 @@ def run(
         "mrna_per_cell": "none" if per_cell is None else per_cell.to_dict(),
         "scale": problem.scale,
         "alignment": str(problem.alignment),
-        "bayesdecov": bayesdecov.__version__,
         "seconds": round(time.perf_counter() - started, 3),
     }
     settings |= calibration

@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
-import bayesdecov
 from bayesdecov import checks
+from bayesdecov._version import __version__
 from bayesdecov.deconvolution.options import Options
 from bayesdecov.deconvolution.result import Deconvolution
 from bayesdecov.deconvolution.run import as_reference, run
@@ -224,7 +224,7 @@ def _join(
 
 def _fingerprint(blocks: Blocks, reference: Reference, options: Options) -> str:
     """A digest of everything that decides the results."""
-    digest = hashlib.sha256(bayesdecov.__version__.encode())
+    digest = hashlib.sha256(__version__.encode())
     digest.update(repr(replace(options, n_jobs=1, progress=None)).encode())
     for names in (blocks.columns, blocks.index, reference.genes, reference.cell_types):
         digest.update("\n".join(map(str, names)).encode())

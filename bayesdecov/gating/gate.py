@@ -11,7 +11,7 @@ from typing import Any
 import joblib
 import pandas as pd
 
-from bayesdecov import __version__, checks
+from bayesdecov import checks
 from bayesdecov.errors import InputError, Notes
 from bayesdecov.gating.hierarchy import Hierarchy
 from bayesdecov.gating.result import Gating
@@ -120,7 +120,7 @@ def gate(
         notes.warn(f"{len(failures)} of {len(outcomes)} files failed (the result's failures have "
                    f"the whole messages): {said}{more}")  # fmt: skip
     settings = {
-        "bayesdecov": __version__, "method": "dafi", "hierarchy": to_tree(hierarchy),
+        "method": "dafi", "hierarchy": to_tree(hierarchy),
         "seed": first, "seeds": seeds,
         "draws": draws, "n_jobs": n_jobs,
         "seconds": round(time.perf_counter() - started, 3),

@@ -19,12 +19,13 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from bayesdecov._version import __version__
 from bayesdecov.errors import InputError
 from bayesdecov.io.files import whole_files
 
 RECORD = "run.json"
 FORMAT = "bayesdecov run 1"
-_PACKAGES = ("bayesdecov", "numpy", "scipy", "pandas", "scikit-learn", "xarray", "arviz", "pymc")
+_PACKAGES = ("numpy", "scipy", "pandas", "scikit-learn", "xarray", "arviz", "pymc")
 _LARGEST = 64_000_000  # bytes of a record
 _DROPPINGS = frozenset({".DS_Store", "Thumbs.db"})  # of file browsers
 
@@ -49,7 +50,7 @@ def run_record(
     arguments: Sequence[str] = (),
 ) -> dict[str, Any]:
     """What ``run.json`` holds: versions, options, input checksums, timings, warnings."""
-    versions = {"python": platform.python_version()}
+    versions = {"python": platform.python_version(), "bayesdecov": __version__}
     for package in _PACKAGES:
         try:
             versions[package] = version(package)

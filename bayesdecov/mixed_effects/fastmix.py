@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
-import bayesdecov
 from bayesdecov import checks
 from bayesdecov.errors import InputError, Notes
 from bayesdecov.io.blocks import Blocks, stays_on_disk
@@ -285,7 +284,6 @@ def fastmix(
     settings |= estimate.settings
     settings |= {
         "seed": seed if seed is None or not hasattr(seed, "random") else "generator",
-        "bayesdecov": bayesdecov.__version__,
         "seconds": round(time.perf_counter() - started, 3),
     }
     return MixedEffects(

@@ -44,9 +44,7 @@ def content(run: Run) -> dict[str, Any]:
             )
             if part is not None
         ],
-        "methods": words.of_effects(
-            run.settings, n_genes, n_samples, str(run.settings.get("bayesdecov", ""))
-        ),
+        "methods": words.of_effects(run.settings, n_genes, n_samples, run.version),
         "citations": words.citations(run.method, words.FASTMIX),
     }
 

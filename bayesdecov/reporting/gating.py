@@ -34,7 +34,7 @@ def content(run: Run) -> dict[str, Any]:
             if part is not None
         ],
         "methods": words.of_gating(run.settings, len(run.tables["proportions"]),
-                                   str(run.record["versions"].get("bayesdecov", ""))),
+                                   run.version),
         "citations": words.citations(run.method, words.DAFI),
     }  # fmt: skip
 

@@ -47,7 +47,7 @@ def content(run: Run) -> dict[str, Any]:
             run.settings,
             run.groups["observed_data"].sizes["gene"],
             run.tables["proportions"].shape[1],
-            str(run.settings.get("bayesdecov", "")),
+            run.version,
         ),
         "citations": words.citations(run.method, words.DECOVART),
     }
