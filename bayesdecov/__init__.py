@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from bayesdecov.errors import BayesdecovWarning, InputError
     from bayesdecov.gating.gate import gate
     from bayesdecov.mixed_effects.fastmix import fastmix
+    from bayesdecov.options import DesignOptions, EstimatorOptions, Sampling
     from bayesdecov.reference.reference import Reference
     from bayesdecov.reporting.build import report
 
@@ -27,8 +28,11 @@ _caches.provide()
 
 __all__ = [
     "BayesdecovWarning",
+    "DesignOptions",
+    "EstimatorOptions",
     "InputError",
     "Reference",
+    "Sampling",
     "compare",
     "contrast",
     "datasets",
@@ -50,6 +54,9 @@ _HOMES = {
     "compare": "bayesdecov.comparison",
     "contrast": "bayesdecov.cohort.contrast",
     "report": "bayesdecov.reporting.build",
+    "DesignOptions": "bayesdecov.options",
+    "EstimatorOptions": "bayesdecov.options",
+    "Sampling": "bayesdecov.options",
     "InputError": "bayesdecov.errors",
     "BayesdecovWarning": "bayesdecov.errors",
 }

@@ -19,7 +19,7 @@ def some(names: Iterable[Any], limit: int = 5) -> str:
     return text if len(listed) <= limit else f"{text}, ... ({len(listed)} in all)"
 
 
-def plain_names(names: Iterable[Any], argument: str, what: str) -> None:
+def check_plain_names(names: Iterable[Any], argument: str, what: str) -> None:
     """Names without control characters, which no table, file or terminal brings back unchanged."""
     for number, name in enumerate(names, start=1):
         text = str(name)
@@ -34,7 +34,7 @@ def plain_names(names: Iterable[Any], argument: str, what: str) -> None:
             )  # fmt: skip
 
 
-def choice(value: Any, options: Sequence[str], argument: str) -> str:
+def check_choice(value: Any, options: Sequence[str], argument: str) -> str:
     """One of a few words."""
     if not isinstance(value, str) or value not in options:
         raise InputError(
@@ -43,21 +43,21 @@ def choice(value: Any, options: Sequence[str], argument: str) -> str:
     return value
 
 
-def whole(value: Any, argument: str, *, at_least: int = 1) -> int:
+def check_whole(value: Any, argument: str, *, at_least: int = 1) -> int:
     """A whole number, not a bool."""
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < at_least:
         raise InputError(argument, f"must be a whole number >= {at_least}", found=repr(value))
     return int(value)
 
 
-def workers(value: Any, argument: str = "n_jobs") -> int:
+def check_workers(value: Any, argument: str = "n_jobs") -> int:
     """A number of workers as joblib takes it: any whole number but 0."""
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value == 0:
         raise InputError(argument, "must be a whole number, -1 for all cores", found=repr(value))
     return int(value)
 
 
-def positive(value: Any, argument: str) -> float:
+def check_positive(value: Any, argument: str) -> float:
     """A finite number above zero."""
     if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
         raise InputError(argument, "must be a positive number", found=repr(value))
@@ -66,9 +66,9 @@ def positive(value: Any, argument: str) -> float:
     return float(value)
 
 
-def probability(value: Any, argument: str) -> float:
+def check_probability(value: Any, argument: str) -> float:
     """A number strictly between 0 and 1."""
-    number = positive(value, argument)
+    number = check_positive(value, argument)
     if number >= 1:
         raise InputError(
             argument, "must lie between 0 and 1", found=repr(value), fix="write 0.95 for 95 %"
@@ -76,7 +76,7 @@ def probability(value: Any, argument: str) -> float:
     return number
 
 
-def generator(seed: Any, argument: str = "seed") -> np.random.Generator:
+def make_generator(seed: Any, argument: str = "seed") -> np.random.Generator:
     """A generator from None, an int or a generator."""
     if isinstance(seed, np.random.Generator):
         return seed
@@ -87,15 +87,15 @@ def generator(seed: Any, argument: str = "seed") -> np.random.Generator:
     raise InputError(argument, "must be None, an int or a numpy Generator", found=repr(seed))
 
 
-def expression(table: Any, argument: str, *, what: str = "samples") -> pd.DataFrame:
+def check_expression(table: Any, argument: str, *, what: str = "samples") -> pd.DataFrame:
     """An expression table, genes x ``what``: unique labels, finite numbers, nothing negative.
 
     Genes that are zero everywhere are allowed (they carry no information and are dropped later);
     a column that is zero everywhere is not.
     """
-    frame = numeric(table, argument)
-    unique(frame.index, argument, "gene")
-    unique(frame.columns, argument, what.rstrip("s"))
+    frame = check_numeric(table, argument)
+    check_unique(frame.index, argument, "gene")
+    check_unique(frame.columns, argument, what.rstrip("s"))
     values = frame.to_numpy()
     if (values < 0).any():
         row, column = np.argwhere(values < 0)[0]
@@ -118,7 +118,7 @@ def expression(table: Any, argument: str, *, what: str = "samples") -> pd.DataFr
     return frame
 
 
-def numeric(table: Any, argument: str) -> pd.DataFrame:
+def check_numeric(table: Any, argument: str) -> pd.DataFrame:
     """A non-empty DataFrame of finite floats, names as strings; text and gaps are named."""
     if isinstance(table, pd.Series):
         table = table.to_frame()
@@ -156,7 +156,7 @@ def numeric(table: Any, argument: str) -> pd.DataFrame:
 def _text_error(table: pd.DataFrame, argument: str) -> InputError:
     for name in table.columns:
         for row, value in zip(table.index, table[name], strict=True):
-            if pd.isna(value) or not np.isnan(number_of(value)):
+            if pd.isna(value) or not np.isnan(to_number(value)):
                 continue
             return InputError(
                 argument,
@@ -167,7 +167,7 @@ def _text_error(table: pd.DataFrame, argument: str) -> InputError:
     return InputError(argument, "must hold numbers only", found="values that are not numbers")
 
 
-def number_of(value: Any) -> float:
+def to_number(value: Any) -> float:
     """A cell of a table as a number, NaN where it is none.
 
     `pandas.to_numeric` is no alternative: it crashes on texts like "1e40038475397113199".
@@ -185,11 +185,11 @@ def _strings(index: pd.Index, argument: str, what: str) -> pd.Index:
             argument, "row and column names must not be missing", found=f"{int(missing.sum())}"
         )
     names = [str(name).strip() for name in index]
-    plain_names(names, argument, what)
+    check_plain_names(names, argument, what)
     return pd.Index(names)
 
 
-def unique(index: pd.Index, argument: str, what: str) -> None:
+def check_unique(index: pd.Index, argument: str, what: str) -> None:
     """No label twice."""
     twice = index[index.duplicated()].unique()
     if len(twice):
@@ -201,7 +201,7 @@ def unique(index: pd.Index, argument: str, what: str) -> None:
         )
 
 
-def labels_of(labels: Any, samples: pd.Index, argument: str = "labels") -> pd.Series:
+def check_labels(labels: Any, samples: pd.Index, argument: str = "labels") -> pd.Series:
     """One label (cell type or donor) for each of ``samples``, aligned by name."""
     what = "donor" if argument == "donors" else "cell type"
     if isinstance(labels, pd.DataFrame):
@@ -221,7 +221,7 @@ def labels_of(labels: Any, samples: pd.Index, argument: str = "labels") -> pd.Se
         )
     cleaned = labels.copy()
     cleaned.index = pd.Index([str(name).strip() for name in cleaned.index])
-    unique(cleaned.index, argument, "sample")
+    check_unique(cleaned.index, argument, "sample")
     missing = samples.difference(cleaned.index)
     if len(missing):
         raise InputError(
@@ -238,7 +238,7 @@ def labels_of(labels: Any, samples: pd.Index, argument: str = "labels") -> pd.Se
             argument, "must not be missing", found=f"no cell type for {some(samples[gaps])}"
         )
     result = cleaned.map(_label)
-    plain_names(result, argument, what)
+    check_plain_names(result, argument, what)
     if result.nunique() < 2:
         raise InputError(argument, "must name at least two cell types", found=some(result.unique()))
     return result
@@ -251,7 +251,7 @@ def _label(value: Any) -> str:
     return str(value).strip()
 
 
-def positive_definite(matrix: np.ndarray, argument: str, name: Hashable) -> None:
+def check_positive_definite(matrix: np.ndarray, argument: str, name: Hashable) -> None:
     """A symmetric, positive definite covariance matrix."""
     if not np.allclose(matrix, matrix.T, rtol=1e-8, atol=1e-12 * np.abs(matrix).max()):
         raise InputError(argument, f"the covariance of {name!r} must be symmetric")
@@ -264,7 +264,7 @@ def positive_definite(matrix: np.ndarray, argument: str, name: Hashable) -> None
         )
 
 
-def by_cell_type(values: Any, cell_types: pd.Index, argument: str) -> pd.Series:
+def match_cell_types(values: Any, cell_types: pd.Index, argument: str) -> pd.Series:
     """One positive number for each cell type, from a mapping or Series, in their order."""
     if not isinstance(values, (Mapping, pd.Series)):
         raise InputError(
@@ -272,16 +272,18 @@ def by_cell_type(values: Any, cell_types: pd.Index, argument: str) -> pd.Series:
         )
     series = pd.Series(values)
     series.index = pd.Index([_label(name) for name in series.index])
-    unique(series.index, argument, "cell type")
+    check_unique(series.index, argument, "cell type")
     absent = [name for name in cell_types if name not in series.index]
     if absent:
         raise InputError(
             argument, "needs a number for every cell type", found=f"none for {some(absent)}"
         )
-    return pd.Series({name: positive(series[name], f"{argument}[{name!r}]") for name in cell_types})
+    return pd.Series(
+        {name: check_positive(series[name], f"{argument}[{name!r}]") for name in cell_types}
+    )
 
 
-def nearly_collinear(mean: pd.DataFrame, *, limit: float = 1e4) -> str:
+def find_nearly_collinear(mean: pd.DataFrame, *, limit: float = 1e4) -> str:
     """Names of cell types whose profiles are almost linearly dependent; empty if there are none."""
     values = mean.to_numpy()
     _, singular, right = np.linalg.svd(values / np.linalg.norm(values, axis=0), full_matrices=False)
@@ -291,7 +293,7 @@ def nearly_collinear(mean: pd.DataFrame, *, limit: float = 1e4) -> str:
     return some(mean.columns[weights > 0.05 * weights.max()])
 
 
-def collinear(mean: pd.DataFrame, argument: str, *, limit: float = 1e8) -> None:
+def check_collinear(mean: pd.DataFrame, argument: str, *, limit: float = 1e8) -> None:
     """Cell types whose profiles can be told apart; otherwise the aliased ones are named."""
     values = mean.to_numpy()
     if len(values) < values.shape[1]:

@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from bayesdecov import checks
 from bayesdecov.errors import InputError, Notes
-from bayesdecov.io.outputs import whole_folder
-from bayesdecov.io.records import run_record, write_json
-from bayesdecov.io.tables import write_table
-from bayesdecov.runs import EFFECTS, PROPORTIONS, Run, run_of, usable
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from bayesdecov.results.result import Result
+from bayesdecov.results.run import EFFECTS, PROPORTIONS, Run, run_of, usable
 
 _TRUST = ("nuts", "laplace", "map")  # whose spread differences are measured in
 _Z = 1.959964
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Comparison(Result):
     """What `compare` returns.
 
     Attributes
@@ -44,21 +38,18 @@ class Comparison:
     yardstick: str
     kind: str
     notes: tuple[str, ...] = ()
+    facts: dict[str, Any] = field(default_factory=dict)
 
-    def plot(self) -> Figure:
-        """Every run against the yardstick, and the differences in its posterior sd."""
-        from bayesdecov.plots.comparison import comparison
+    command = "compare"
 
-        return comparison(self)
+    @property
+    def settings(self) -> dict[str, Any]:  # type: ignore[override]
+        """What was compared."""
+        return {"yardstick": self.yardstick, "runs": list(self.summary.index)}
 
-    def write(self, folder: str | Path, *, force: bool = False) -> None:
-        """``comparison.csv``, ``summary.csv``, ``comparison.png`` and ``run.json``, or nothing."""
-        with whole_folder(Path(folder), force=force) as partial:
-            write_table(self.table, partial / "comparison.csv")
-            write_table(self.summary, partial / "summary.csv", index_label="run")
-            self.plot().savefig(partial / "comparison.png", dpi=150)
-            settings = {"yardstick": self.yardstick, "runs": list(self.summary.index)}
-            write_json(run_record("compare", settings, self.notes, {}), partial / "run.json")
+    def tables(self, prob: float = 0.95) -> dict[str, pd.DataFrame]:
+        """``comparison`` and ``summary``; intervals are those of the runs."""
+        return {"comparison": self.table, "summary": self.summary.rename_axis(index="run")}
 
     def __str__(self) -> str:
         what = "proportions" if self.kind == PROPORTIONS else "effects"
@@ -90,7 +81,7 @@ def compare(*fits: Any, yardstick: str | None = None) -> Comparison:
     Returns
     -------
     Comparison
-        ``.table``, ``.summary``, ``.plot()``, ``.write(folder)``.
+        ``.table``, ``.summary``, ``.write(folder)``; `bayesdecov.plots.comparison` draws it.
 
     Raises
     ------
@@ -123,7 +114,7 @@ def _compared(runs: dict[str, Run], yardstick: str | None) -> Comparison:
     if yardstick is None:
         ranked = [name for method in _TRUST for name, run in runs.items() if run.method == method]
         yardstick = (ranked or list(runs))[0]
-    checks.choice(yardstick, tuple(runs), "yardstick")
+    checks.check_choice(yardstick, tuple(runs), "yardstick")
     parts = {name: _estimates(run) for name, run in runs.items()}
     common = parts[yardstick].index
     for part in parts.values():

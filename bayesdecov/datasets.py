@@ -75,7 +75,7 @@ def load(name: str) -> Dataset:
         doi:10.1016/j.celrep.2019.01.041, GEO GSE107011); not downloaded, because the tables are
         under the GPL: see the error for where they are.
     """
-    return _LOADERS[checks.choice(name, tuple(_LOADERS), "name")]()
+    return _LOADERS[checks.check_choice(name, tuple(_LOADERS), "name")]()
 
 
 def _demo() -> Dataset:
@@ -147,7 +147,7 @@ _LOADERS: dict[str, Callable[[], Dataset]] = {
 
 def present(name: str) -> bool:
     """Whether `load` would find a data set without a network."""
-    if checks.choice(name, tuple(_LOADERS), "name") == "demo":
+    if checks.check_choice(name, tuple(_LOADERS), "name") == "demo":
         return True
     if name == "abis_pbmc":
         return _in_folder(name, "signature_S0.csv.gz") is not None

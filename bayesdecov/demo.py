@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -13,18 +12,15 @@ from rich.table import Table
 from bayesdecov import checks, datasets, simulate
 from bayesdecov.comparison import compare
 from bayesdecov.deconvolution.deconvolve import deconvolve
-from bayesdecov.deconvolution.write import fill_deconvolution
+from bayesdecov.deconvolution.result import Deconvolution
 from bayesdecov.io.outputs import check_folder, whole_folder
 from bayesdecov.io.tables import write_table
 from bayesdecov.mixed_effects.fastmix import fastmix
-from bayesdecov.mixed_effects.write import draw as draw_effects
-from bayesdecov.mixed_effects.write import fill_mixed_effects
+from bayesdecov.mixed_effects.result import MixedEffects
+from bayesdecov.options import Sampling
+from bayesdecov.plots.folder import draw
 from bayesdecov.reference.reference import Reference
 from bayesdecov.reporting.build import report
-
-if TYPE_CHECKING:
-    from bayesdecov.deconvolution.result import Deconvolution
-    from bayesdecov.mixed_effects.result import MixedEffects
 
 _METHODS = ("laplace", "nuts")
 _OTHERS = ("map", "nnls", "simplex")
@@ -45,7 +41,7 @@ def run_demo(
     console: Console,
 ) -> None:
     """Load, build the reference, deconvolve with several methods, print a table, write ``out``."""
-    checks.choice(method, _METHODS, "method")
+    checks.check_choice(method, _METHODS, "method")
     check_folder(out, force=force)
     genes = _GENES[method] if genes is None else genes
     data = datasets.load(name)
@@ -57,7 +53,7 @@ def run_demo(
     for name_of in methods:
         draws = _DRAWS if name_of == "nuts" else 1000
         fits[name_of] = deconvolve(
-            data.bulk, reference, name_of, seed=_SEED, draws=draws,
+            data.bulk, reference, name_of, seed=_SEED, sampling=Sampling(draws=draws),
             progress=None if progress else False,
         )  # fmt: skip
     scores = score(fits, data.proportions, groups=_groups(data.samples))
@@ -67,13 +63,14 @@ def run_demo(
     found = compare(*fits.items())
     console.print(str(found), markup=False)
     with whole_folder(out, force=force) as folder:
-        fill_deconvolution(best, folder)
+        best.fill(folder)
         reference.save(folder / "reference.nc")
         write_table(scores, folder / "scores.csv")
         write_table(data.proportions, folder / "truth.csv", index_label="sample")
         draw(best, folder / "plots", truth=data.proportions)
         report(best, folder / "report.html")
         found.write(folder / "comparison")
+        draw(found, folder / "comparison")
         if name == "demo":  # small, ours to give away: the tables a user would bring
             (folder / "input").mkdir()
             write_table(data.bulk, folder / "input" / "bulk.csv", index_label="gene")
@@ -104,8 +101,8 @@ def _fastmix(folder: Path) -> MixedEffects:
     cohort = simulate.fastmix("III", "code", 1500, 50, correlation=0.5, seed=_SEED)
     fit = fastmix(cohort.expression, cohort.proportions, cohort.covariates, "mixture")
     (folder / "fastmix").mkdir()
-    fill_mixed_effects(fit, folder / "fastmix")
-    draw_effects(fit, folder / "fastmix" / "plots")
+    fit.fill(folder / "fastmix")
+    draw(fit, folder / "fastmix" / "plots")
     report(fit, folder / "fastmix" / "report.html")
     write_table(cohort.differential, folder / "fastmix" / "truth.csv", index_label="gene")
     for name in ("expression", "proportions", "covariates"):
@@ -145,18 +142,6 @@ def score(
                 "width_95": float(np.mean((high - low)[rows_of])),
             })  # fmt: skip
     return pd.DataFrame(rows)
-
-
-def draw(
-    fit: Deconvolution, folder: Path, *, truth: pd.DataFrame | None = None, prob: float = 0.95
-) -> None:
-    """``proportions.png`` and ``intervals.png``."""
-    from bayesdecov import plots
-
-    folder.mkdir(parents=True, exist_ok=True)
-    plots.stacked_bars(fit).savefig(folder / "proportions.png", dpi=150)
-    if fit.draws is not None or fit.covariance is not None:
-        plots.intervals(fit, prob=prob, truth=truth).savefig(folder / "intervals.png", dpi=150)
 
 
 def _groups(samples: pd.DataFrame) -> pd.Series | None:

@@ -1,4 +1,4 @@
-"""When draws can be trusted: convergence measures, their thresholds, and a verdict in words."""
+"""When draws can be trusted: convergence measures and what they mean."""
 
 from __future__ import annotations
 
@@ -8,11 +8,8 @@ from typing import Any
 import numpy as np
 
 from bayesdecov.algebra.terms import Array
+from bayesdecov.verdicts import E_BFMI, ESS, PARETO_K, R_HAT
 
-R_HAT = 1.01
-ESS = 400.0
-E_BFMI = 0.3
-PARETO_K = 0.7
 MEANINGS = {
     "r_hat": f"agreement of chains, at most {R_HAT:g}",
     "ess_bulk": f"effective draws for means, at least {ESS:g}",
@@ -79,20 +76,3 @@ def e_bfmi(energy: Array) -> Array:
     change = np.square(np.diff(energy, axis=-1)).sum(axis=-1)
     total = np.square(energy - energy.mean(axis=-1, keepdims=True)).sum(axis=-1)
     return np.asarray((change / total).min(axis=-1))
-
-
-def complaints(found: dict[str, float]) -> list[str]:
-    """What is wrong with draws that have these measures; nothing, if they can be trusted."""
-    words = []
-    if found.get("divergences", 0):
-        words.append(f"{found['divergences']:.0f} divergences: raise target_accept")
-    if np.isnan(found.get("r_hat", 1.0)):
-        return [*words, "convergence is not known: it takes two chains or more"]
-    if not found.get("r_hat", 1.0) <= R_HAT:
-        words.append(f"R-hat {found['r_hat']:.3f} > {R_HAT:g}: chains disagree, draw more")
-    for name in ("ess_bulk", "ess_tail"):
-        if not found.get(name, np.inf) >= ESS:
-            words.append(f"{name} {found[name]:.0f} < {ESS:.0f}: draw more")
-    if not found.get("e_bfmi", 1.0) >= E_BFMI:
-        words.append(f"E-BFMI {found['e_bfmi']:.2f} < {E_BFMI:g}: heavy tails, read with care")
-    return words

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,19 +14,15 @@ from bayesdecov import checks
 from bayesdecov.errors import InputError, Notes
 from bayesdecov.io.files import check_file, readable
 from bayesdecov.io.gene_sets import gene_sets, known_genes
-from bayesdecov.io.outputs import whole_folder
-from bayesdecov.io.records import run_record, write_json
-from bayesdecov.io.tables import EXACT, opened, write_table
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from bayesdecov.io.tables import EXACT, opened
+from bayesdecov.results.result import Result
 
 DIRECTIONS = ("both", "up", "down")
 _NEEDED = ("gene", "covariate", "effect", "q_value")
 
 
 @dataclass(frozen=True)
-class Enrichment:
+class Enrichment(Result):
     """What `enrich` returns.
 
     Attributes
@@ -35,27 +31,20 @@ class Enrichment:
         Tidy, best first within each covariate: covariate, gene_set, overlap, selected (genes of
         the list), set_size (the set's tested genes), background (tested genes), expected, fold,
         p_value, q_value, genes.
-    settings, notes
-        How it was made.
+    settings, notes, facts
+        How it was made; the number of sets that were tested.
     """
 
     table: pd.DataFrame
     settings: dict[str, Any]
     notes: tuple[str, ...]
+    facts: dict[str, Any] = field(default_factory=dict)
 
-    def plot(self, top: int = 8) -> Figure:
-        """A dot for each covariate and each of its best sets: size is overlap, colour is q."""
-        from bayesdecov.plots.enrichment import enrichment
+    command = "enrich"
 
-        return enrichment(self, top)
-
-    def write(self, folder: str | Path, *, force: bool = False) -> None:
-        """``enrichment.csv``, ``enrichment.png`` and ``run.json``, or nothing."""
-        with whole_folder(Path(folder), force=force) as partial:
-            write_table(self.table, partial / "enrichment.csv")
-            if len(self.table):
-                self.plot().savefig(partial / "enrichment.png", dpi=150)
-            write_json(run_record("enrich", self.settings, self.notes, {}), partial / "run.json")
+    def tables(self, prob: float = 0.95) -> dict[str, pd.DataFrame]:
+        """``enrichment``."""
+        return {"enrichment": self.table}
 
     def __str__(self) -> str:
         found = self.table[self.table["q_value"] < self.settings["fdr"]]
@@ -120,12 +109,12 @@ def enrich(
     np.True_
     """
     table = _genes(genes)
-    fdr = checks.probability(fdr, "fdr")
-    checks.choice(direction, DIRECTIONS, "direction")
+    fdr = checks.check_probability(fdr, "fdr")
+    checks.check_choice(direction, DIRECTIONS, "direction")
     if top is not None:
-        checks.whole(top, "top")
-    smallest = checks.whole(smallest, "smallest")
-    largest = checks.whole(largest, "largest", at_least=smallest)
+        checks.check_whole(top, "top")
+    smallest = checks.check_whole(smallest, "smallest")
+    largest = checks.check_whole(largest, "largest", at_least=smallest)
     notes = Notes()
     named, lost = known_genes(gene_sets(sets, "sets"), table["gene"].unique(), "sets")
     sizes = {name: len(own) for name, own in named.items()}
@@ -150,8 +139,9 @@ def enrich(
     if not rows:
         notes.warn("no gene is selected for any effect; give top= or a larger fdr=")
     settings = {"fdr": fdr, "top": top, "direction": direction, "smallest": smallest,
-                "largest": largest, "sets": len(kept)}  # fmt: skip
-    return Enrichment(pd.DataFrame(rows, columns=columns), settings, tuple(notes.lines))
+                "largest": largest}  # fmt: skip
+    return Enrichment(pd.DataFrame(rows, columns=columns), settings, tuple(notes.lines),
+                      {"sets": len(kept)})  # fmt: skip
 
 
 def _of_effect(
@@ -206,9 +196,9 @@ def _genes(value: Any) -> pd.DataFrame:
     table = table[list(_NEEDED)].copy()
     for name in ("gene", "covariate"):
         table[name] = table[name].astype(str)
-        checks.plain_names(table[name].unique(), "genes", name)
+        checks.check_plain_names(table[name].unique(), "genes", name)
     for name in ("effect", "q_value"):
-        table[name] = table[name].map(checks.number_of)
+        table[name] = table[name].map(checks.to_number)
     if ((table["q_value"] < 0) | (table["q_value"] > 1)).any():
         raise InputError("genes", "q-values must lie between 0 and 1",
                          found=f"{table['q_value'].max():g}")  # fmt: skip

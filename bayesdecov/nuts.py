@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bayesdecov.algebra.terms import Array
-from bayesdecov.sampling import Sampling
+from bayesdecov.sampling import Schedule
 
 _HALVINGS = 30
 Density = Callable[[Array], tuple[float, Array]]
@@ -28,9 +28,11 @@ class Chains(NamedTuple):
     stats: dict[str, np.ndarray]
 
 
-def run_nuts(density: Density, starts: Array, how: Sampling, rng: np.random.Generator) -> Chains:
+def run_nuts(
+    density: Density, starts: Array, schedule: Schedule, rng: np.random.Generator
+) -> Chains:
     """One chain from each row of ``starts``, one after the other."""
-    sample = _nutpie if how.nuts_sampler == "nutpie" else _pymc
+    sample = _nutpie if schedule.nuts_sampler == "nutpie" else _pymc
     safe = _guarded(density)
     inside = starts.copy()
     for start in inside:  # towards the centre until the density is not zero
@@ -38,7 +40,7 @@ def run_nuts(density: Density, starts: Array, how: Sampling, rng: np.random.Gene
             if np.isfinite(safe(start)[0]):
                 break
             start *= 0.5
-    return sample(safe, inside, how, rng)
+    return sample(safe, inside, schedule, rng)
 
 
 def _guarded(density: Density) -> Density:
@@ -53,7 +55,9 @@ def _guarded(density: Density) -> Density:
     return safe
 
 
-def _nutpie(density: Density, starts: Array, how: Sampling, rng: np.random.Generator) -> Chains:
+def _nutpie(
+    density: Density, starts: Array, schedule: Schedule, rng: np.random.Generator
+) -> Chains:
     import nutpie
     from nutpie.compiled_pyfunc import from_pyfunc
 
@@ -66,9 +70,9 @@ def _nutpie(density: Density, starts: Array, how: Sampling, rng: np.random.Gener
         [(size,)], ["x"], make_initial_point_fn=lambda seed: next(waiting, starts[0]).copy(),
     )  # fmt: skip
     found = nutpie.sample(
-        model, draws=how.draws, tune=how.tune, chains=len(starts), cores=1,
+        model, draws=schedule.draws, tune=schedule.tune, chains=len(starts), cores=1,
         seed=int(rng.integers(2**31)), save_warmup=False, progress_bar=False,
-        target_accept=how.target_accept,
+        target_accept=schedule.target_accept,
     )  # fmt: skip
     return Chains(
         np.asarray(dataset(found["posterior"])["x"]), named(dataset(found["sample_stats"]))
@@ -98,21 +102,21 @@ def named(stats: Any) -> dict[str, np.ndarray]:
     return found
 
 
-def _pymc(density: Density, starts: Array, how: Sampling, rng: np.random.Generator) -> Chains:
+def _pymc(density: Density, starts: Array, schedule: Schedule, rng: np.random.Generator) -> Chains:
     size = starts.shape[1]
-    step, black_box = _step(size, how.target_accept)
+    step, black_box = _step(size, schedule.target_accept)
     black_box.density = density
-    x = np.empty((len(starts), how.draws, size))
+    x = np.empty((len(starts), schedule.draws, size))
     kept: dict[str, list[Any]] = {name: [] for name in _NAMES}
     for chain, start in enumerate(starts):
         step.reset_tuning()
         stream = np.random.default_rng(int(rng.integers(2**63)))
         if hasattr(step, "setup_chain"):  # PyMC 6
-            step.setup_chain(stream, how.tune, how.draws)
+            step.setup_chain(stream, schedule.tune, schedule.draws)
         else:
             step.set_rng(stream)
         point = {"x": np.array(start)}
-        for draw in range(-how.tune, how.draws):
+        for draw in range(-schedule.tune, schedule.draws):
             if draw == 0:
                 step.stop_tuning()
             point, (stats,) = step.step(point)
@@ -120,7 +124,7 @@ def _pymc(density: Density, starts: Array, how: Sampling, rng: np.random.Generat
                 x[chain, draw] = point["x"]
                 for name, value in named(stats).items():
                     kept[name].append(value)
-    shape = (len(starts), how.draws)
+    shape = (len(starts), schedule.draws)
     return Chains(x, {name: np.array(values).reshape(shape) for name, values in kept.items()})
 
 

@@ -1,19 +1,20 @@
-"""How to sample: the options that both verbs take."""
+"""How to sample: the choices of `bayesdecov.options.Sampling`, all made and checked."""
 
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from bayesdecov import checks
 from bayesdecov.errors import InputError
+from bayesdecov.options import NUTS_ONLY as NUTS_ONLY
+from bayesdecov.options import Sampling, given
 
 SAMPLERS = ("auto", "pymc", "nutpie")
 
 
-class Sampling(NamedTuple):
-    """Options of ``method="nuts"``; the fields are keywords of `deconvolve` and `fastmix`."""
+class Schedule(NamedTuple):
+    """Draws and warm-up steps per chain, chains, processes, and the sampler."""
 
     draws: int = 1000
     tune: int = 1000
@@ -21,23 +22,23 @@ class Sampling(NamedTuple):
     cores: int | None = None
     target_accept: float = 0.9
     nuts_sampler: str = "auto"
-    progress: bool = False
 
-    @classmethod
-    def of(cls, given: Mapping[str, Any]) -> Sampling:
-        """Checked, with defaults where None was given and the sampler chosen."""
-        chosen = cls(**{name: value for name, value in given.items() if value is not None})
-        for name in ("draws", "tune", "chains"):
-            checks.whole(getattr(chosen, name), name)
-        if chosen.cores is not None:
-            checks.whole(chosen.cores, "cores")
-        checks.probability(chosen.target_accept, "target_accept")
-        return chosen._replace(nuts_sampler=installed(chosen.nuts_sampler))
+
+def scheduled(sampling: Sampling | None, usual: Schedule) -> Schedule:
+    """The usual schedule with what was asked for put over it, checked, and the sampler chosen."""
+    asked = given(sampling) if isinstance(sampling, Sampling) else {}
+    chosen = usual._replace(**{name: asked[name] for name in asked if name in usual._fields})
+    for name in ("draws", "tune", "chains"):
+        checks.check_whole(getattr(chosen, name), name)
+    if chosen.cores is not None:
+        checks.check_whole(chosen.cores, "cores")
+    checks.check_probability(chosen.target_accept, "target_accept")
+    return chosen._replace(nuts_sampler=installed(chosen.nuts_sampler))
 
 
 def installed(sampler: str) -> str:
     """Nutpie for "auto" where it is installed, otherwise PyMC's own sampler."""
-    checks.choice(sampler, SAMPLERS, "nuts_sampler")
+    checks.check_choice(sampler, SAMPLERS, "nuts_sampler")
     there = importlib.util.find_spec("nutpie") is not None
     if sampler == "nutpie" and not there:
         raise InputError("nuts_sampler", "'nutpie' is not installed",

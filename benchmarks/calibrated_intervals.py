@@ -34,16 +34,22 @@ def case(donors: int, together: float, covariance: str, seed: int) -> dict[str, 
     row: dict[str, float] = {}
     for name, calibrate in (("", False), (" calibrated", True)):
         started = time.process_time()
-        fit = bd.deconvolve(data.bulk, reference, "laplace", seed=seed, calibrate=calibrate,
-                            max_pareto_k=np.inf)  # fmt: skip
+        fit = bd.deconvolve(
+            data.bulk,
+            reference,
+            "laplace",
+            seed=seed,
+            calibrate=calibrate,
+            sampling=bd.Sampling(max_pareto_k=np.inf),
+        )
         table = fit.intervals()
         truth = data.proportions[fit.proportions.columns].stack().to_numpy()
         row["coverage" + name] = ((table["low"] < truth) & (truth < table["high"])).mean()
         row["width" + name] = (table["high"] - table["low"]).mean()
         row["RMSE" + name] = np.sqrt(np.square(table["mean"] - truth).mean())
         row["CPU s" + name] = time.process_time() - started
-    row["inflation"] = fit.settings["inflation"]
-    row["coverage of pseudo-bulks"] = fit.settings["coverage_before"]
+    row["inflation"] = fit.facts["inflation"]
+    row["coverage of pseudo-bulks"] = fit.facts["coverage_before"]
     return row
 
 

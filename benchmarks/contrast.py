@@ -37,7 +37,9 @@ def cohorts(count: int, n: int, shift: float, seed: int) -> tuple[bd.deconvolve,
     data = bd.simulate.tissue(lineages=TREE, n_genes=400, replicates=8, donor_sd=0.4,
                               proportions=p, seed=seed)  # fmt: skip
     reference = bd.Reference.from_samples(data.purified, data.labels, "factor", genes=100)
-    fit = bd.deconvolve(data.bulk, reference, "laplace", seed=seed, max_pareto_k=np.inf)
+    fit = bd.deconvolve(
+        data.bulk, reference, "laplace", seed=seed, sampling=bd.Sampling(max_pareto_k=np.inf)
+    )
     return fit, data.proportions
 
 
@@ -63,7 +65,7 @@ def error_rates(replicates: int, shift: float, n: int = 40) -> pd.DataFrame:
             chosen = slice(i * n, (i + 1) * n)
             mine = part(fit, chosen)
             covariates = pd.DataFrame({"group": group}, index=mine.proportions.index)
-            table = bd.contrast(mine, covariates, seed=i, draws=500).table
+            table = bd.contrast(mine, covariates, seed=i, sampling=bd.Sampling(draws=500)).table
             called = {"contrast": ((table["low"] > 0) | (table["high"] < 0)).to_numpy()}
             for name, P in (("Wilcoxon on estimates", mine.proportions),
                             ("Wilcoxon on the truth", truth.iloc[chosen])):  # fmt: skip
@@ -88,9 +90,9 @@ def against_nuts(n: int = 50) -> pd.DataFrame:
     fit, _ = cohorts(1, n, 0.6, 7)
     group = pd.DataFrame({"group": np.repeat(["A", "B"], n // 2)}, index=fit.proportions.index)
     started = time.perf_counter()
-    fast = bd.contrast(fit, group, seed=1, draws=2000)
+    fast = bd.contrast(fit, group, seed=1, sampling=bd.Sampling(draws=2000))
     middle = time.perf_counter()
-    nuts = bd.contrast(fit, group, method="nuts", seed=1, draws=1000)
+    nuts = bd.contrast(fit, group, method="nuts", seed=1, sampling=bd.Sampling(draws=1000))
     print(f"fast {middle - started:.1f} s, NUTS {time.perf_counter() - middle:.0f} s; "
           f"NUTS: {nuts.settings['verdict']}, R-hat {nuts.settings['r_hat']:.3f}, "
           f"ESS {nuts.settings['ess_bulk']:.0f}")  # fmt: skip

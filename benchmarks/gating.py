@@ -22,10 +22,11 @@ import numpy as np
 import pandas as pd
 
 import bayesdecov as bd
-from bayesdecov.gating import Hierarchy, read_events
+from bayesdecov.gating import read_events
+from bayesdecov.gating.dafi import apply
+from bayesdecov.gating.files import read_hierarchy
+from bayesdecov.gating.initial_centers import start_of
 from bayesdecov.gating.kmeans import lloyd
-from bayesdecov.gating.membership import apply
-from bayesdecov.gating.starts import start_of
 
 _C_SECONDS = 15.73
 
@@ -87,7 +88,7 @@ def kmeans() -> None:
 
 
 def golden(folder: Path) -> None:
-    tree = Hierarchy.from_config(folder / "inclusion_PM1_m4.config", folder / "exclusion.config")
+    tree = read_hierarchy(folder / "inclusion_PM1_m4.config", folder / "exclusion.config")
     seconds = []
     for _ in range(3):
         started = time.process_time()

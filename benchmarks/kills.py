@@ -44,7 +44,7 @@ def prepare(folder: Path) -> dict[str, list[str]]:
     for name in ("expression", "proportions", "covariates"):
         getattr(effects, name).to_csv(folder / f"{name}.csv")
     bd.simulate.cytometry(2, 4000, seed=1).write(folder)
-    bd.simulate.blood_hierarchy(k=60).write(folder / "gates.toml")
+    bd.gating.write_hierarchy(bd.simulate.blood_hierarchy(k=60), folder / "gates.toml")
     commands = {
         "deconvolve": ["bulk.csv", "--reference", "reference.nc", "--method", "laplace",
                        "--draws", "200", "--max-pareto-k", "inf", "--shard-size", "32"],

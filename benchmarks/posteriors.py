@@ -12,6 +12,7 @@ import time
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import bayesdecov as bd
+from bayesdecov.options import Sampling, grouped
 
 
 def main() -> None:
@@ -21,7 +22,11 @@ def main() -> None:
     parser.add_argument("--cores", type=int, default=None)
     arguments = parser.parse_args()
     cohort = bd.simulate.convolution(
-        n_samples=arguments.samples, n_genes=arguments.genes, n_types=4, law="gaussian", seed=1
+        n_samples=arguments.samples,
+        n_genes=arguments.genes,
+        n_types=4,
+        distribution="gaussian",
+        seed=1,
     )
     reference = bd.Reference.from_moments(cohort.mean, cohort.covariances)
     bulk = cohort.bulk.clip(lower=0)
@@ -33,7 +38,7 @@ def main() -> None:
         if method == "nuts":
             options = options | {"cores": arguments.cores}
         started = time.perf_counter()
-        fit = bd.deconvolve(bulk, reference, method, seed=1, **options)
+        fit = bd.deconvolve(bulk, reference, method, seed=1, **grouped(options, sampling=Sampling))
         seconds[name] = time.perf_counter() - started
         said = f"{name:15s} {seconds[name]:8.2f} s  {seconds[name] / seconds['map']:8.0f} x map"
         if method == "nuts":

@@ -96,9 +96,16 @@ def deconvolve(n: int, jobs: int, noise: str) -> dict[str, float]:
         started = time.perf_counter()
         with Workers() as workers:
             out = deconvolve_to(
-                f"{place}/run", f"{place}/bulk.h5ad", reference, "laplace", seed=1, n_jobs=jobs,
-                noise=noise, max_pareto_k=np.inf, progress=False,
-            )  # fmt: skip
+                f"{place}/run",
+                f"{place}/bulk.h5ad",
+                reference,
+                "laplace",
+                seed=1,
+                n_jobs=jobs,
+                noise=noise,
+                progress=False,
+                sampling=bd.Sampling(max_pareto_k=np.inf),
+            )
         seconds = time.perf_counter() - started
         written = sum(path.stat().st_size for path in out.iterdir()) / 1e6
     peak = megabytes()
@@ -149,15 +156,25 @@ def digest(jobs: str, shard: int) -> str:
     import joblib
     import xarray as xr
 
+    import bayesdecov as bd
     from bayesdecov.deconvolution.streaming import deconvolve_to
 
     bulk, reference = cohort(256, 1000, "none")
 
     def run(n_jobs: int) -> str:
         with tempfile.TemporaryDirectory() as place:
-            out = deconvolve_to(f"{place}/run", bulk, reference, "laplace", seed=1, n_jobs=n_jobs,
-                                noise="none", shard_size=shard, progress=False,
-                                max_pareto_k=np.inf)  # fmt: skip
+            out = deconvolve_to(
+                f"{place}/run",
+                bulk,
+                reference,
+                "laplace",
+                seed=1,
+                n_jobs=n_jobs,
+                noise="none",
+                shard_size=shard,
+                progress=False,
+                sampling=bd.Sampling(max_pareto_k=np.inf),
+            )
             found = hashlib.sha256()
             for name in ("proportions.csv", "intervals.csv", "diagnostics.csv"):
                 found.update((out / name).read_bytes())

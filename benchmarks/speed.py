@@ -36,7 +36,7 @@ import pandas as pd
 from scipy.optimize import minimize, nnls
 
 import bayesdecov as bd
-from bayesdecov.deconvolution.problem import prepare
+from bayesdecov.deconvolution.prepare import prepare
 
 Row = dict[str, object]
 
@@ -78,8 +78,13 @@ def peers(quick: bool) -> pd.DataFrame:
         return float(np.sqrt(np.mean((p - truth.to_numpy()) ** 2)))
 
     def ours(covariance: str = "factor", method: str = "map") -> bd.Deconvolution:
-        return bd.deconvolve(data.bulk, references[covariance], method, seed=1,
-                             max_pareto_k=np.inf)  # fmt: skip
+        return bd.deconvolve(
+            data.bulk,
+            references[covariance],
+            method,
+            seed=1,
+            sampling=bd.Sampling(max_pareto_k=np.inf),
+        )
 
     def non_negative() -> np.ndarray:
         p = np.array([nnls(mu, bulk)[0] for bulk in y.T])
@@ -88,7 +93,7 @@ def peers(quick: bool) -> pd.DataFrame:
     def support_vectors() -> np.ndarray:
         return bd.deconvolve(data.bulk, reference, "nusvr").proportions.to_numpy()
 
-    problem = prepare(data.bulk, references["factor"])
+    prepared = prepare(data.bulk, references["factor"])
     rows: list[Row] = []
     found = ours().proportions[truth.columns].to_numpy()  # imports
     rows.append(
@@ -104,8 +109,14 @@ def peers(quick: bool) -> pd.DataFrame:
     others: dict[str, tuple[Callable[[], np.ndarray], int]] = {
         "scipy.optimize.nnls": (non_negative, turns),
         "scikit-learn NuSVR, three nu": (support_vectors, 1),
-        "L-BFGS-B, our gradient": (lambda: generic(problem, gradient=True), 1),
-        "L-BFGS-B, numerical gradient": (lambda: generic(problem, gradient=False), 1),
+        "L-BFGS-B, our gradient": (
+            lambda: generic(prepared.model, prepared.data, gradient=True),
+            1,
+        ),
+        "L-BFGS-B, numerical gradient": (
+            lambda: generic(prepared.model, prepared.data, gradient=False),
+            1,
+        ),
         **installed(data, references["diagonal"]),
     }
     for name, (work, times) in others.items():
@@ -122,21 +133,21 @@ def peers(quick: bool) -> pd.DataFrame:
     return pd.DataFrame(rows).assign(samples=n, genes=genes, cell_types=n_types)
 
 
-def generic(problem, *, gradient: bool) -> np.ndarray:
-    """The likelihood of a problem, maximised sample by sample by a generic optimiser."""
+def generic(model, bulks, *, gradient: bool) -> np.ndarray:
+    """The likelihood of a model, maximised sample by sample by a generic optimiser."""
     from bayesdecov.algebra.simplex import proportions
     from bayesdecov.deconvolution.fit import log_posterior
 
-    data = problem.density.project(problem.y)
-    density = log_posterior(problem, data, problem.phi, jacobian=False, order=int(gradient))
+    projected = model.density.project(bulks.y)
+    density = log_posterior(model, projected, bulks.phi, jacobian=False, order=int(gradient))
     found = []
-    for i in range(len(problem.y)):
+    for i in range(len(bulks.y)):
 
         def value(theta: np.ndarray, i: int = i):
             term = density(theta[None], np.array([i]))
             return (-term.value[0], -term.gradient[0]) if gradient else -term.value[0]
 
-        start = np.zeros(problem.n_types - 1)
+        start = np.zeros(model.n_types - 1)
         found.append(minimize(value, start, jac=gradient, method="L-BFGS-B").x)
     return proportions(np.array(found))
 
@@ -243,8 +254,11 @@ def _proportions_by_size(quick: bool) -> Iterator[Row]:
                     few = few.iloc[:, : max(10, at["samples"] // 5)]
                 reference = bd.Reference.from_samples(data.purified, data.labels, covariance,
                                                       genes=at["genes"])  # fmt: skip
-                took = seconds(lambda m=method, b=few, r=reference: bd.deconvolve(
-                    b, r, m, seed=1, max_pareto_k=np.inf))  # fmt: skip
+                took = seconds(
+                    lambda m=method, b=few, r=reference: bd.deconvolve(
+                        b, r, m, seed=1, sampling=bd.Sampling(max_pareto_k=np.inf)
+                    )
+                )
                 yield {"verb": "deconvolve", "model": f"{method}, {covariance}", "axis": axis,
                        **at, "samples": few.shape[1], "seconds": took}  # fmt: skip
 

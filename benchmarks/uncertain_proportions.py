@@ -90,8 +90,8 @@ def table(settings, replicates: int, methods: list[str]) -> None:
                     before = data.measured - data.proportions
                     row["sharper"] = np.sqrt(np.square(before).to_numpy().mean()
                                              / np.square(off).to_numpy().mean())  # fmt: skip
-                    row["scale"] = fit.settings["error_scale"]
-                    row["sound"] = fit.settings["rounds"] > 0
+                    row["scale"] = fit.facts["error_scale"]
+                    row["sound"] = fit.facts["rounds"] > 0
                 found[name].append(row)
         oracle = pd.DataFrame(found["oracle"]).set_index("seed")
         for name in methods:

@@ -73,7 +73,9 @@ def one(kind: str, design: str, seed: int) -> pd.DataFrame:
     share = shares(design, np.random.default_rng(seed))
     bulk, truth, reference = cohort(kind, share, seed)
     started = time.process_time()
-    fit = bd.deconvolve(bulk, reference, "laplace", other=True, seed=seed, max_pareto_k=np.inf)
+    fit = bd.deconvolve(
+        bulk, reference, "laplace", other=True, seed=seed, sampling=bd.Sampling(max_pareto_k=np.inf)
+    )
     seconds = time.process_time() - started
     table = fit.intervals().query("cell_type == 'other'").set_index("sample")
     rows = pd.DataFrame({"kind": kind, "design": design, "seed": seed, "share": share,

@@ -17,7 +17,9 @@ def main(draws: int) -> None:
     # The maximum of the likelihood, an approximation, and the exact posterior, side by side.
     mle = bd.deconvolve(cohort.bulk, reference, "map")
     laplace = bd.deconvolve(cohort.bulk, reference, "laplace", seed=1)
-    nuts = bd.deconvolve(cohort.bulk, reference, "nuts", draws=draws, tune=draws, seed=1)
+    nuts = bd.deconvolve(
+        cohort.bulk, reference, "nuts", seed=1, sampling=bd.Sampling(draws=draws, tune=draws)
+    )
     print(nuts)
     print(nuts.diagnostics[["r_hat", "ess_bulk", "ess_tail", "divergences", "verdict"]])
     print(bd.compare(mle, laplace, nuts))

@@ -54,7 +54,9 @@ def main(folder: Path, n: int) -> None:
                                           donors=data.donors)  # fmt: skip
     print(examine_bulk(bulk, reference), "\n")
 
-    fit = bd.deconvolve(bulk, reference, "laplace", seed=1, calibrate=True, max_pareto_k=1.0)
+    fit = bd.deconvolve(
+        bulk, reference, "laplace", seed=1, calibrate=True, sampling=bd.Sampling(max_pareto_k=1.0)
+    )
     print(fit, "\n")
     fit.write(folder / "proportions", force=True)
 

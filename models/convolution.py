@@ -4,10 +4,10 @@ r"""The convolution model (DeCovarT, arXiv:2309.09557) in PyMC.
     p_i &\sim \mathrm{Dirichlet}(\alpha) \quad\text{or softmax of a zero-sum normal} \\
     y_i &\sim N_G\big(s_i \mu p_i,\; V_i\big), \qquad
     V_i = s_i^2 \sum_j p_{ij}^2 \Sigma_j + \mathrm{diag}(\varphi_i s_i \mu p_i + c \varphi_i^2)
-    \tag{Eq. 7}
+    \tag{DeCovarT Eq. 7}
 
-``prior="decovart"`` multiplies by :math:`|V_i|^{-1/2}`, which turns the likelihood into the paper's
-Eq. 8. All samples are one batch; they are independent given the reference.
+``prior="decovart"`` multiplies by :math:`|V_i|^{-1/2}`, which turns the likelihood into
+DeCovarT Eq. 8. All samples are one batch; they are independent given the reference.
 """
 
 from __future__ import annotations
@@ -44,7 +44,8 @@ def convolution(
     bulk
         Genes x samples, on the scale of ``mean``; aligned to it by gene name.
     prior
-        "flat" (Dirichlet(1)), "decovart" (Eq. 8), "normal", or a `Dirichlet` / `SoftmaxNormal`.
+        "flat" (Dirichlet(1)), "decovart" (DeCovarT Eq. 8), "normal", or a `Dirichlet` /
+        `SoftmaxNormal`.
     counting_noise
         phi: variance per unit of mean expression, one number or one per sample; None for none.
     size_factor

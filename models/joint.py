@@ -32,8 +32,8 @@ class Shared(NamedTuple):
     ``gram`` (n, n) and ``total`` (n,) of genes in units of their noise; ``design`` (n, L) at the
     measured values; ``lifts`` (n, L, d), how a sample's row moves with its values; ``measured``
     (n, d) with error covariances ``errors`` (n, d, d); ``cohort`` (n, z), covariates of the
-    cohort's law with a column of ones; ``whitener`` (n, n), which the genes have been multiplied
-    with and the design has not.
+    cohort's distribution with a column of ones; ``whitener`` (n, n), which the genes have been
+    multiplied with and the design has not.
     """
 
     gram: np.ndarray

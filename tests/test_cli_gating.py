@@ -17,7 +17,7 @@ def files(tmp_path_factory):
     folder = tmp_path_factory.mktemp("user")
     bd.simulate.cytometry(2, 2500, seed=4).write(folder)
     (folder / "broken.fcs").write_bytes(b"FCS3.0")
-    bd.simulate.blood_hierarchy(k=40).write(folder / "gates.toml")
+    bd.gating.write_hierarchy(bd.simulate.blood_hierarchy(k=40), folder / "gates.toml")
     return folder
 
 
@@ -80,7 +80,7 @@ def test_hierarchy_is_shown_and_converted(files, tmp_path):
     run("hierarchy", simple, "--out", tmp_path / "a.config", "--columns", "FSC-A,FSC-H,SSC-A")
     assert (tmp_path / "a.config").read_text().startswith("1\t1\t3\t38\t200\t5\t200\t0\t0")
     result = run("hierarchy", tmp_path / "a.config", "--out", tmp_path / "b.toml", "--k", "70")
-    assert bd.gating.Hierarchy.read(tmp_path / "b.toml").clustering.k == 70
+    assert bd.gating.read_hierarchy(tmp_path / "b.toml").clustering.k == 70
     result = run("hierarchy", simple, "--out", tmp_path / "a.config", expect=2)
     assert "exists" in result.stderr
     (tmp_path / "bad.toml").write_text('[[gate]]\nname="a"\nx="A"\nbox=[0,1,0,1]\n')

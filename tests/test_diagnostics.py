@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from bayesdecov.diagnostics import complaints, convergence, e_bfmi
+from bayesdecov.diagnostics import convergence, e_bfmi
+from bayesdecov.verdicts import findings_of_chains
 
 
 @pytest.fixture
@@ -61,7 +62,7 @@ def test_e_bfmi_is_two_for_independent_energies():
         ({"divergences": 3, "e_bfmi": 0.1}, ["3 divergences", "E-BFMI 0.10"]),
     ],
 )
-def test_complaints(measures, words):
-    said = complaints(measures)
+def test_findings_of_chains(measures, words):
+    said = [str(finding) for finding in findings_of_chains(measures)]
     assert len(said) == len(words)
     assert all(start in line for start, line in zip(words, said, strict=True))

@@ -61,7 +61,7 @@ def study(tmp_path_factory):
     cells = bd.simulate.cytometry(N, 300, seed=1)
     for path, name in zip(cells.write(folder / "FCS"), names, strict=True):
         path.rename(folder / "FCS" / f"{name}.fcs")
-    bd.simulate.blood_hierarchy(k=10).write(folder / "gating.toml")
+    bd.gating.write_hierarchy(bd.simulate.blood_hierarchy(k=10), folder / "gating.toml")
     tables = {
         "bulk": bulk, "purified": data.purified, "labels": data.labels,
         "covariates": covariates[["group"]], "expression": expression, "proportions": proportions,

@@ -30,7 +30,7 @@ class Compressed:
     multiplier: Array  # a_j, (cell_type,)
     n_genes: int
 
-    def rough(self) -> Compressed:
+    def approximate_hessian(self) -> Compressed:
         """Nothing is left out."""
         return self
 

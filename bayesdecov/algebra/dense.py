@@ -43,7 +43,7 @@ class Dense:
         """Number of genes G."""
         return int(self.mu.shape[0])
 
-    def rough(self) -> Dense:
+    def approximate_hessian(self) -> Dense:
         """Nothing is left out."""
         return self
 

@@ -20,7 +20,7 @@ class Density(Protocol):
     def chunk(self) -> int:
         """How many samples are evaluated at once."""
 
-    def rough(self) -> Density:
+    def approximate_hessian(self) -> Density:
         """The same density to climb with: its Hessian may leave out what weighs little."""
 
     def project(self, y: Array) -> Array:

@@ -55,7 +55,7 @@ class LowRank:
     owner: np.ndarray
     exact_hessian: bool = field(default=True, kw_only=True)
 
-    def rough(self) -> LowRank:
+    def approximate_hessian(self) -> LowRank:
         """The same without the dearest and lightest part of the Hessian (some 2 %)."""
         return replace(self, exact_hessian=False)
 

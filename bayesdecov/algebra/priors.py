@@ -64,3 +64,5 @@ class SoftmaxNormal:
 
 
 Prior = Dirichlet | SoftmaxNormal
+FLAT = Dirichlet(1.0)
+JEFFREYS = Dirichlet(0.5)  # of counts

@@ -22,7 +22,7 @@ def log_proportions(theta: Array) -> Array:
 
 
 def proportions(theta: Array) -> Array:
-    """``p = psi(theta)`` (Eq. 13)."""
+    """``p = psi(theta)`` (DeCovarT Eq. 13)."""
     return np.exp(log_proportions(theta))
 
 
@@ -47,19 +47,39 @@ def to_mrna(p: Array, per_cell: Array) -> Array:
     return to_cells(p, 1.0 / per_cell)
 
 
+def shift_log_odds(p: Array, shift: Array) -> Array:
+    """Draws (sample, ..., draw, cell_type) with the log-odds of their last type shifted.
+
+    Draws take the replicates of ``shift`` (replicate, sample) in turn; the other types keep their
+    proportions to each other. ``-shift`` undoes it.
+    """
+    turn = np.arange(p.shape[-2]) % len(shift)
+    step = shift[turn].T.reshape(len(p), *[1] * (p.ndim - 3), len(turn))
+    share = p[..., -1]
+    grown = share * np.exp(step)
+    total = grown + (1 - share)
+    return np.concatenate([p[..., :-1] / total[..., None], (grown / total)[..., None]], axis=-1)
+
+
 def theta_of(p: Array) -> Array:
     """Inverse of `proportions`: log-ratios to the last cell type; ``p`` must be positive."""
     return np.log(p[:, :-1]) - np.log(p[:, -1:])
 
 
 def jacobian(p: Array) -> Array:
-    r""":math:`\partial p_i/\partial\theta_j = p_i(\delta_{ij} - p_j)`, (sample, J, J-1), Eq. 14."""
+    r""":math:`\partial p_i/\partial\theta_j = p_i(\delta_{ij} - p_j)` (DeCovarT Eq. 14).
+
+    (sample, cell_type, cell_type - 1).
+    """
     n_types = p.shape[1]
     return p[:, :, None] * (np.eye(n_types)[None, :, :-1] - p[:, None, :-1])
 
 
 def second_derivatives(p: Array) -> Array:
-    r""":math:`\partial^2 p_i/\partial\theta_j\partial\theta_k`, (sample, J, J-1, J-1) (Eq. 15)."""
+    r""":math:`\partial^2 p_i/\partial\theta_j\partial\theta_k` (DeCovarT Eq. 15).
+
+    (sample, cell_type, cell_type - 1, cell_type - 1).
+    """
     n_types = p.shape[1]
     eye = np.eye(n_types)[:, :-1]
     deviation = eye[None] - p[:, None, :-1]  # delta_ij - p_j
@@ -70,7 +90,7 @@ def second_derivatives(p: Array) -> Array:
 
 
 def pull_back(term: Term, p: Array, scale: Array | None = None) -> Term:
-    r"""Derivatives in the free coordinates of a function of ``q = s p`` (Eq. 16 and 17).
+    r"""Derivatives in the free coordinates of a function of ``q = s p`` (DeCovarT Eq. 16-17).
 
     :math:`\nabla_x = J^\top g` and :math:`\nabla^2_x = J^\top H J + \sum_i g_i \nabla^2 q_i`. The
     contraction of the second derivatives is written out, so no (J, J-1, J-1) array is formed.

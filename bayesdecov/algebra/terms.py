@@ -6,7 +6,7 @@ With ``V(q)`` the covariance and ``r = y - mu q`` the residual, a convolution de
 
 Each covariance structure (`dense`, `lowrank`, `compressed`) supplies both with gradient and
 Hessian; `log_density` turns them into the Gaussian likelihood (DeCovarT Eq. 7), the criterion the
-paper maximised (Eq. 8, the log-determinant counted twice), or a multivariate t.
+paper maximised (DeCovarT Eq. 8, the log-determinant counted twice), or a multivariate t.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def log_density(
     n_genes
         Number of genes G, for the constant and the tail.
     logdet_weight
-        1/2 for the Gaussian likelihood (Eq. 7); 1 for the paper's Eq. 8, which equals the
+        1/2 for the Gaussian likelihood (DeCovarT Eq. 7); 1 for DeCovarT Eq. 8, which equals the
         likelihood times the improper prior :math:`|V|^{-1/2}`.
     df
         None for the Gaussian; otherwise the degrees of freedom of a multivariate t, which is the

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from bayesdecov import checks
+from bayesdecov.baselines.registry import SCORES
 from bayesdecov.errors import Notes
 from bayesdecov.io.gene_sets import gene_sets, known_genes
 from bayesdecov.io.tables import expression_frame
@@ -40,10 +41,8 @@ def score(expression: Any, sets: Any, method: str = "ssgsea") -> pd.DataFrame:
     >>> score(table, {"T cells": ["CD3E"], "B cells": ["CD19"]}, "mcpcounter")["T cells"].tolist()
     [2.0, 0.0]
     """
-    from bayesdecov.baselines import SCORES
-
-    checks.choice(method, tuple(SCORES), "method")
-    table = checks.expression(expression_frame(expression, "expression"), "expression")
+    checks.check_choice(method, tuple(SCORES), "method")
+    table = checks.check_expression(expression_frame(expression, "expression"), "expression")
     kept, lost = known_genes(gene_sets(sets, "sets"), table.index, "sets")
     if lost:
         Notes().warn(f"{len(lost)} gene sets have no gene in the expression and are left out: "

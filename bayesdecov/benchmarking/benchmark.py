@@ -92,12 +92,12 @@ def benchmark(
     ['map', 'nnls']
     """
     chosen = methods_of(methods)
-    repeats = (1 if quick else 2) if repeats is None else checks.whole(repeats, "repeats")
+    repeats = (1 if quick else 2) if repeats is None else checks.check_whole(repeats, "repeats")
     if bootstrap is not None:
-        bootstrap = checks.whole(bootstrap, "bootstrap", at_least=2)
-    seed = checks.whole(seed, "seed", at_least=0)
-    n_jobs = checks.workers(n_jobs)
-    options = Options(checks.probability(prob, "prob"), bootstrap, memory, seed)
+        bootstrap = checks.check_whole(bootstrap, "bootstrap", at_least=2)
+    seed = checks.check_whole(seed, "seed", at_least=0)
+    n_jobs = checks.check_workers(n_jobs)
+    options = Options(checks.check_probability(prob, "prob"), bootstrap, memory, seed)
     notes: list[str] = []
     cases = _cases(problems, repeats, quick, seed, notes)
     started = time.perf_counter()
@@ -118,13 +118,13 @@ def benchmark(
         "problems": list(dict.fromkeys(case.name for case in cases)),
         "repeats": repeats, "quick": quick, "bootstrap": bootstrap or "none", "prob": prob,
         "memory": memory, "seed": seed, "n_jobs": n_jobs,
-        "seconds": round(time.perf_counter() - started, 1),
     }  # fmt: skip
     return Benchmark(
         scores=scores,
         estimates=pd.concat(drawn, ignore_index=True) if drawn else pd.DataFrame(),
         settings=settings,
         notes=tuple(notes),
+        facts={"seconds": round(time.perf_counter() - started, 1)},
     )
 
 
@@ -144,7 +144,7 @@ def _cases(
         if isinstance(problem, Case):
             cases.append(problem)
             continue
-        checks.choice(problem, (*SCENARIOS, *REAL), "problems")
+        checks.check_choice(problem, (*SCENARIOS, *REAL), "problems")
         cases += real(problem) if problem in REAL else simulated(
             problem, repeats=repeats, quick=quick, seed=seed)  # fmt: skip
     if not cases:

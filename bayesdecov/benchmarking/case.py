@@ -55,11 +55,11 @@ class Case:
         for name in ("scenario", "level"):
             value = getattr(self, name)
             object.__setattr__(self, name, "" if value is None else str(value))
-        bulk = checks.numeric(self.bulk, "bulk")
-        checks.unique(bulk.columns, "bulk", "sample")
-        truth = checks.numeric(self.truth, "truth")
-        checks.unique(truth.index, "truth", "sample")
-        checks.unique(truth.columns, "truth", "cell type")
+        bulk = checks.check_numeric(self.bulk, "bulk")
+        checks.check_unique(bulk.columns, "bulk", "sample")
+        truth = checks.check_numeric(self.truth, "truth")
+        checks.check_unique(truth.index, "truth", "sample")
+        checks.check_unique(truth.columns, "truth", "cell type")
         if (truth < 0).to_numpy().any():
             raise InputError("truth", "proportions must not be negative",
                              found=f"{truth.to_numpy().min():g}")  # fmt: skip

@@ -13,9 +13,10 @@ from bayesdecov.baselines import BASELINES
 from bayesdecov.deconvolution.deconvolve import deconvolve
 from bayesdecov.deconvolution.options import METHODS
 from bayesdecov.errors import InputError
+from bayesdecov.options import Sampling, grouped
 from bayesdecov.reference.build import ESTIMATORS
 from bayesdecov.reference.reference import Reference
-from bayesdecov.results import Proportions
+from bayesdecov.results.proportions import Proportions
 
 DEFAULT = ("map", "laplace", *BASELINES)
 _OPTIONS: dict[str, Callable[[str], Any]] = {
@@ -56,6 +57,7 @@ class Method:
             options.setdefault("cores", 1)
         if bootstrap and self.method in BASELINES:
             options["bootstrap"] = bootstrap
+        options = grouped(options, sampling=Sampling)
         return deconvolve(bulk, reference, self.method, seed=seed, progress=False, **options)
 
 
@@ -74,7 +76,7 @@ def methods_of(given: Iterable[str] | Mapping[str, str | Own] | None) -> list[Me
             found.append(_parsed(str(name), what))
     if not found:
         raise InputError("methods", "must name at least one method")
-    checks.unique(pd.Index([method.name for method in found]), "methods", "method")
+    checks.check_unique(pd.Index([method.name for method in found]), "methods", "method")
     return found
 
 
@@ -82,7 +84,7 @@ def _parsed(name: str, text: Any) -> Method:
     if not isinstance(text, str):
         raise InputError("methods", "must be texts or functions", found=type(text).__name__)
     method, _, rest = text.partition(":")
-    checks.choice(method, METHODS, "methods")
+    checks.check_choice(method, METHODS, "methods")
     options: dict[str, Any] = {}
     for part in filter(None, rest.split(",")):
         key, equals, value = part.partition("=")
@@ -104,5 +106,5 @@ def _parsed(name: str, text: Any) -> Method:
         options["df"] = None
     covariance = options.pop("covariance", None)
     if covariance is not None:
-        checks.choice(covariance, ESTIMATORS, "methods: covariance")
+        checks.check_choice(covariance, ESTIMATORS, "methods: covariance")
     return Method(name, method, covariance, options)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from bayesdecov.benchmarking.metrics import ALL
+from bayesdecov.results.result import Result
 
 _WHERE = ["scenario", "level", "method"]
 SCORES = ("r", "r_types", "ccc", "rmse", "mae", "bias", "negative", "coverage", "width",
@@ -18,7 +18,7 @@ SCORES = ("r", "r_types", "ccc", "rmse", "mae", "bias", "negative", "coverage", 
 
 
 @dataclass(frozen=True)
-class Benchmark:
+class Benchmark(Result):
     """Methods x cases x metrics.
 
     Attributes
@@ -32,15 +32,17 @@ class Benchmark:
         a time) and ``error``.
     estimates
         One row per case, method, sample and cell type: truth, estimate, low, high.
-    settings, notes
-        What was asked for; what was left out.
+    settings, notes, facts
+        What was asked for; what was left out; seconds.
     """
 
     scores: pd.DataFrame
     estimates: pd.DataFrame
     settings: dict[str, Any]
     notes: tuple[str, ...] = ()
-    inputs: dict[str, Path] = field(default_factory=dict)
+    facts: dict[str, Any] = field(default_factory=dict)
+    command = "benchmark"
+    compressed = frozenset({"estimates"})
 
     @property
     def overall(self) -> pd.DataFrame:
@@ -97,11 +99,10 @@ class Benchmark:
         order = pd.concat([broken, table["rmse_to_best"]], axis=1)
         return table.loc[order.sort_values(["broken", "rmse_to_best"], na_position="last").index]
 
-    def write(self, folder: str | Path, *, force: bool = False) -> None:
-        """Tables, pictures and ``benchmark.html`` in a new folder."""
-        from bayesdecov.benchmarking.write import write_benchmark
-
-        write_benchmark(self, Path(folder), force=force)
+    def tables(self, prob: float = 0.95) -> dict[str, pd.DataFrame]:
+        """``scores``, ``levels``, ``summary`` and ``estimates``."""
+        return {"scores": self.scores, "levels": self.levels(), "summary": self.summary(),
+                "estimates": self.estimates}  # fmt: skip
 
     def __str__(self) -> str:
         table = self.summary()

@@ -18,7 +18,7 @@ from bayesdecov.benchmarking.method import Method
 from bayesdecov.benchmarking.metrics import ALL, metrics
 from bayesdecov.errors import InputError
 from bayesdecov.reference.reference import Reference
-from bayesdecov.results import Draws, Proportions
+from bayesdecov.results.proportions import Draws, Proportions
 
 T = TypeVar("T")
 _WARM: set[str] = set()  # methods whose libraries this process has loaded

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,63 +12,22 @@ from scipy.special import ndtri
 
 from bayesdecov import checks
 from bayesdecov.calibration import effects, proportions
-from bayesdecov.calibration.bands import Band, uniformity
+from bayesdecov.calibration.bands import uniformity
 from bayesdecov.calibration.proportions import Replicates, example_reference
+from bayesdecov.calibration.result import ALPHA, Calibration
 from bayesdecov.errors import InputError
+from bayesdecov.options import Sampling, moved_into, of_class
 from bayesdecov.reference.reference import Reference
-from bayesdecov.sampling import Sampling
+from bayesdecov.sampling import Schedule, scheduled
 
 MODELS = ("proportions", "effects")
 METHODS = ("map", "laplace", "nuts")
 LEVELS = (0.5, 0.8, 0.9, 0.95)
+USUAL = Schedule(draws=500, tune=300, chains=2, target_accept=0.85)
 RANKED = 99  # draws that the truth is ranked among, thinned from each posterior
-ALPHA = 0.001
 
 
-@dataclass(frozen=True)
-class Calibration:
-    """Ranks of the truth in the posteriors of simulated data, and coverage of their intervals.
-
-    Attributes
-    ----------
-    ranks
-        Simulation x parameter, each between 0 and 99; None for a method without draws.
-    coverage
-        Tidy: parameter, level, coverage, std_error, trusted (coverage where diagnostics are good),
-        simulations. Diagnostics are good where Pareto-k is at most .7 (laplace), nothing diverged
-        (nuts), the optimiser converged (map). Standard errors are those of a calibrated method.
-    uniform
-        Per parameter: the smallest pointwise tail probability of its ranks, the limit for the
-        simultaneous band at alpha = .001, and whether the ranks are uniform.
-    settings
-        What was done.
-    """
-
-    ranks: pd.DataFrame | None
-    coverage: pd.DataFrame
-    uniform: pd.DataFrame | None
-    band: Band | None
-    settings: dict[str, Any]
-
-    def __str__(self) -> str:
-        s = self.settings
-        lines = [f"Calibration of {s['model']} by {s['method']}: {s['simulations']} simulations, "
-                 f"{s['trusted']} with good diagnostics, {s['seconds']:.0f} s"]  # fmt: skip
-        for level, part in self.coverage.groupby("level"):
-            error = s["standard_errors"][level]
-            lines.append(f"  {level:.0%} intervals hold the truth in {part['coverage'].mean():.1%} "
-                         f"(standard error {error:.1%})")  # fmt: skip
-        if self.uniform is not None:
-            bad = self.uniform.index[~self.uniform["uniform"]]
-            lines.append(
-                f"  ranks: {'uniform' if not len(bad) else 'NOT uniform: ' + checks.some(bad)} "
-                f"(simultaneous ECDF band, alpha = {ALPHA:g})"
-            )
-        return "\n".join(lines)
-
-    __repr__ = __str__
-
-
+@moved_into(sampling=Sampling)
 def calibrate(
     model: str = "proportions",
     method: str = "laplace",
@@ -79,11 +37,7 @@ def calibrate(
     n_types: int = 4,
     n_genes: int = 60,
     df: float | None = None,
-    draws: int = 500,
-    tune: int | None = None,
-    chains: int | None = None,
-    cores: int | None = None,
-    nuts_sampler: str | None = None,
+    sampling: Sampling | None = None,
     seed: Any = 0,
     n_jobs: int = 1,
     progress: bool | None = None,
@@ -109,8 +63,8 @@ def calibrate(
         ``n_genes`` is the number of genes of a data set.
     df
         Degrees of freedom of a multivariate t (simulated and fitted); None for the normal.
-    draws, tune, chains, cores, nuts_sampler
-        As in `bayesdecov.deconvolve`; for NUTS two chains by default.
+    sampling
+        A `bayesdecov.Sampling`; default: 500 draws, for NUTS in each of two chains.
     seed
         None, an int or a Generator.
     n_jobs, progress
@@ -128,48 +82,47 @@ def calibrate(
     ['parameter', 'level', 'coverage', 'std_error', 'trusted', 'simulations']
     """
     started = time.perf_counter()
-    checks.choice(model, MODELS, "model")
-    checks.choice(method, METHODS, "method")
-    checks.whole(simulations, "simulations", at_least=2)
+    checks.check_choice(model, MODELS, "model")
+    checks.check_choice(method, METHODS, "method")
+    checks.check_whole(simulations, "simulations", at_least=2)
     foreign = method != "nuts" or reference is not None or df is not None
     if model == "effects" and foreign:
         raise InputError("method", "model='effects' needs 'nuts', no reference and no df",
                          found=repr(method))  # fmt: skip
-    if method != "map":
-        checks.whole(draws, "draws", at_least=RANKED)  # the truth is ranked among so many
-    rng = checks.generator(seed)
-    how = Sampling.of(
-        {"draws": draws, "tune": 300 if tune is None else tune,
-         "chains": 2 if chains is None else chains, "cores": cores,
-         "target_accept": 0.85, "nuts_sampler": nuts_sampler}
-    )  # fmt: skip
+    rng = checks.make_generator(seed)
+    schedule = scheduled(of_class(sampling, Sampling, "sampling"), USUAL)
+    if method != "map":  # the truth is ranked among so many
+        checks.check_whole(schedule.draws, "draws", at_least=RANKED)
     if model == "effects":
-        checks.whole(n_genes, "n_genes", at_least=20)
-        found = effects.replicates(simulations, how, n_genes, rng, progress=bool(progress))
+        checks.check_whole(n_genes, "n_genes", at_least=20)
+        found = effects.replicates(simulations, schedule, n_genes, rng, progress=bool(progress))
     else:
         if isinstance(reference, (str, Path)):
             reference = Reference.load(reference)
         if reference is None:
-            checks.whole(n_types, "n_types", at_least=2)
-            checks.whole(n_genes, "n_genes", at_least=n_types)
+            checks.check_whole(n_types, "n_types", at_least=2)
+            checks.check_whole(n_genes, "n_genes", at_least=n_types)
             reference = example_reference(n_types, n_genes, rng)
         found = proportions.replicates(
-            reference, method, simulations, how, df, rng, cores or n_jobs, progress
+            reference, method, simulations, schedule, df, rng, schedule.cores or n_jobs, progress
         )
     settings = {
         "model": model, "method": method, "simulations": simulations,
-        "trusted": int(found.trusted.sum()), "df": "none" if df is None else df,
-        "parameters": len(found.names), "n_genes": n_genes, "ranked_among": RANKED,
-        "draws": draws, "tune": how.tune, "chains": how.chains, "nuts_sampler": how.nuts_sampler,
+        "df": "none" if df is None else df, "n_genes": n_genes, "ranked_among": RANKED,
+        "draws": schedule.draws, "tune": schedule.tune, "chains": schedule.chains,
+        "nuts_sampler": schedule.nuts_sampler,
         "seed": seed if seed is None or not hasattr(seed, "random") else "generator",
-        "seconds": round(time.perf_counter() - started, 3),
     }  # fmt: skip
-    settings["standard_errors"] = {
-        level: float(_inside(found, level).mean(axis=1).std() / np.sqrt(simulations))
-        for level in LEVELS
-    }
+    facts = {
+        "trusted": int(found.trusted.sum()), "parameters": len(found.names),
+        "seconds": round(time.perf_counter() - started, 3),
+        "standard_errors": {
+            level: float(_inside(found, level).mean(axis=1).std() / np.sqrt(simulations))
+            for level in LEVELS
+        },
+    }  # fmt: skip
     if found.draws is None:
-        return Calibration(None, _coverage(found), None, None, settings)
+        return Calibration(None, _coverage(found), None, None, settings, facts)
     thin = np.linspace(0, found.draws.shape[1] - 1, RANKED).astype(int)
     ranks = (found.draws[:, thin] < found.truth[:, None]).sum(axis=1)
     smallest, band = uniformity(ranks, RANKED, ALPHA)
@@ -178,7 +131,7 @@ def calibrate(
         index=pd.Index(found.names, name="parameter"),
     )
     table = pd.DataFrame(ranks, columns=found.names).rename_axis("simulation")
-    return Calibration(table, _coverage(found), uniform, band, settings)
+    return Calibration(table, _coverage(found), uniform, band, settings, facts)
 
 
 def _inside(found: Replicates, level: float) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Parameters of the mixed model drawn from the prior, their sufficient statistics, posteriors.
 
 A data set enters the collapsed model through a mean, a scatter matrix and a residual sum of
-squares, whose laws are normal, Wishart and chi-squared: they are drawn as such, and the model is
+squares, which are normal, Wishart and chi-squared: they are drawn as such, and the model is
 compiled once.
 """
 
@@ -18,12 +18,12 @@ from bayesdecov.mixed_effects.design import build
 from bayesdecov.mixed_effects.sampling import draw_prior, sample
 from bayesdecov.nuts import named
 from bayesdecov.progress import track
-from bayesdecov.sampling import Sampling
+from bayesdecov.sampling import Schedule
 from bayesdecov.simulate.fastmix import fastmix
 
 
 def replicates(
-    simulations: int, how: Sampling, n_genes: int, rng: np.random.Generator, *, progress: bool
+    simulations: int, schedule: Schedule, n_genes: int, rng: np.random.Generator, *, progress: bool
 ) -> Replicates:
     """Simulate from the prior of an example design and sample every simulation."""
     from bayesdecov.models import Sufficient, mixed_effects
@@ -38,7 +38,7 @@ def replicates(
     scales = Sufficient(np.zeros(L), n_genes * (np.eye(L) + V), V, float(n_genes * df), df, n_genes)
     model = mixed_effects(scales, columns)
     prior = draw_prior(model, rng, simulations)
-    sampler = _compiled(model, how)
+    sampler = _compiled(model, schedule)
     names = [*(f"beta[{name}]" for name in columns), *(f"psi_sd[{name}]" for name in columns),
              "sigma"]  # fmt: skip
     truth = np.column_stack([prior["beta"], prior["psi_sd"], prior["sigma"]])
@@ -56,7 +56,7 @@ def replicates(
     bar = track(jobs, [1] * simulations, "Sampling", show=progress, unit="simulations")
     for i, found in enumerate(bar):
         posterior = dataset(found["posterior"])
-        flat = [np.asarray(posterior[name]).reshape(how.chains * how.draws, -1)
+        flat = [np.asarray(posterior[name]).reshape(schedule.chains * schedule.draws, -1)
                 for name in ("beta", "psi_sd", "sigma")]  # fmt: skip
         drawn.append(np.column_stack(flat))
         trusted[i] = not named(dataset(found["sample_stats"]))["diverging"].any()
@@ -64,9 +64,9 @@ def replicates(
     return Replicates(names, truth, draws, draws.mean(axis=1), draws.std(axis=1), trusted)
 
 
-def _compiled(model: Any, how: Sampling) -> Any:
+def _compiled(model: Any, schedule: Schedule) -> Any:
     """A function of data and seed that samples; nutpie compiles once and swaps the data."""
-    if how.nuts_sampler == "nutpie":
+    if schedule.nuts_sampler == "nutpie":
         import nutpie
         from threadpoolctl import threadpool_limits
 
@@ -75,9 +75,9 @@ def _compiled(model: Any, how: Sampling) -> Any:
         def by_nutpie(data: dict[str, Any], seed: int) -> Any:
             with threadpool_limits(limits=1, user_api="blas"):
                 return nutpie.sample(
-                    compiled.with_data(**data), draws=how.draws, tune=how.tune,
-                    chains=how.chains, cores=how.cores, seed=seed, progress_bar=False,
-                    save_warmup=False, target_accept=how.target_accept,
+                    compiled.with_data(**data), draws=schedule.draws, tune=schedule.tune,
+                    chains=schedule.chains, cores=schedule.cores, seed=seed, progress_bar=False,
+                    save_warmup=False, target_accept=schedule.target_accept,
                 )  # fmt: skip
 
         return by_nutpie
@@ -87,6 +87,6 @@ def _compiled(model: Any, how: Sampling) -> Any:
 
         with model:
             pm.set_data(data)
-        return sample(model, how._replace(progress=False), np.random.default_rng(seed))
+        return sample(model, schedule, np.random.default_rng(seed))
 
     return by_pymc

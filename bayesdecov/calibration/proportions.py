@@ -6,16 +6,17 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 
+from bayesdecov import checks
 from bayesdecov.algebra.terms import Array
-from bayesdecov.deconvolution.problem import prepare
-from bayesdecov.deconvolution.shards import collect, run_shards
-from bayesdecov.diagnostics import PARETO_K, pareto_k
-from bayesdecov.errors import InputError, Notes
+from bayesdecov.deconvolution.model import model_of
+from bayesdecov.deconvolution.shards import Task, collect, run_shards
+from bayesdecov.diagnostics import pareto_k
+from bayesdecov.errors import InputError
 from bayesdecov.reference.reference import Reference
-from bayesdecov.sampling import Sampling
+from bayesdecov.sampling import Schedule
 from bayesdecov.simulate.convolution import convolution
+from bayesdecov.verdicts import PARETO_K
 
 
 class Replicates(NamedTuple):
@@ -40,23 +41,21 @@ def example_reference(n_types: int, n_genes: int, rng: np.random.Generator) -> R
 
 
 def replicates(
-    reference: Reference, method: str, simulations: int, how: Sampling, df: float | None,
+    reference: Reference, method: str, simulations: int, schedule: Schedule, df: float | None,
     rng: np.random.Generator, n_jobs: int, progress: bool | None,
 ) -> Replicates:  # fmt: skip
     """Simulate from the model and fit all simulations as samples of one bulk table."""
-    names = [f"simulation{i + 1:05d}" for i in range(simulations)]
-    mu = reference.mean.to_numpy()
-    any_bulk = pd.DataFrame(np.tile(mu.mean(axis=1)[:, None], simulations), reference.genes, names)
+    checks.check_collinear(reference.mean, "reference")
     exact = replace(reference, scale="exact")
-    problem = prepare(any_bulk, exact, noise="none", df=df, notes=Notes())
-    p = rng.dirichlet(np.ones(problem.n_types), simulations)
-    noise = problem.covariance.draw(p, rng)
+    model = model_of(exact, "none", df=df)
+    p = rng.dirichlet(np.ones(model.n_types), simulations)
+    noise = model.covariance.draw(p, rng)
     if df is not None:
         noise *= np.sqrt(df / rng.chisquare(df, simulations))[:, None]
-    problem = replace(problem, y=p @ mu.T + noise)
-    estimates, posterior, *_ = collect(
-        run_shards(problem, method, how, int(rng.integers(2**62)), n_jobs, progress)
-    )
+    data = model.data(p @ model.mu.T + noise, np.zeros(simulations))
+    variances = exact.covariance.variances()
+    task = Task(method, model, schedule, variances, int(rng.integers(2**62)))
+    estimates, posterior, *_ = collect(run_shards(task, data, n_jobs=n_jobs, progress=progress))
     cell_types = [str(name) for name in reference.cell_types]
     sd = np.sqrt(np.maximum(np.einsum("njj->nj", estimates.covariance), 0.0))
     trusted = estimates.converged.copy()

@@ -5,12 +5,13 @@ from __future__ import annotations
 import errno
 import functools
 import os
+import sys
 import warnings
-from collections.abc import Callable, Iterable
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -18,6 +19,9 @@ from rich.console import Console
 from bayesdecov._version import __version__
 from bayesdecov.errors import BayesdecovWarning, InputError
 from bayesdecov.faults import CLOSED_PIPE, interrupted, short_of_memory, told
+
+if TYPE_CHECKING:  # pandas takes half a second to load
+    from bayesdecov.results.result import Result
 
 app = typer.Typer(
     name="bayesdecov",
@@ -42,7 +46,7 @@ class Terminal(Console):
         raise typer.Exit(CLOSED_PIPE)
 
 
-out, err = Terminal(), Terminal(stderr=True)
+console, err = Terminal(), Terminal(stderr=True)
 _MEMORY = "not enough memory; use fewer genes or samples"
 # what the machine lacks, not what a user asked wrongly
 _MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.EMFILE)
@@ -93,6 +97,32 @@ def claim(out: Path, *, force: bool, inputs: Iterable[Path] = ()) -> None:
     from bayesdecov.io.outputs import claimed
 
     _held.get().enter_context(claimed(out, force=force, inputs=inputs))
+
+
+@contextmanager
+def whole(
+    result: Result,
+    out: Path,
+    *,
+    force: bool,
+    inputs: Mapping[str, Path] | None = None,
+    prob: float = 0.95,
+    read_first: str = "",
+) -> Iterator[Path]:
+    """The folder of a result with its files in it, for more of them; then what it says."""
+    from bayesdecov.io.outputs import whole_folder
+
+    with whole_folder(out, force=force) as folder:
+        result.fill(folder, prob=prob, inputs=inputs, arguments=sys.argv[1:])
+        yield folder
+    console.print(str(result), markup=False)
+    written(out, read_first)
+
+
+def written(out: Path, read_first: str = "") -> None:
+    """Say where the results are, and which file to open first."""
+    hint = f" (open {out}/{read_first})" if read_first else ""
+    console.print(f"written: {out}{hint}", markup=False)
 
 
 def guarded(command: Callable[..., None]) -> Callable[..., None]:

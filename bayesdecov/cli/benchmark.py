@@ -8,8 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bayesdecov.cli.app import Force, MaxMemory, Progress, app, claim, guarded
-from bayesdecov.cli.app import out as console
+from bayesdecov.cli.app import (
+    Force,
+    MaxMemory,
+    Progress,
+    app,
+    claim,
+    guarded,
+    whole,
+)
 from bayesdecov.errors import InputError
 
 if TYPE_CHECKING:
@@ -73,7 +80,8 @@ def benchmark(
 ) -> None:
     """Compare methods on simulated scenarios, real data or your own data with a known truth."""
     from bayesdecov.benchmarking import benchmark as run
-    from bayesdecov.benchmarking.write import write_benchmark
+    from bayesdecov.benchmarking.report import render
+    from bayesdecov.plots.folder import draw
 
     own = {"bulk": bulk, "truth": truth, "purified": purified, "labels": labels,
            "reference": reference, "merge": merge}  # fmt: skip
@@ -86,10 +94,11 @@ def benchmark(
         problems, method, repeats=repeats, quick=quick, bootstrap=bootstrap, prob=prob,
         memory=memory, seed=seed, n_jobs=n_jobs, progress=None if progress else False,
     )  # fmt: skip
-    found.inputs.update(inputs)
-    write_benchmark(found, out, force=force, arguments=sys.argv[1:])
-    console.print(str(found), markup=False)
-    console.print(f"written: {out} (open {out}/benchmark.html)", markup=False)
+    with whole(found, out, force=force, inputs=inputs, read_first="benchmark.html") as folder:
+        draw(found, folder / "plots")
+        record = found.record(inputs=inputs, arguments=sys.argv[1:])
+        html = render(found, out.resolve().name, record)
+        (folder / "benchmark.html").write_text(html, encoding="utf-8")
 
 
 def _own(inputs: dict[str, Path], genes: int) -> Case:
@@ -106,7 +115,7 @@ def _own(inputs: dict[str, Path], genes: int) -> Case:
         raise InputError("purified", "needs either --purified with --labels, or --reference")
     if ("labels" in inputs) != ("purified" in inputs):
         raise InputError("labels", "go together with --purified")
-    checks.whole(genes, "genes")
+    checks.check_whole(genes, "genes")
     reference = None
     if "reference" in inputs:
         path = inputs["reference"]
@@ -115,7 +124,7 @@ def _own(inputs: dict[str, Path], genes: int) -> Case:
     return Case(
         scenario="own data",
         level="",
-        bulk=checks.numeric(read_table(inputs["bulk"], "bulk"), "bulk"),
+        bulk=checks.check_numeric(read_table(inputs["bulk"], "bulk"), "bulk"),
         truth=read_table(inputs["truth"], "truth"),
         purified=read_table(inputs["purified"], "purified") if "purified" in inputs else None,
         labels=read_labels(inputs["labels"]) if "labels" in inputs else None,

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from bayesdecov.cli.app import Force, MaxMemory, Out, app, claim, guarded
-from bayesdecov.cli.app import out as console
+from bayesdecov.cli.app import Force, MaxMemory, Out, app, claim, guarded, whole
+from bayesdecov.cli.expand import expand
 from bayesdecov.errors import InputError
+from bayesdecov.options import Sampling
 
 
 @app.command()
 @guarded
+@expand(Sampling, only=("draws", "tune", "chains"), usual={"draws": 1000, "tune": 200, "chains": 4})
 def contrast(
     run: Annotated[
         Path,
@@ -39,8 +40,8 @@ def contrast(
         float, typer.Option(help="Region of practical equivalence, percentage points.")
     ] = 0.0,
     prob: Annotated[float, typer.Option(help="Probability of the intervals.")] = 0.95,
-    draws: Annotated[int | None, typer.Option(help="Draws of each chain.")] = None,
-    chains: Annotated[int | None, typer.Option(help="Chains (4).")] = None,
+    *,
+    sampling: Sampling,
     seed: Annotated[int | None, typer.Option(help="Seed of the draws.")] = None,
     max_memory: MaxMemory = None,
     force: Force = False,
@@ -48,20 +49,19 @@ def contrast(
     """Do proportions differ between conditions? With the proportions' own uncertainty."""
     from bayesdecov.cohort.contrast import contrast as ask
     from bayesdecov.io.tables import read_table
+    from bayesdecov.plots.folder import draw
 
     inputs = {"run": run / "posterior.nc" if run.is_dir() else run, "covariates": covariates}
     claim(out, force=force, inputs=inputs.values())
     found = ask(
         run if run.is_dir() else read_table(run, "proportions"),
         read_table(covariates, "covariates"), formula,
-        at=_at(at or []), subject=subject, rope=rope, prob=prob, draws=draws, chains=chains,
+        at=_at(at or []), subject=subject, rope=rope, prob=prob, sampling=sampling,
         seed=seed,
     )  # fmt: skip
-    found.write(out, force=force, arguments=sys.argv[1:],
-                inputs={name: path for name, path in inputs.items() if path.is_file()}
-                )  # fmt: skip
-    console.print(str(found), markup=False)
-    console.print(f"written: {out}", markup=False)
+    files = {name: path for name, path in inputs.items() if path.is_file()}
+    with whole(found, out, force=force, inputs=files) as folder:
+        draw(found, folder)
 
 
 def _at(texts: list[str]) -> dict[str, tuple[object, object]] | None:

@@ -16,10 +16,14 @@ from bayesdecov.cli.app import (
     Progress,
     app,
     claim,
+    console,
     guarded,
+    whole,
+    written,
 )
-from bayesdecov.cli.app import out as console
+from bayesdecov.cli.expand import expand
 from bayesdecov.errors import InputError
+from bayesdecov.options import Sampling
 
 _MANY = 3000  # samples that are streamed to disk
 
@@ -119,11 +123,15 @@ def reference(
     )
     built.save(out)
     console.print(str(built), markup=False)
-    console.print(f"written: {out}", markup=False)
+    written(out)
 
 
 @app.command()
 @guarded
+@expand(
+    Sampling,
+    usual={"draws": 1000, "tune": 300, "chains": 4, "target_accept": 0.85, "max_pareto_k": 0.7},
+)
 def deconvolve(
     bulk: Annotated[Path, typer.Argument(help="Bulk expression, genes x samples, linear scale.")],
     reference: Annotated[
@@ -137,26 +145,15 @@ def deconvolve(
             "epic, quantiseq."
         ),
     ] = "map",
-    prior: Annotated[
-        str, typer.Option(help="flat, decovart (the paper's Eq. 8) or normal.")
-    ] = "flat",
+    prior: Annotated[str, typer.Option(help="flat, decovart (DeCovarT Eq. 8) or normal.")] = "flat",
     noise: Annotated[str, typer.Option(help="auto, none or counting.")] = "auto",
     size_factor: Annotated[str, typer.Option(help="auto, fixed or free.")] = "auto",
     df: Annotated[
         str, typer.Option(help="Tail of the multivariate t: a number, auto or none.")
     ] = "auto",
     prob: Annotated[float, typer.Option(help="Probability of the intervals.")] = 0.95,
-    draws: Annotated[
-        int, typer.Option(help="Posterior draws (laplace), or draws per chain (nuts).")
-    ] = 1000,
-    tune: Annotated[int | None, typer.Option(help="Warm-up per chain (nuts), 300.")] = None,
-    chains: Annotated[int | None, typer.Option(help="Chains per sample (nuts), 4.")] = None,
-    cores: Annotated[int | None, typer.Option(help="Worker processes (nuts).")] = None,
-    target_accept: Annotated[float | None, typer.Option(help="Acceptance (nuts), .85.")] = None,
-    nuts_sampler: Annotated[str | None, typer.Option(help="auto, nutpie or pymc.")] = None,
-    max_pareto_k: Annotated[
-        float, typer.Option(help="Largest Pareto-k accepted (laplace); inf for all.")
-    ] = 0.7,
+    *,
+    sampling: Sampling,
     calibrate: Annotated[
         bool,
         typer.Option(
@@ -188,9 +185,6 @@ def deconvolve(
             "that was killed goes on. Default: 1024 from 3000 samples up."
         ),
     ] = None,
-    bootstrap: Annotated[
-        int | None, typer.Option(help="Baselines: genes drawn with replacement this often.")
-    ] = None,
     mrna_per_cell: Annotated[
         Path | None, typer.Option(help="Table: cell type, mRNA per cell. Gives cell fractions.")
     ] = None,
@@ -206,20 +200,18 @@ def deconvolve(
     from bayesdecov import checks
     from bayesdecov.deconvolution.deconvolve import deconvolve as run
     from bayesdecov.deconvolution.streaming import SHARD, deconvolve_to
-    from bayesdecov.deconvolution.write import fill_deconvolution
     from bayesdecov.io.blocks import Blocks
-    from bayesdecov.io.outputs import whole_folder
     from bayesdecov.io.tables import read_table, write_table
 
     inputs = {"bulk": bulk, "reference": reference}
     if mrna_per_cell is not None:
         inputs["mrna_per_cell"] = mrna_per_cell
     claim(out, force=force, inputs=inputs.values())
-    checks.probability(prob, "prob")
+    checks.check_probability(prob, "prob")
     tail = _number_or_auto(df, "df")
     per_cell = None
     if mrna_per_cell is not None:
-        table = checks.numeric(read_table(mrna_per_cell, "mrna-per-cell"), "mrna-per-cell")
+        table = checks.check_numeric(read_table(mrna_per_cell, "mrna-per-cell"), "mrna-per-cell")
         if table.shape[1] != 1:
             raise InputError("mrna-per-cell", "needs two columns: cell type, mRNA per cell",
                              found=f"the columns {checks.some(table.columns)}")  # fmt: skip
@@ -239,16 +231,9 @@ def deconvolve(
         "n_jobs": n_jobs,
         "size_factor": size_factor,
         "df": tail,
-        "draws": draws,
-        "tune": tune,
-        "chains": chains,
-        "cores": cores,
-        "target_accept": target_accept,
-        "nuts_sampler": nuts_sampler,
-        "max_pareto_k": max_pareto_k,
+        "sampling": sampling,
         "calibrate": calibrate,
         "other": other,
-        "bootstrap": bootstrap,
         "mrna_per_cell": per_cell,
         "assume_linear": assume_linear,
     }
@@ -259,17 +244,14 @@ def deconvolve(
         verdicts = read_table(out / "diagnostics.csv", "diagnostics", text=True)["verdict"]
         console.print(f"{blocks.n_samples} samples, {int((verdicts == 'good').sum())} of which are "
                       "good in all diagnostics (diagnostics.csv)", markup=False)  # fmt: skip
-        console.print(f"written: {out}", markup=False)
+        written(out)
         return
     fit = run(blocks.take(0, blocks.n_samples), known, method, progress=progress, **options)
     sensitivity = fit.leave_one_type_out() if leave_one_out else None
-    with whole_folder(out, force=force) as folder:
-        fill_deconvolution(fit, folder, prob=prob, inputs=inputs, arguments=sys.argv[1:])
+    with whole(fit, out, force=force, prob=prob, inputs=inputs) as folder:
         if sensitivity is not None:
             write_table(sensitivity, folder / "sensitivity.csv")
         if plots:
-            from bayesdecov.demo import draw
+            from bayesdecov.plots.folder import draw
 
             draw(fit, folder / "plots", prob=prob)
-    console.print(str(fit), markup=False)
-    console.print(f"written: {out}", markup=False)

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from bayesdecov.cli.app import AssumeLinear, Force, MaxMemory, app, claim, guarded
-from bayesdecov.cli.app import out as console
+from bayesdecov.cli.app import (
+    AssumeLinear,
+    Force,
+    MaxMemory,
+    app,
+    claim,
+    console,
+    guarded,
+    whole,
+)
 from bayesdecov.errors import InputError
 
 
@@ -78,9 +85,9 @@ def doctor(
             "doctor", "needs BULK with --reference, or --proportions with --covariates",
             found=", ".join(inputs) or "nothing",
         )  # fmt: skip
-    console.print(str(found), markup=False)
-    if out is not None:
-        files = {name: path / "run.json" if path.is_dir() else path
-                 for name, path in inputs.items()}  # fmt: skip
-        found.write(out, force=force, inputs=files, arguments=sys.argv[1:])
-        console.print(f"\nwritten: {out}", markup=False)
+    if out is None:
+        console.print(str(found), markup=False)
+        return
+    files = {name: path / "run.json" if path.is_dir() else path for name, path in inputs.items()}
+    with whole(found, out, force=force, inputs=files):
+        pass

@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from bayesdecov.cli.app import Force, MaxMemory, Out, app, claim, guarded
-from bayesdecov.cli.app import out as console
+from bayesdecov.cli.app import Force, MaxMemory, Out, app, claim, guarded, whole
 
 
 @app.command()
@@ -29,10 +28,10 @@ def enrich(
 ) -> None:
     """Which of your gene sets the genes that react belong to, effect by effect."""
     from bayesdecov.enrichment import enrich as run
+    from bayesdecov.plots.folder import draw
 
     claim(out, force=force, inputs=[gmt])
     found = run(genes, gmt, fdr=fdr, top=top, direction=direction, smallest=smallest,
                 largest=largest)  # fmt: skip
-    found.write(out, force=force)
-    console.print(str(found), markup=False)
-    console.print(f"written: {out}", markup=False)
+    with whole(found, out, force=force) as folder:
+        draw(found, folder)

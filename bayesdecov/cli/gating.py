@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from bayesdecov.cli.app import Force, MaxMemory, Out, Progress, app, claim, guarded
-from bayesdecov.cli.app import out as console
+from bayesdecov.cli.app import (
+    Force,
+    MaxMemory,
+    Out,
+    Progress,
+    app,
+    claim,
+    console,
+    guarded,
+    whole,
+)
 from bayesdecov.errors import InputError
 
 Exclusion = Annotated[
@@ -54,29 +62,25 @@ def gate(
     """Turn flow-cytometry files into cell-type proportions (DAFi gating)."""
     from bayesdecov import checks
     from bayesdecov.gating.gate import gate as run
-    from bayesdecov.gating.write import check_members, draw, fill_gating
-    from bayesdecov.io.outputs import whole_folder
+    from bayesdecov.gating.members import MEMBERS, check_members
+    from bayesdecov.plots.folder import draw
 
     inputs = {"hierarchy": hierarchy}
     if exclusion is not None:
         inputs["exclusion"] = exclusion
     claim(out, force=force, inputs=[*inputs.values(), *files])
-    checks.probability(prob, "prob")
+    checks.check_probability(prob, "prob")
     if members is not None:
-        from bayesdecov.gating.write import MEMBERS
-
-        checks.choice(members, MEMBERS, "members")
+        checks.check_choice(members, MEMBERS, "members")
     gates = _read(hierarchy, exclusion=exclusion, k=k, k_sub=k_sub)
     result = run(files, gates, seed=seed, seeds=seeds, draws=draws, n_jobs=n_jobs,
                  progress=progress)  # fmt: skip
-    check_members(result, members)
-    with whole_folder(out, force=force) as folder:
-        fill_gating(result, folder, prob=prob, members=members, inputs=inputs,
-                    arguments=sys.argv[1:])  # fmt: skip
+    check_members(members, result.counts.index, result.files)
+    with whole(result, out, force=force, prob=prob, inputs=inputs) as folder:
+        if members is not None:
+            result.write_members(folder / "members", members)
         if plots:
             draw(result, folder / "plots", progress=progress)
-    console.print(str(result), markup=False)
-    console.print(f"written: {out}", markup=False)
 
 
 @app.command()
@@ -108,17 +112,19 @@ def hierarchy(
     force: Force = False,
 ) -> None:
     """Check and show a gating hierarchy, and convert it between formats."""
+    from bayesdecov.gating.files import write_hierarchy
+
     gates = _read(source, exclusion=exclusion, k=k, k_sub=k_sub, mode=mode, sample=sample)
     console.print(str(gates), markup=False)
     if out is not None:
         named = None if columns is None else [name.strip() for name in columns.split(",")]
-        gates.write(out, out_exclusion, columns=named, force=force)
+        write_hierarchy(gates, out, out_exclusion, columns=named, force=force)
         console.print(f"written: {out}", markup=False)
 
 
 def _read(source: Path, **options: Any) -> Any:
     """A hierarchy; options that its format does not have are refused."""
-    from bayesdecov.gating.hierarchy import Hierarchy
+    from bayesdecov.gating.files import read_hierarchy
 
     given = {name: value for name, value in options.items() if value is not None}
     kind = source.suffix.lower()
@@ -131,4 +137,4 @@ def _read(source: Path, **options: Any) -> Any:
             raise InputError(
                 name.replace("_", "-"), f"does not belong to a {kind} hierarchy", fix=fix
             )
-    return Hierarchy.read(source, **given)
+    return read_hierarchy(source, **given)

@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from bayesdecov.cli.app import Force, Progress, app, claim, guarded
-from bayesdecov.cli.app import out as console
+from bayesdecov.cli.app import Force, Progress, app, claim, console, guarded, written
 
 
 @app.command()
@@ -27,8 +26,8 @@ def reproduce(
     from bayesdecov import checks
     from bayesdecov.reproductions import REPRODUCTIONS
 
-    checks.choice(name, tuple(REPRODUCTIONS), "name")
+    checks.check_choice(name, tuple(REPRODUCTIONS), "name")
     claim(out, force=force)
     text = REPRODUCTIONS[name].write(out, quick=quick, seed=seed, force=force, progress=progress)
     console.print(text, markup=False)
-    console.print(f"written: {out}", markup=False)
+    written(out)

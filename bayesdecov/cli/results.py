@@ -8,9 +8,20 @@ from typing import Annotated
 
 import typer
 
-from bayesdecov.cli.app import Force, MaxMemory, Out, Progress, app, claim, guarded
-from bayesdecov.cli.app import out as console
+from bayesdecov.cli.app import (
+    Force,
+    MaxMemory,
+    Out,
+    Progress,
+    app,
+    claim,
+    console,
+    guarded,
+    whole,
+)
+from bayesdecov.cli.expand import expand
 from bayesdecov.errors import InputError
+from bayesdecov.options import NUTS_ONLY, Sampling
 
 
 @app.command()
@@ -46,16 +57,17 @@ def compare(
 ) -> None:
     """Set runs of the same data side by side: MLE, MAP, Laplace, NUTS, baselines."""
     from bayesdecov.comparison import compare as run_compare
+    from bayesdecov.plots.folder import draw
 
     claim(out, force=force)
     found = run_compare(*runs, yardstick=yardstick)
-    found.write(out, force=force)
-    console.print(str(found), markup=False)
-    console.print(f"written: {out}", markup=False)
+    with whole(found, out, force=force) as folder:
+        draw(found, folder)
 
 
 @app.command()
 @guarded
+@expand(Sampling, only=("draws", *NUTS_ONLY), usual={"draws": 500, "tune": 300, "chains": 2})
 def calibrate(
     out: Out,
     model: Annotated[
@@ -71,11 +83,8 @@ def calibrate(
     df: Annotated[
         float | None, typer.Option(help="Degrees of freedom of a multivariate t.")
     ] = None,
-    draws: Annotated[
-        int, typer.Option(help="Posterior draws, 99 or more (nuts: per chain).")
-    ] = 500,
-    chains: Annotated[int | None, typer.Option(help="Chains (nuts), 2.")] = None,
-    nuts_sampler: Annotated[str | None, typer.Option(help="auto, nutpie or pymc.")] = None,
+    *,
+    sampling: Sampling,
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
     n_jobs: Annotated[int, typer.Option(help="Parallel workers; -1 for all cores.")] = 1,
     max_memory: MaxMemory = None,
@@ -84,25 +93,14 @@ def calibrate(
 ) -> None:
     """Do intervals hold what they promise? Simulate from the model, fit, compare with the truth."""
     from bayesdecov.calibration.calibrate import calibrate as run
-    from bayesdecov.io.outputs import whole_folder
-    from bayesdecov.io.records import run_record, write_json
-    from bayesdecov.io.tables import write_table
-    from bayesdecov.plots import calibration
+    from bayesdecov.plots.folder import draw
 
     claim(out, force=force)
     found = run(
         model, method, simulations, reference=reference, n_types=cell_types, n_genes=genes, df=df,
-        draws=draws, chains=chains, nuts_sampler=nuts_sampler, seed=seed, n_jobs=n_jobs,
+        sampling=sampling, seed=seed, n_jobs=n_jobs,
         progress=progress and sys.stderr.isatty(),
     )  # fmt: skip
-    with whole_folder(out, force=force) as folder:
-        write_table(found.coverage, folder / "coverage.csv")
-        if found.ranks is not None and found.uniform is not None:
-            write_table(found.ranks, folder / "ranks.csv", index_label="simulation")
-            write_table(found.uniform, folder / "uniformity.csv", index_label="parameter")
-        calibration(found).savefig(folder / "calibration.png", dpi=150)
-        inputs = {} if reference is None else {"reference": reference}
-        record = run_record("calibrate", found.settings, (), inputs, sys.argv[1:])
-        write_json(record, folder / "run.json")
-    console.print(str(found), markup=False)
-    console.print(f"written: {out}", markup=False)
+    inputs = {} if reference is None else {"reference": reference}
+    with whole(found, out, force=force, inputs=inputs) as folder:
+        draw(found, folder)

@@ -1,4 +1,4 @@
-r"""The law of a large cohort with its samples' log-ratios integrated out.
+r"""The distribution of a large cohort with its samples' log-ratios integrated out.
 
 With normal likelihoods :math:`-\tfrac12z^\top P_iz + r_i^\top z` of the samples (`Sites`) and
 :math:`z_i \sim N(\mu_i, \Omega)`, :math:`\mu_i = B^\top x_i`,
@@ -28,7 +28,7 @@ _EFFECTIVE = 0.3  # share of them that has to be effective
 _STEP = 1e-4  # of the differences of the gradient
 
 
-class Law(NamedTuple):
+class Mode(NamedTuple):
     """Coefficients and covariance, and the samples' log-ratios under them."""
 
     B: Array  # (column, d)
@@ -38,20 +38,20 @@ class Law(NamedTuple):
 
 
 class Collapsed(NamedTuple):
-    """Independent draws of the posterior, and the law at its mode."""
+    """Independent draws of the posterior, and its mode."""
 
     coefficients: Array  # (draw, column, d)
     covariance: Array  # (draw, d, d)
-    law: Law
+    mode: Mode
 
 
-def find_law(X: Array, sites: Sites, prior: Prior, start: Law | None, steps: int = 200) -> Law:
-    """The law at the mode."""
-    return _law(_mode(X, sites, prior, start, steps), X, sites)
+def find_mode(X: Array, sites: Sites, prior: Prior, start: Mode | None, steps: int = 200) -> Mode:
+    """The mode of the posterior."""
+    return _at(_mode(X, sites, prior, start, steps), X, sites)
 
 
 def collapsed(
-    X: Array, sites: Sites, prior: Prior, start: Law, draws: int, rng: np.random.Generator
+    X: Array, sites: Sites, prior: Prior, start: Mode, draws: int, rng: np.random.Generator
 ) -> Collapsed | None:
     """Draws of the normal at the mode; None where the density is not close to it."""
     x = _mode(X, sites, prior, start, 500)
@@ -81,11 +81,11 @@ def collapsed(
         return None
     parts = [_parts(point, X.shape[1]) for point in points]
     return Collapsed(
-        np.stack([B for B, _ in parts]), np.stack([L @ L.T for _, L in parts]), _law(x, X, sites)
+        np.stack([B for B, _ in parts]), np.stack([L @ L.T for _, L in parts]), _at(x, X, sites)
     )
 
 
-def _mode(X: Array, sites: Sites, prior: Prior, start: Law | None, steps: int) -> Array:
+def _mode(X: Array, sites: Sites, prior: Prior, start: Mode | None, steps: int) -> Array:
     if start is None:
         z = sites.start()
         B = np.linalg.lstsq(X, z, rcond=None)[0]
@@ -155,9 +155,9 @@ def _density(x: Array, X: Array, sites: Sites, prior: Prior) -> tuple[float, Arr
     return float(value), np.concatenate([of_B.ravel(), of_L[np.tril_indices(d)]])
 
 
-def _law(x: Array, X: Array, sites: Sites) -> Law:
+def _at(x: Array, X: Array, sites: Sites) -> Mode:
     B, L = _parts(x, X.shape[1])
     inverse = np.linalg.inv(L @ L.T)
     own = np.linalg.inv(inverse + sites.precision)
     mean = np.einsum("ide,ie->id", own, (X @ B) @ inverse + sites.shift)
-    return Law(B, L @ L.T, mean, np.sqrt(np.einsum("idd->id", own)))
+    return Mode(B, L @ L.T, mean, np.sqrt(np.einsum("idd->id", own)))

@@ -20,14 +20,16 @@ from bayesdecov.cohort.joint import Bulks
 from bayesdecov.cohort.measured import Measured, measured
 from bayesdecov.cohort.question import Question, design
 from bayesdecov.cohort.result import Contrast
-from bayesdecov.deconvolution.predictive import likelihood_of
-from bayesdecov.deconvolution.result import Deconvolution
-from bayesdecov.diagnostics import complaints, convergence
+from bayesdecov.deconvolution.fitted import FittedProportions
+from bayesdecov.deconvolution.predictive import phi_of
+from bayesdecov.diagnostics import convergence
 from bayesdecov.errors import InputError, Notes
 from bayesdecov.io.tables import expression_frame
 from bayesdecov.mixed_effects.dependence import split_subjects
 from bayesdecov.mixed_effects.prepare import sample_table
-from bayesdecov.sampling import Sampling
+from bayesdecov.options import Sampling, given, moved_into, of_class
+from bayesdecov.sampling import NUTS_ONLY, Schedule, scheduled
+from bayesdecov.verdicts import findings_of_chains, rendered
 
 METHODS = ("fast", "nuts")
 _MANY = 1000  # samples above which fewer draws are needed
@@ -35,6 +37,7 @@ _POINTS = 64  # of a new sample's log-ratios
 _BLOCK = 4_000_000  # numbers of one block
 
 
+@moved_into(sampling=Sampling)
 def contrast(
     fit: Any,
     covariates: Any,
@@ -45,11 +48,7 @@ def contrast(
     rope: float = 0.0,
     prob: float = 0.95,
     method: str = "fast",
-    draws: int | None = None,
-    tune: int | None = None,
-    chains: int | None = None,
-    target_accept: float | None = None,
-    nuts_sampler: str | None = None,
+    sampling: Sampling | None = None,
     seed: Any = None,
 ) -> Contrast:
     r"""Regress cell-type proportions on covariates, with the proportions' own uncertainty.
@@ -88,16 +87,17 @@ def contrast(
         by one over their prior; above 400 samples by a normal that is fitted where the cohort
         looks at it (expectation propagation). Seconds. "nuts": all bulks jointly with their exact
         likelihood; minutes, for up to about a hundred samples of `deconvolve`.
-    draws, tune, chains, target_accept, nuts_sampler
-        Of the chains: 1,000 draws (250 for more than 1,000 samples) after 200 (100), 4 chains;
-        "nuts": 500 after 500, 2 chains.
+    sampling
+        Of the chains (a `bayesdecov.Sampling`): 1,000 draws (250 for more than 1,000 samples)
+        after 200 (100), 4 chains; "nuts": 500 after 500, 2 chains.
     seed
         None, an int or a Generator.
 
     Returns
     -------
     Contrast
-        ``.table``, ``.samples``, ``.plot()``, ``.to_inference_data()``, ``.write(folder)``.
+        ``.table``, ``.samples``, ``.to_inference_data()``, ``.write(folder)``; drawn by
+        `bayesdecov.plots.contrast`.
 
     Raises
     ------
@@ -116,8 +116,8 @@ def contrast(
     ['group: B - A']
     """
     started = time.perf_counter()
-    checks.choice(method, METHODS, "method")
-    prob = checks.probability(prob, "prob")
+    checks.check_choice(method, METHODS, "method")
+    prob = checks.check_probability(prob, "prob")
     if isinstance(rope, bool) or not isinstance(rope, (int, float)) or not 0 <= rope < 100:
         raise InputError("rope", "must be a number of percentage points", found=repr(rope))
     notes = Notes()
@@ -130,10 +130,8 @@ def contrast(
     table = table.loc[data.samples]
     found = design(table, formula, at)
     n = len(data.samples)
-    how = _sampling(method, n, {"draws": draws, "tune": tune, "chains": chains,
-                                "target_accept": target_accept, "nuts_sampler": nuts_sampler}
-                    )  # fmt: skip
-    rng = checks.generator(seed)
+    schedule = _schedule(method, n, of_class(sampling, Sampling, "sampling"))
+    rng = checks.make_generator(seed)
     subjects = None
     if groups is not None:
         subjects = pd.factorize(groups.loc[data.samples].astype(str))[0]
@@ -146,9 +144,9 @@ def contrast(
             raise InputError("subject", "is not an option of method='nuts'",
                              fix="use method='fast'")  # fmt: skip
         bulks, log_size = _bulks(fit, data)
-        drawn = joint(bulks, data, found.X, how, notes, rng, log_size)
+        drawn = joint(bulks, data, found.X, schedule, notes, rng, log_size)
     else:
-        drawn = fast(data, found.X, subjects, how, notes, rng)
+        drawn = fast(data, found.X, subjects, schedule, notes, rng)
     V = log_ratio_basis(len(data.cell_types))
     sides = [_means(drawn, question, V) for question in found.questions]
     differences = np.stack([second - first for first, second in sides], axis=2)
@@ -158,17 +156,16 @@ def contrast(
     settings: dict[str, Any] = {
         "method": method, "formula": formula or "~ " + " + ".join(map(str, table.columns)),
         "subject": subject if isinstance(subject, str) else "none" if subject is None else "given",
-        "rope": float(rope), "prob": prob, "quantity": data.quantity, "draws": how.draws,
-        "tune": how.tune, "chains": how.chains,
+        "rope": float(rope), "prob": prob, "quantity": data.quantity, "draws": schedule.draws,
+        "tune": schedule.tune, "chains": schedule.chains,
         "seed": seed if seed is None or not hasattr(seed, "random") else "generator",
-        **measures,
-        "seconds": round(time.perf_counter() - started, 3),
     }  # fmt: skip
+    facts = measures | {"seconds": round(time.perf_counter() - started, 3)}
     samples = pd.DataFrame(100 * softmax(drawn.mean @ V.T, axis=1),
                            data.samples.rename("sample"), data.cell_types)  # fmt: skip
     return Contrast(
         pd.concat(rows, ignore_index=True), samples, settings, tuple(notes.lines), found.columns,
-        data.cell_types, found.questions, drawn, differences,
+        data.cell_types, found.questions, drawn, differences, facts,
     )  # fmt: skip
 
 
@@ -188,33 +185,36 @@ def _shared(data: Measured, table: pd.DataFrame, notes: Notes) -> Measured:
     return data.rows(known)
 
 
-def _sampling(method: str, n: int, given: dict[str, Any]) -> Sampling:
+def _schedule(method: str, n: int, sampling: Sampling) -> Schedule:
+    foreign = {"cores", "max_pareto_k", "bootstrap"} & given(sampling).keys()
     if method == "fast":
-        for name in ("target_accept", "nuts_sampler"):
-            if given[name] is not None:
-                raise InputError(name, "is not an option of method='fast'",
-                                 fix="leave it out, or use method='nuts'")  # fmt: skip
-        usual: dict[str, Any] = {"draws": 1000, "tune": 200, "chains": 4}
-        if n > _MANY:
-            usual |= {"draws": 250, "tune": 100}
+        foreign |= {"target_accept", "nuts_sampler"} & given(sampling).keys()
+    if foreign:
+        name = sorted(foreign)[0]
+        fix = "leave it out" + (", or use method='nuts'" if name in NUTS_ONLY[3:] else "")
+        raise InputError(name, f"is not an option of method={method!r}", fix=fix)
+    if method == "nuts":
+        usual = Schedule(draws=500, tune=500, chains=2, target_accept=0.85)
+    elif n > _MANY:
+        usual = Schedule(draws=250, tune=100)
     else:
-        usual = {"draws": 500, "tune": 500, "chains": 2, "target_accept": 0.85}
-    return Sampling.of(usual | {name: value for name, value in given.items() if value is not None})
+        usual = Schedule(draws=1000, tune=200)
+    return scheduled(sampling, usual)
 
 
 def _bulks(fit: Any, data: Measured) -> tuple[Bulks, Array]:
     """The exact likelihood of the samples that are used."""
-    if not isinstance(fit, Deconvolution) or fit.law is None:
+    if not isinstance(fit, FittedProportions) or fit.model is None:
         raise InputError("method", "'nuts' needs the fit itself, as deconvolve returns it",
                          found=type(fit).__name__, fix="use method='fast'")  # fmt: skip
-    law = likelihood_of(fit)
+    model = fit.model
     rows = [str(name) for name in fit.proportions.index]
     chosen = [rows.index(name) for name in data.samples]
-    y = law.density.project(fit.bulk.to_numpy().T[chosen])
-    per_cell = None if fit.law.per_cell is None else np.log(fit.law.per_cell)
+    y = model.genewise.project(fit.bulk.to_numpy().T[chosen])
+    per_cell = None if fit.per_cell is None else np.log(fit.per_cell)
     size = np.log(fit.diagnostics["size_factor"].to_numpy(dtype=float)[chosen])
-    return Bulks(law.density, y, law.phi[chosen], law.df, fit.law.free_size, per_cell,
-                 fit.law.power), size  # fmt: skip
+    return Bulks(model.genewise, y, phi_of(fit)[chosen], model.df, model.free_size, per_cell,
+                 model.power), size  # fmt: skip
 
 
 def _means(drawn: Draws, question: Question, V: Array) -> tuple[Array, Array]:
@@ -268,7 +268,7 @@ def _convergence(drawn: Draws, differences: Array, notes: Notes) -> dict[str, An
     found.pop("mcse", None)
     if "diverging" in drawn.stats:
         found["divergences"] = int(drawn.stats["diverging"].sum())
-    words = complaints(found)
-    for word in words:
-        notes.warn(word)
-    return {**found, "verdict": "; ".join(words) or "good"}
+    wrong = findings_of_chains(found)
+    for finding in wrong:
+        notes.warn(str(finding))
+    return {**found, "verdict": rendered(wrong)}

@@ -10,14 +10,14 @@ from threadpoolctl import threadpool_limits
 
 from bayesdecov import checks
 from bayesdecov.algebra.terms import Array
-from bayesdecov.cohort.collapsed import collapsed, find_law
+from bayesdecov.cohort.collapsed import collapsed, find_mode
 from bayesdecov.cohort.expectation import first_sites, update
 from bayesdecov.cohort.gibbs import Likelihoods, Particles, Prior, Sites, sample
 from bayesdecov.cohort.joint import Bulks, Sizes, log_joint, take_apart
 from bayesdecov.cohort.measured import Measured
 from bayesdecov.errors import Notes
 from bayesdecov.nuts import run_nuts
-from bayesdecov.sampling import Sampling
+from bayesdecov.sampling import Schedule
 
 MANY = 400  # samples above which likelihoods are taken as normal
 INTERCEPT_SD, SLOPE_SD = 5.0, 1.0  # of log-ratios; slopes per standard deviation of the column
@@ -49,7 +49,7 @@ def prior_of(n_columns: int) -> Prior:
 
 
 def fast(
-    data: Measured, X: Array, subjects: NDArray[np.intp] | None, how: Sampling, notes: Notes,
+    data: Measured, X: Array, subjects: NDArray[np.intp] | None, schedule: Schedule, notes: Notes,
     rng: np.random.Generator,
 ) -> Draws:  # fmt: skip
     """Gibbs sampling with the samples' own draws, or with normals where there are many samples."""
@@ -60,11 +60,13 @@ def fast(
         if count == 1 or n > MANY:
             samples = sites = _sites(data, X, prior, subjects, rng)
             if subjects is None and n > MANY:
-                found = _independent(data, sites, X, prior, how, notes, rng)
+                found = _independent(data, sites, X, prior, schedule, notes, rng)
                 if found is not None:
                     return found
-        chains = [sample(X, samples, prior, subjects, draws=how.draws, tune=how.tune, rng=stream)
-                  for stream in rng.spawn(how.chains)]  # fmt: skip
+        chains = [
+            sample(X, samples, prior, subjects, draws=schedule.draws, tune=schedule.tune, rng=one)
+            for one in rng.spawn(schedule.chains)
+        ]
     total = np.stack([chain.covariance for chain in chains])
     if subjects is not None:
         total = total + np.stack([chain.between_subjects for chain in chains])
@@ -72,27 +74,27 @@ def fast(
     between = np.var([chain.mean for chain in chains], axis=0)
     spread = np.sqrt(np.mean([chain.spread**2 for chain in chains], axis=0) + between)
     if count > 1:
-        _look(data, np.mean([chain.centre for chain in chains], axis=0),
+        _warn_of_few_draws(data, np.mean([chain.centre for chain in chains], axis=0),
               np.mean([chain.covariance for chain in chains], axis=(0, 1)), notes)  # fmt: skip
     return Draws(np.stack([chain.coefficients for chain in chains]), total, mean, spread, {})
 
 
 def _independent(
-    data: Measured, sites: Sites, X: Array, prior: Prior, how: Sampling, notes: Notes,
+    data: Measured, sites: Sites, X: Array, prior: Prior, schedule: Schedule, notes: Notes,
     rng: np.random.Generator,
 ) -> Draws | None:  # fmt: skip
-    """Independent draws of the law, log-ratios integrated out; None where that is not accurate."""
-    start = find_law(X, sites, prior, None)
-    found = collapsed(X, sites, prior, start, how.chains * how.draws, rng)
+    """Independent draws, log-ratios integrated out; None where that is not accurate."""
+    start = find_mode(X, sites, prior, None)
+    found = collapsed(X, sites, prior, start, schedule.chains * schedule.draws, rng)
     if found is None:
         return None
     if data.z.shape[1] > 1:
-        _look(data, X @ found.law.B, found.law.Omega, notes)
-    shape = how.chains, how.draws
+        _warn_of_few_draws(data, X @ found.mode.B, found.mode.Omega, notes)
+    shape = schedule.chains, schedule.draws
     return Draws(
         found.coefficients.reshape(*shape, *found.coefficients.shape[1:]),
         found.covariance.reshape(*shape, *found.covariance.shape[1:]),
-        found.law.mean, found.law.spread, {},
+        found.mode.mean, found.mode.spread, {},
     )  # fmt: skip
 
 
@@ -105,12 +107,12 @@ def _sites(
     if data.z.shape[1] == 1:
         return sites
     if subjects is None:
-        law = None
+        mode = None
         for _ in range(_ROUNDS):
-            last, law = law, find_law(X, sites, prior, law, steps=60)
-            if last is not None and np.abs(law.B - last.B).max() < _SETTLED:
+            last, mode = mode, find_mode(X, sites, prior, mode, steps=60)
+            if last is not None and np.abs(mode.B - last.B).max() < _SETTLED:
                 break
-            sites, _ = update(data, sites, first, X @ law.B, law.Omega)
+            sites, _ = update(data, sites, first, X @ mode.B, mode.Omega)
         return sites
     size = int(np.clip(_EFFORT // len(data.z), 30, 300))
     for _ in range(_ROUNDS):
@@ -119,7 +121,7 @@ def _sites(
     return sites
 
 
-def _look(data: Measured, centre: Array, covariance: Array, notes: Notes) -> None:
+def _warn_of_few_draws(data: Measured, centre: Array, covariance: Array, notes: Notes) -> None:
     """Say which samples have few draws where the cohort expects them."""
     weights = Particles(data.z, data.log_prior).weights(centre, np.linalg.inv(covariance))
     effective = weights.sum(axis=1) ** 2 / np.square(weights).sum(axis=1)
@@ -133,14 +135,14 @@ def _look(data: Measured, centre: Array, covariance: Array, notes: Notes) -> Non
 
 
 def joint(
-    bulks: Bulks, data: Measured, X: Array, how: Sampling, notes: Notes, rng: np.random.Generator,
-    log_size: Array,
+    bulks: Bulks, data: Measured, X: Array, schedule: Schedule, notes: Notes,
+    rng: np.random.Generator, log_size: Array,
 ) -> Draws:  # fmt: skip
     """NUTS on everything, started and scaled by the fast path."""
     n, _, d = data.z.shape
     sizes = Sizes(n, X.shape[1], d, bulks.free_size)
     prior = prior_of(X.shape[1])
-    start = fast(data, X, None, how._replace(draws=500, tune=200, chains=1), notes, rng)
+    start = fast(data, X, None, schedule._replace(draws=500, tune=200, chains=1), notes, rng)
     B, Omega = start.coefficients[0], start.total[0]
     factor = np.linalg.cholesky(np.linalg.inv(Omega.mean(axis=0)))
     factor[np.diag_indices(d)] = np.log(np.diagonal(factor))
@@ -158,9 +160,9 @@ def joint(
         value, gradient = log_joint(centre + scale * u, X, bulks, prior, sizes)
         return value, scale * gradient
 
-    starts = 0.3 * rng.standard_normal((how.chains, len(centre)))
+    starts = 0.3 * rng.standard_normal((schedule.chains, len(centre)))
     with threadpool_limits(limits=1, user_api="blas"):
-        chains = run_nuts(density, starts, how, rng)
+        chains = run_nuts(density, starts, schedule, rng)
     x = centre + scale * chains.x
     shape = x.shape[:2]
     coefficients = x[..., : sizes.ends[0]].reshape(*shape, X.shape[1], d)

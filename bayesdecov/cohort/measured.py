@@ -15,9 +15,10 @@ import pandas as pd
 from bayesdecov import checks
 from bayesdecov.algebra.simplex import log_ratio_basis
 from bayesdecov.algebra.terms import Array
-from bayesdecov.drawn import LEAST, Drawn, drawn, no_prior
 from bayesdecov.errors import InputError, Notes
-from bayesdecov.results import Proportions
+from bayesdecov.results.posterior_draws import LEAST, PosteriorDraws, no_prior
+from bayesdecov.results.proportions import Proportions
+from bayesdecov.results.run import posterior_draws_of
 
 REST = "rest"
 _ROUNDING = 1e-6  # shares that add up to less than 1 by more than this have a rest
@@ -48,26 +49,27 @@ class Measured(NamedTuple):
 
 def measured(source: Any, notes: Notes) -> Measured:
     """Draws of a fit, a gating or a run's folder; a table is taken as exact."""
-    if isinstance(source, (str, Path, Proportions)):
-        argument = "fit" if isinstance(source, Proportions) else "run"
-        return _of_draws(drawn(source), argument, notes)
+    if isinstance(source, (str, Path)):
+        return _of_draws(posterior_draws_of(source), "run", notes)
+    if isinstance(source, Proportions):
+        return _of_draws(source.posterior_draws(), "fit", notes)
     if isinstance(source, pd.DataFrame):
         return _of_table(source, notes)
     raise InputError("fit", "must be what deconvolve or gate return, a run's folder or a table "
                      "(samples x cell types)", found=type(source).__name__)  # fmt: skip
 
 
-def _of_draws(source: Drawn, argument: str, notes: Notes) -> Measured:
+def _of_draws(source: PosteriorDraws, argument: str, notes: Notes) -> Measured:
     if source.prior is None:
         raise no_prior(argument)
     p, samples, cell_types = source.p, source.samples, source.cell_types
-    before = source.before
+    unshifted = source.unshifted
     known = np.isfinite(p).all(axis=(1, 2))
     if not known.all():
         notes.warn(f"{int((~known).sum())} samples without a posterior were left out: "
                    f"{checks.some(samples[~known])}")  # fmt: skip
         p, samples = p[known], samples[known]
-        before = None if before is None else before[known]
+        unshifted = None if unshifted is None else unshifted[known]
     if not len(p):
         raise InputError("fit", "must have a posterior of some sample", found="none")
     most = int(np.clip(_FLOATS // len(p), _FEWER, _DRAWS))
@@ -77,13 +79,13 @@ def _of_draws(source: Drawn, argument: str, notes: Notes) -> Measured:
     z = np.log(np.maximum(p, LEAST)) @ log_ratio_basis(p.shape[2])
     names = pd.Index([str(name) for name in cell_types])
     return Measured(pd.Index([str(name) for name in samples]), names, z,
-                    source.log_prior(p if before is None else before[:, kept]),
+                    source.log_prior(p if unshifted is None else unshifted[:, kept]),
                     source.quantity)  # fmt: skip
 
 
 def _of_table(table: pd.DataFrame, notes: Notes) -> Measured:
-    frame = checks.numeric(table, "proportions")
-    checks.unique(frame.index, "proportions", "sample")
+    frame = checks.check_numeric(table, "proportions")
+    checks.check_unique(frame.index, "proportions", "sample")
     values = frame.to_numpy()
     if not (values > 0).all():
         row, column = np.argwhere(values <= 0)[0]

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from bayesdecov.algebra.simplex import log_ratio_basis
+from bayesdecov.cohort.fit import Draws
 from bayesdecov.cohort.question import Question
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-    from bayesdecov.cohort.fit import Draws
+from bayesdecov.results.result import Result
 
 _NOTES = 5
 
 
 @dataclass(frozen=True)
-class Contrast:
+class Contrast(Result):
     """Differences of cell-type proportions between conditions.
 
     Attributes
@@ -35,8 +30,8 @@ class Contrast:
         difference of centred log-ratios with ``log_ratio_low`` and ``log_ratio_high``.
     samples
         Proportions of the samples as the cohort sees them (shrunken), in percent.
-    settings, notes
-        Every option after defaults were resolved; what was found and decided.
+    settings, facts, notes
+        What was asked for; measures of convergence and seconds; what was found and decided.
     columns, cell_types, questions, draws
         Design columns, parts, what was compared, and the draws behind the table.
     """
@@ -50,6 +45,9 @@ class Contrast:
     questions: list[Question]
     draws: Draws
     differences: np.ndarray  # (chain, draw, contrast, cell_type), percentage points
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    command = "contrast"
 
     def to_inference_data(self) -> Any:
         """ArviZ container: ``difference`` (chain, draw, contrast, cell_type), ``coefficients``.
@@ -78,38 +76,18 @@ class Contrast:
                 {name: (("chain", "draw"), value) for name, value in self.draws.stats.items()},
                 {name: coords[name] for name in ("chain", "draw")},
             )
-        return from_groups(groups, self.settings)
+        return from_groups(groups, self.settings | self.facts)
 
-    def plot(self) -> Figure:
-        """Differences with their intervals, a panel per contrast."""
-        from bayesdecov.plots.contrast import contrast
-
-        return contrast(self)
-
-    def write(
-        self, folder: str | Path, *, force: bool = False, arguments: Sequence[str] = (),
-        inputs: dict[str, Path] | None = None,
-    ) -> None:  # fmt: skip
-        """``contrasts.csv samples.csv posterior.nc contrasts.png run.json`` in a new folder."""
-        from bayesdecov._arviz import save
-        from bayesdecov.io.outputs import whole_folder
-        from bayesdecov.io.records import run_record, write_json
-        from bayesdecov.io.tables import write_table
-
-        with whole_folder(Path(folder), force=force) as partial:
-            write_table(self.table, partial / "contrasts.csv")
-            write_table(self.samples, partial / "samples.csv", index_label="sample")
-            save(self.to_inference_data(), partial / "posterior.nc")
-            self.plot().savefig(partial / "contrasts.png", dpi=150)
-            record = run_record("contrast", self.settings, self.notes, inputs or {}, arguments)
-            write_json(record, partial / "run.json")
+    def tables(self, prob: float = 0.95) -> dict[str, pd.DataFrame]:
+        """``contrasts`` and ``samples``; the probability of their intervals is in the settings."""
+        return {"contrasts": self.table, "samples": self.samples.rename_axis(index="sample")}
 
     def __str__(self) -> str:
-        s = self.settings
+        s, f = self.settings, self.facts
         lines = [
             f"Contrast: {len(self.samples)} samples, {len(self.cell_types)} cell types, "
             f"{s['formula']}",
-            f"  method: {s['method']}   R-hat {s['r_hat']:.3f}, at least {s['ess_bulk']:.0f} "
+            f"  method: {s['method']}   R-hat {f['r_hat']:.3f}, at least {f['ess_bulk']:.0f} "
             "effective draws",
         ]
         prob = f"{s['prob']:.0%}"

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from bayesdecov.algebra.priors import Prior
-from bayesdecov.deconvolution.options import Options
+from bayesdecov.deconvolution.options import DeconvolutionRequest
 from bayesdecov.deconvolution.result import Deconvolution
 from bayesdecov.deconvolution.run import run
-from bayesdecov.diagnostics import PARETO_K
+from bayesdecov.options import Sampling, moved_into, of_class
 
 
+@moved_into(sampling=Sampling)
 def deconvolve(
     bulk: Any,
     reference: Any,
@@ -22,16 +23,9 @@ def deconvolve(
     *,
     size_factor: str = "auto",
     df: float | str | None = "auto",
-    draws: int = 1000,
-    tune: int | None = None,
-    chains: int | None = None,
-    cores: int | None = None,
-    target_accept: float | None = None,
-    nuts_sampler: str | None = None,
-    max_pareto_k: float = PARETO_K,
+    sampling: Sampling | None = None,
     calibrate: bool = False,
     other: bool = False,
-    bootstrap: int | None = None,
     mrna_per_cell: Any = None,
     assume_linear: bool = False,
     progress: bool | None = None,
@@ -60,12 +54,12 @@ def deconvolve(
         `bayesdecov.baselines`; what they say beside proportions, like ``other``, the share that no
         cell type explains, is in the diagnostics).
     prior
-        "flat": Dirichlet(1). "decovart": the paper's Eq. 8, the likelihood times
+        "flat": Dirichlet(1). "decovart": DeCovarT Eq. 8, the likelihood times
         :math:`|V|^{-1/2}`, needed to reproduce the paper; it pulls proportions together.
         "normal": softmax of a zero-sum normal. Or a `Dirichlet` / `SoftmaxNormal` of
         `bayesdecov.algebra.priors`.
     noise
-        "none": all variability is biology, the paper's law. "counting": adds the counting noise of
+        "none": all variability is biology, as in the paper. "counting": adds the counting noise of
         the bulk, :math:`\varphi_i` per unit of mean expression, and takes the replicates' own off
         their covariance; phi is 1e6 / library size for counts, and estimated where it is unknown
         (it then also stands for background and differences between platforms). "auto": "none" for
@@ -81,21 +75,17 @@ def deconvolve(
     df
         Degrees of freedom of the per-sample scale that turns the normal into a multivariate t;
         None for the normal. "auto": None for exact moments, 4 for estimated references.
-    draws
-        Posterior draws per sample ("laplace"), or per sample and chain ("nuts").
-    tune, chains, cores, target_accept, nuts_sampler
-        ``method="nuts"``: warm-up steps of a chain (300), chains per sample (4), worker processes
-        (default: ``n_jobs``, or if that is 1 all cores, at most 4), the acceptance that the step
-        size is adapted to (.85), and "nutpie", "pymc" or "auto" (nutpie where it is installed).
-        Both run on the same NumPy density: nothing is compiled for a sample.
-    max_pareto_k
-        ``method="laplace"``: the largest Pareto-k of the importance weights that is accepted.
-        Samples above it have no intervals. ``float("inf")`` accepts all.
+    sampling
+        How draws are made: posterior draws per sample ("laplace", 1000) or chain ("nuts", 1000),
+        warm-up steps of a chain (300), chains per sample (4), worker processes (default:
+        ``n_jobs``, or if that is 1 all cores, at most 4), acceptance (.85) and sampler of NUTS, the
+        largest Pareto-k of "laplace" (.7), and a ``bootstrap`` of baselines: a
+        `bayesdecov.Sampling`. Both samplers run on the same NumPy density: nothing is compiled.
     calibrate
         Widen intervals until they hold what they say on pseudo-bulks: one donor at a time (where
         donors are not known, one replicate of every cell type) is taken out of the reference and
         mixed in proportions like the cohort's. The likelihood is raised to the power that this
-        takes; the factor, and the coverage before and after, are in ``settings`` and ``notes``.
+        takes; the factor, and the coverage before and after, are in ``facts`` and ``notes``.
         Needs three donors with all cell types, or three replicates of each.
     other
         Add a cell type "other" for cells that the reference does not know. Their mean profile is
@@ -106,8 +96,6 @@ def deconvolve(
         reference on one scale. A few samples that all hold the same share of other cells are hard
         to tell from an error of the reference: intervals are wide then. Foreign cells that resemble
         a known cell type are only seen as far as they do not.
-    bootstrap
-        Baselines: estimate this often from genes drawn with replacement; the draws give intervals.
     mrna_per_cell
         Amount of mRNA per cell of each type (Series or dict, any unit): turns fractions of mRNA
         into fractions of cells.
@@ -145,7 +133,7 @@ def deconvolve(
     >>> fit.proportions.shape, list(fit.intervals().columns)
     ((4, 3), ['sample', 'cell_type', 'mean', 'sd', 'low', 'high'])
     """
-    options = Options(
+    request = DeconvolutionRequest(
         method=method,
         prior=prior,
         noise=noise,
@@ -153,18 +141,11 @@ def deconvolve(
         n_jobs=n_jobs,
         size_factor=size_factor,
         df=df,
-        draws=draws,
-        tune=tune,
-        chains=chains,
-        cores=cores,
-        target_accept=target_accept,
-        nuts_sampler=nuts_sampler,
-        max_pareto_k=max_pareto_k,
+        sampling=of_class(sampling, Sampling, "sampling"),
         calibrate=calibrate,
         other=other,
-        bootstrap=bootstrap,
         mrna_per_cell=mrna_per_cell,
         assume_linear=assume_linear,
         progress=progress,
     )
-    return run(bulk, reference, options)
+    return run(bulk, reference, request)

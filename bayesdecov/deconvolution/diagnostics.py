@@ -1,4 +1,4 @@
-"""One row of diagnostics per sample, and what they say in words."""
+"""One row of diagnostics per sample, and what is wrong with it."""
 
 from __future__ import annotations
 
@@ -12,20 +12,23 @@ from bayesdecov.algebra.predictive import misfit_probability
 from bayesdecov.algebra.terms import Array
 from bayesdecov.baselines import BASELINES
 from bayesdecov.deconvolution.fit import Estimates
+from bayesdecov.deconvolution.model import Data, Model
 from bayesdecov.deconvolution.posterior import Posterior
-from bayesdecov.deconvolution.problem import Problem
-from bayesdecov.diagnostics import complaints, convergence, e_bfmi, pareto_k
+from bayesdecov.deconvolution.prepare import Prepared
+from bayesdecov.diagnostics import convergence, e_bfmi, pareto_k
+from bayesdecov.verdicts import OTHER_SURE, Finding, findings_of_chains, rendered
 
 ENOUGH_GENES = 10
 LEAST_CORRELATION = 0.3
 LARGEST_MISFIT = 20.0  # Mahalanobis distance per gene, 1 expected
-OTHER_SHARE, OTHER_SURE = 0.05, 0.95  # P(other > share) above which a sample is flagged
+OTHER_SHARE = 0.05  # the probability of more is reported
 
 
 def diagnose(
-    problem: Problem, estimates: Estimates, posterior: Posterior | None, method: str, limit: float
+    prepared: Prepared, estimates: Estimates, posterior: Posterior | None, method: str, limit: float
 ) -> pd.DataFrame:
     """The columns are explained in `deconvolve`; ``limit`` is the largest Pareto-k accepted."""
+    model, data = prepared.model, prepared.data
     columns: dict[str, Any] = {"converged": estimates.converged}
     if method not in BASELINES:
         columns |= {
@@ -33,11 +36,11 @@ def diagnose(
             "rdm": estimates.rdm,
             "log_likelihood": estimates.log_likelihood,
         }
-    columns |= _agreement(problem, estimates)
+    columns |= _agreement(model, data, estimates)
     if method not in BASELINES:
-        p = misfit_probability(estimates.quad, problem.density.n_genes, problem.df)
+        p = misfit_probability(estimates.quad, model.density.n_genes, model.df)
         columns |= {
-            "misfit": estimates.quad / problem.y.shape[1],
+            "misfit": estimates.quad / data.y.shape[1],
             "predictive_p": p if posterior is None else posterior.predictive_p,
             "modes": estimates.modes,
             "counting_noise": estimates.phi,
@@ -49,10 +52,10 @@ def diagnose(
         columns |= _of_chains(posterior)
     if posterior is not None and posterior.log_weights.size:
         columns["pareto_k"] = pareto_k(posterior.log_weights)
-    if problem.away is not None:
+    if data.log_odds_shift is not None:
         columns["p_other"] = _probability_of_other(estimates, posterior)
-    table = pd.DataFrame(columns, index=problem.samples.rename("sample"))
-    table["verdict"] = verdicts(table, problem.y.shape[1], limit)
+    table = pd.DataFrame(columns, index=prepared.samples.rename("sample"))
+    table["verdict"] = [rendered(each) for each in findings(table, data.y.shape[1], limit)]
     return table
 
 
@@ -66,36 +69,34 @@ def not_a_mixture(table: pd.DataFrame, n_genes: int) -> pd.Series:
     return bad
 
 
-def verdicts(table: pd.DataFrame, n_genes: int, limit: float) -> list[str]:
-    """Each sample's diagnostics in words; "good" where there is nothing to say."""
+def findings(table: pd.DataFrame, n_genes: int, limit: float) -> list[list[Finding]]:
+    """What is wrong with each sample, from its row of diagnostics."""
     strange = not_a_mixture(table, n_genes)
-    said = []
+    found = []
     for name, row in zip(table.index, table.to_dict("records"), strict=True):
-        words = [] if row["converged"] else ["the optimiser did not converge"]
+        mine = [] if row["converged"] else [Finding("not_converged")]
         if "r_hat" in row:
-            words += complaints(row)
+            mine += findings_of_chains(row)
         if not row.get("pareto_k", 0.0) <= limit:
-            words.append(
-                f"approximation refused: Pareto-k {row['pareto_k']:.2f} > {limit:g}, use nuts"
-            )
+            mine.append(Finding("pareto_k", row["pareto_k"], limit))
         if row.get("p_other", 0.0) > OTHER_SURE:
-            words.append(f"holds cells that the reference lacks (P > {OTHER_SURE:g})")
+            mine.append(Finding("other", row["p_other"], OTHER_SURE))
         if strange[name]:
-            words.append("does not look like a mixture of these cell types")
-        said.append("; ".join(words) if words else "good")
-    return said
+            mine.append(Finding("not_a_mixture"))
+        found.append(mine)
+    return found
 
 
-def _agreement(problem: Problem, estimates: Estimates) -> dict[str, Array]:
+def _agreement(model: Model, data: Data, estimates: Estimates) -> dict[str, Array]:
     """Root mean squared error and correlation between the bulk and its fit."""
-    fitted = ((estimates.size / problem.unit)[:, None] * estimates.p) @ problem.mu.T
-    residuals = problem.y - fitted
-    centred_y = problem.y - problem.y.mean(axis=1, keepdims=True)
+    fitted = ((estimates.size / data.unit)[:, None] * estimates.p) @ model.mu.T
+    residuals = data.y - fitted
+    centred_y = data.y - data.y.mean(axis=1, keepdims=True)
     centred_f = fitted - fitted.mean(axis=1, keepdims=True)
     norms = np.linalg.norm(centred_y, axis=1) * np.linalg.norm(centred_f, axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
         correlation = (centred_y * centred_f).sum(axis=1) / norms
-    rmse = np.sqrt((residuals**2).mean(axis=1)) * problem.unit
+    rmse = np.sqrt((residuals**2).mean(axis=1)) * data.unit
     return {"rmse": rmse, "correlation": correlation}
 
 

@@ -13,10 +13,10 @@ from bayesdecov.algebra import simplex
 from bayesdecov.algebra.density import evaluate
 from bayesdecov.algebra.priors import Dirichlet
 from bayesdecov.algebra.terms import Array, Pieces, Term, log_density
-from bayesdecov.deconvolution.problem import Problem
-from bayesdecov.deconvolution.starts import starting_points
-from bayesdecov.foreign.extended import wider
+from bayesdecov.deconvolution.initial_points import initial_points
+from bayesdecov.deconvolution.model import Data, Model
 from bayesdecov.optimize import Maximum, marquardt
+from bayesdecov.unknown_content.extended import wider
 
 _SAME_MODE = 0.02  # two maxima closer than this in every proportion are one
 _OFF_BOUNDARY = 0.02
@@ -28,14 +28,14 @@ _PHI_STEPS = (np.geomspace(1e-4, 10.0, 11), np.geomspace(0.4, 2.5, 3), np.geomsp
 class Modes(NamedTuple):
     """The best maximum of each sample; ``x`` are the free coordinates (`unpack`).
 
-    ``maximum.hessian`` is that of the climb, which may be rough (`Density.rough`).
+    ``maximum.hessian`` is that of the climb, an approximation (`Density.approximate_hessian`).
     """
 
     x: Array
     maximum: Maximum
     modes: NDArray[np.int64]  # distinct maxima that were reached
     phi: Array
-    data: Array  # the bulks as the density wants them
+    projected: Array  # the bulks as the density takes them
 
 
 class Estimates(NamedTuple):
@@ -53,14 +53,14 @@ class Estimates(NamedTuple):
     phi: Array
 
 
-def unpack(problem: Problem, x: Array) -> tuple[Array, Array | None]:
+def unpack(model: Model, x: Array) -> tuple[Array, Array | None]:
     """Proportions and (where it is free) the size factor of free coordinates."""
-    theta = x[:, : problem.n_types - 1]
-    return simplex.proportions(theta), np.exp(x[:, -1]) if problem.free_size else None
+    theta = x[:, : model.n_types - 1]
+    return simplex.proportions(theta), np.exp(x[:, -1]) if model.free_size else None
 
 
 def log_posterior(
-    problem: Problem, data: Array, phi: Array, *, jacobian: bool, order: int = 2
+    model: Model, projected: Array, phi: Array, *, jacobian: bool, order: int = 2
 ) -> Callable[[Array, NDArray[np.intp]], Term]:
     """Log-density plus log-prior in free coordinates, with derivatives up to ``order``.
 
@@ -68,14 +68,14 @@ def log_posterior(
     density of the proportions (MLE and MAP); ``True`` that of the free coordinates, which is what
     Laplace expands and NUTS samples.
     """
-    k = problem.n_types - 1
+    k = model.n_types - 1
 
     def objective(x: Array, rows: NDArray[np.intp]) -> Term:
-        p, size = unpack(problem, x)
+        p, size = unpack(model, x)
         q = p if size is None else size[:, None] * p
-        pieces = evaluate(problem.density, q, data[rows], phi[rows], order=order)
-        term = problem.target(pieces)
-        prior = problem.prior.log_prior(x[:, :k], jacobian=jacobian, order=max(order, 1))
+        pieces = evaluate(model.density, q, projected[rows], phi[rows], order=order)
+        term = model.target(pieces)
+        prior = model.prior.log_prior(x[:, :k], jacobian=jacobian, order=max(order, 1))
         value = term.value + prior.value
         if order == 0:
             return term._replace(value=value)
@@ -89,75 +89,77 @@ def log_posterior(
     return objective
 
 
-def find_modes(problem: Problem, *, jacobian: bool = False) -> Modes:
-    """Maximise from every start, keep the best of each sample, count distinct maxima."""
-    data = problem.density.project(problem.y)
-    phi = problem.phi
+def find_modes(model: Model, data: Data, *, jacobian: bool = False) -> Modes:
+    """Maximise from every initial point, keep the best of each sample, count distinct maxima."""
+    projected = model.density.project(data.y)
+    phi = data.phi
     unknown = np.isnan(phi)
     if not unknown.any():
-        return _maximise(problem, data, phi, jacobian)
-    phi = np.where(unknown, _PHI_START * problem.y.mean(axis=1), phi)
-    modes = _maximise(problem, data, phi, jacobian)
+        return _maximise(model, data, projected, phi, jacobian)
+    phi = np.where(unknown, _PHI_START * data.y.mean(axis=1), phi)
+    modes = _maximise(model, data, projected, phi, jacobian)
     for steps in _PHI_STEPS:
-        phi = np.where(unknown, _estimate_phi(problem, data, modes.x, phi, steps), phi)
-        modes = _maximise(problem, data, phi, jacobian, start=_inside(problem, modes.x))
+        phi = np.where(unknown, _estimate_phi(model, projected, modes.x, phi, steps), phi)
+        start = _inside(model, modes.x)
+        modes = _maximise(model, data, projected, phi, jacobian, start)
     return modes
 
 
 def _maximise(
-    problem: Problem, data: Array, phi: Array, jacobian: bool, start: Array | None = None
-) -> Modes:
-    n = len(problem.y)
+    model: Model, data: Data, projected: Array, phi: Array, jacobian: bool,
+    start: Array | None = None,
+) -> Modes:  # fmt: skip
+    n = len(data.y)
     if start is None:
-        rows, x = starting_points(problem, data, phi)
-        if problem.free_size:
+        rows, x = initial_points(model, data, projected, phi)
+        if model.free_size:
             x = np.column_stack([x, np.zeros(len(x))])
     else:
         rows, x = np.arange(n), start
-    climbed = replace(problem, density=problem.density.rough())
-    density = log_posterior(climbed, data, phi, jacobian=jacobian)
+    climbed = replace(model, density=model.density.approximate_hessian())
+    density = log_posterior(climbed, projected, phi, jacobian=jacobian)
 
     def objective(values: Array, which: NDArray[np.intp]) -> Term:
         return density(values, rows[which])
 
     def natural(values: Array) -> Array:
-        p, size = unpack(problem, values)
+        p, size = unpack(model, values)
         return p if size is None else np.column_stack([p, values[:, -1]])
 
     found = marquardt(objective, x, natural=natural)
     value = np.where(np.isfinite(found.value), found.value, -np.inf)
     order = np.lexsort((-value, rows))
     first = order[np.searchsorted(rows[order], np.arange(n))]
-    p = natural(found.x)[:, : problem.n_types]
+    p = natural(found.x)[:, : model.n_types]
     apart = np.abs(p - p[first][rows]).max(axis=1) > _SAME_MODE
     others = np.bincount(rows[apart & found.converged], minlength=n)
     best = found.take(first)
-    return Modes(best.x, best, 1 + np.minimum(others, 9), phi, data)
+    return Modes(best.x, best, 1 + np.minimum(others, 9), phi, projected)
 
 
-def _inside(problem: Problem, x: Array) -> Array:
+def _inside(model: Model, x: Array) -> Array:
     """Free coordinates moved off the boundary, where the gradient says nothing any more."""
-    k = problem.n_types - 1
+    k = model.n_types - 1
     moved = x.copy()
     p = simplex.proportions(x[:, :k])
-    moved[:, :k] = simplex.theta_of((1 - _OFF_BOUNDARY) * p + _OFF_BOUNDARY / problem.n_types)
+    moved[:, :k] = simplex.theta_of((1 - _OFF_BOUNDARY) * p + _OFF_BOUNDARY / model.n_types)
     return moved
 
 
 def _estimate_phi(
-    problem: Problem, data: Array, x: Array, phi: Array, steps: NDArray[np.float64]
+    model: Model, projected: Array, x: Array, phi: Array, steps: NDArray[np.float64]
 ) -> Array:
     """Counting noise with the highest likelihood at the current proportions, per sample.
 
     The likelihood is evaluated at ``phi * steps`` (equally spaced logarithms) and a parabola
     through the best value and its neighbours gives the maximum in between.
     """
-    p, size = unpack(problem, x)
+    p, size = unpack(model, x)
     q = p if size is None else size[:, None] * p
     values = []
     for step in steps:
-        pieces = evaluate(problem.density, q, data, step * phi, order=0)
-        values.append(log_density(pieces, problem.density.n_genes, df=problem.df).value)
+        pieces = evaluate(model.density, q, projected, step * phi, order=0)
+        values.append(log_density(pieces, model.density.n_genes, df=model.df).value)
     scores = np.where(np.isfinite(values), values, -1e300)
     best = np.clip(scores.argmax(axis=0), 1, len(steps) - 2)
     left, middle, right = (scores[best + k, np.arange(len(phi))] for k in (-1, 0, 1))
@@ -167,68 +169,66 @@ def _estimate_phi(
     return np.asarray(phi * steps[best] * np.exp(np.clip(shift, -1, 1) * spacing))
 
 
-def maximum_a_posteriori(problem: Problem) -> Estimates:
+def maximum_a_posteriori(model: Model, data: Data) -> Estimates:
     """MAP estimates with standard errors from the expected information."""
-    modes = find_modes(problem)
-    p, size = unpack(problem, modes.x)
+    modes = find_modes(model, data)
+    p, size = unpack(model, modes.x)
     p = np.where(p < _ZERO, 0.0, p)
     p /= p.sum(axis=1, keepdims=True)
     scale = np.ones(len(p)) if size is None else size
-    pieces = evaluate(problem.density, scale[:, None] * p, modes.data, modes.phi)
-    covariance = _covariance(problem, pieces, p, scale)
-    if problem.away is not None:
-        covariance = wider(covariance, p, problem.away)
-    return estimates(problem, modes, pieces, p, scale * problem.unit, covariance)
+    pieces = evaluate(model.density, scale[:, None] * p, modes.projected, modes.phi)
+    covariance = _covariance(model, pieces, p, scale)
+    if data.log_odds_shift is not None:
+        covariance = wider(covariance, p, data.log_odds_shift)
+    return estimates(model, data, modes, pieces, p, scale * data.unit, covariance)
 
 
 def estimates(
-    problem: Problem, modes: Modes, pieces: Pieces, p: Array, size: Array, covariance: Array
+    model: Model, data: Data, modes: Modes, pieces: Pieces, p: Array, size: Array, covariance: Array
 ) -> Estimates:
     """What is reported of a fit, in the bulk's own unit (it works on ``y = bulk / unit``)."""
-    n_genes = problem.density.n_genes
-    log_likelihood = log_density(pieces, n_genes, df=problem.df).value
+    n_genes = model.density.n_genes
+    log_likelihood = log_density(pieces, n_genes, df=model.df).value
     return Estimates(
         p=p,
         size=size,
         covariance=covariance,
-        log_likelihood=log_likelihood - n_genes * np.log(problem.unit),
+        log_likelihood=log_likelihood - n_genes * np.log(data.unit),
         quad=pieces.quad.value,
         iterations=modes.maximum.iterations,
         rdm=modes.maximum.rdm,
         converged=modes.maximum.converged,
         modes=modes.modes,
-        phi=modes.phi * problem.unit,
+        phi=modes.phi * data.unit,
     )
 
 
-def _covariance(problem: Problem, pieces: Pieces, p: Array, scale: Array) -> Array:
+def _covariance(model: Model, pieces: Pieces, p: Array, scale: Array) -> Array:
     """Covariance of the proportions from the expected information (Wald).
 
     A flat prior adds nothing, so that boundary estimates keep the error of the whole simplex; an
     informative one adds its curvature on the log-ratio scale.
     """
-    F = problem.information(pieces)
+    F = model.information(pieces)
     n, n_types = p.shape
-    flat = isinstance(problem.prior, Dirichlet) and bool(
-        np.all(np.asarray(problem.prior.alpha) == 1.0)
-    )
-    if problem.free_size:
+    flat = isinstance(model.prior, Dirichlet) and bool(np.all(np.asarray(model.prior.alpha) == 1.0))
+    if model.free_size:
         to_p = (np.eye(n_types) - p[:, :, None]) / scale[:, None, None]
     else:
         to_p = np.broadcast_to(np.linalg.svd(np.ones((1, n_types)))[2][1:].T,
                                (n, n_types, n_types - 1))  # fmt: skip
         F = to_p.transpose(0, 2, 1) @ F @ to_p
     if not flat:
-        F = F + _prior_information(problem, p, to_p)
+        F = F + _prior_information(model, p, to_p)
     covariance: Array = to_p @ np.linalg.pinv(F, hermitian=True) @ to_p.transpose(0, 2, 1)
     return covariance
 
 
-def _prior_information(problem: Problem, p: Array, to_p: Array) -> Array:
+def _prior_information(model: Model, p: Array, to_p: Array) -> Array:
     """Minus the prior's curvature, from theta to the coordinates of the information."""
     inside = np.maximum(p, 1e-8)
     inside /= inside.sum(axis=1, keepdims=True)
-    curvature = -problem.prior.log_prior(simplex.theta_of(inside), jacobian=False).hessian
+    curvature = -model.prior.log_prior(simplex.theta_of(inside), jacobian=False).hessian
     values, vectors = np.linalg.eigh(curvature)
     curvature = (vectors * np.maximum(values, 0)[:, None, :]) @ vectors.transpose(0, 2, 1)
     n_types = p.shape[1]

@@ -21,27 +21,27 @@ DF = 5.0  # of the proposals
 class Proposals(NamedTuple):
     """Proposals (row, proposal, parameter), their log-densities, weights, and what they teach.
 
-    ``laws`` are the mean, the root of the covariance and the size of every round; ``log_law`` is
-    the log-density of their mixture.
+    ``rounds`` holds the mean, the root of the covariance and the size of every round;
+    ``log_mixture`` is the log-density of their mixture.
     """
 
     x: Array
     value: Array
-    log_law: Array
+    log_mixture: Array
     mean: Array
     root: Array
-    laws: tuple[tuple[Array, Array, int], ...]
+    rounds: tuple[tuple[Array, Array, int], ...]
 
     @property
     def log_weights(self) -> Array:
         """Minus infinity where the density is zero."""
-        return self.value - self.log_law
+        return self.value - self.log_mixture
 
     def take(self, rows: np.ndarray) -> Proposals:
         """Some of the rows."""
-        x, value, log_law, mean, root = (part[rows] for part in self[:5])
-        laws = tuple((mean[rows], root[rows], size) for mean, root, size in self.laws)
-        return Proposals(x, value, log_law, mean, root, laws)
+        x, value, log_mixture, mean, root = (part[rows] for part in self[:5])
+        rounds = tuple((mean[rows], root[rows], size) for mean, root, size in self.rounds)
+        return Proposals(x, value, log_mixture, mean, root, rounds)
 
 
 def adapt(
@@ -53,15 +53,15 @@ def adapt(
     if before is None:
         n, k = mean.shape
         before = Proposals(np.empty((n, 0, k)), np.empty((n, 0)), np.empty((n, 0)), mean, root, ())
-    x, value, laws = before.x, before.value, before.laws
+    x, value, rounds = before.x, before.value, before.rounds
     for size in sizes:
-        laws = (*laws, (mean, root, size))
+        rounds = (*rounds, (mean, root, size))
         normals = np.stack([rngs[i].standard_normal((size, mean.shape[1])) for i in rows])
         tails = np.stack([rngs[i].chisquare(DF, size) for i in rows]) / DF
         new = mean[:, None] + (normals / np.sqrt(tails)[:, :, None]) @ root.transpose(0, 2, 1)
         at = values(target, new, rows)
         x, value = np.concatenate([x, new], axis=1), np.concatenate([value, at], axis=1)
-        found = Proposals(x, value, _log_mixture(x, laws), mean, root, laws)
+        found = Proposals(x, value, _log_mixture(x, rounds), mean, root, rounds)
         mean, root = _moments(x, truncated(found.log_weights))
     return found._replace(mean=mean, root=root)
 
@@ -79,11 +79,11 @@ def effective(log_weights: Array) -> Array:
     return np.asarray(weights.sum(axis=1) ** 2 / np.square(weights).sum(axis=1))
 
 
-def _log_mixture(x: Array, laws: Sequence[tuple[Array, Array, int]]) -> Array:
+def _log_mixture(x: Array, rounds: Sequence[tuple[Array, Array, int]]) -> Array:
     """Log-density of the mixture of all proposals, (row, proposal)."""
     n_parameters, total = x.shape[2], x.shape[1]
     terms = []
-    for mean, root, size in laws:
+    for mean, root, size in rounds:
         white = (x - mean[:, None]) @ np.linalg.pinv(root).transpose(0, 2, 1)
         volume = np.linalg.slogdet(root)[1]
         tail = -0.5 * (DF + n_parameters) * np.log1p(np.square(white).sum(axis=2) / DF)

@@ -7,23 +7,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayesdecov.algebra.simplex import to_cells
-from bayesdecov.checks import generator
+from bayesdecov.checks import make_generator
+from bayesdecov.deconvolution.fitted import FittedProportions
+from bayesdecov.deconvolution.model import Model
 from bayesdecov.deconvolution.predictive import (
-    Likelihood,
     expression_of,
     gene_log_likelihood,
     kept,
-    law_of,
-    likelihood_of,
+    phi_of,
     prior_draws,
     replicate,
     room,
+    unit_of,
 )
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    from bayesdecov.deconvolution.result import Deconvolution
 
 PREDICTIVE = 100  # draws of whole bulks
 PRIOR = 500
@@ -32,7 +32,11 @@ _RESIDUALS = 20  # draws that residuals are averaged over
 
 
 def to_inference_data(
-    fit: Deconvolution, *, log_likelihood: bool = False, seed: Any = 0, samples: int | None = None
+    fit: FittedProportions,
+    *,
+    log_likelihood: bool = False,
+    seed: Any = 0,
+    samples: int | None = None,
 ) -> Any:
     """The groups that `Deconvolution.to_inference_data` describes.
 
@@ -40,7 +44,7 @@ def to_inference_data(
     """
     from bayesdecov._arviz import from_groups
 
-    rng = generator(seed)
+    rng = make_generator(seed)
     coords = {
         "sample": fit.proportions.index.to_numpy().astype(str),
         "cell_type": fit.proportions.columns.to_numpy().astype(str),
@@ -48,15 +52,14 @@ def to_inference_data(
     }
     bulk = ("chain", "draw", "sample", "gene")
     groups = {"posterior": _posterior(fit, coords), "sample_stats": _sample_stats(fit, coords)}
-    law = None if fit.law is None else likelihood_of(fit)
-    if law is not None:
-        groups |= _prior(fit, law, coords, rng, samples)
+    if fit.model is not None:
+        groups |= _prior(fit, fit.model, coords, rng, samples)
         positions = kept(fit, room(fit, PREDICTIVE, samples))
-        values = replicate(law, expression_of(fit, positions), rng)
+        values = replicate(fit.model, phi_of(fit), expression_of(fit, positions), rng)
         groups["posterior_predictive"] = _labelled({"bulk": (bulk, values)}, coords, positions)
         if log_likelihood:
             positions = kept(fit, room(fit, _LIKELIHOOD, samples))
-            values, _ = gene_log_likelihood(fit, law, expression_of(fit, positions))
+            values, _ = gene_log_likelihood(fit, expression_of(fit, positions))
             groups["log_likelihood"] = _labelled({"bulk": (bulk, values)}, coords, positions)
     groups["observed_data"] = _labelled(
         {"bulk": (("sample", "gene"), fit.bulk.to_numpy().T)}, coords
@@ -69,8 +72,8 @@ def to_inference_data(
     if "counting_noise" in fit.diagnostics:
         constant["counting_noise"] = ("sample", fit.diagnostics["counting_noise"].to_numpy(float))
     groups["constant_data"] = _labelled(constant, coords)
-    groups["fit"] = _fit(fit, law, coords, samples)
-    attrs = fit.settings | {"method": fit.method, "quantity": fit.quantity}
+    groups["fit"] = _fit(fit, coords, samples)
+    attrs = fit.settings | fit.facts | {"method": fit.method, "quantity": fit.quantity}
     return from_groups(groups, attrs)
 
 
@@ -90,7 +93,7 @@ def _labelled(variables: dict[str, Any], coords: dict[str, Any], draws: Any = No
     return data.assign_coords(labels)
 
 
-def _posterior(fit: Deconvolution, coords: dict[str, Any]) -> xr.Dataset:
+def _posterior(fit: FittedProportions, coords: dict[str, Any]) -> xr.Dataset:
     if fit.draws is None or fit.draws.size_factor is None:
         p = fit.proportions.to_numpy()[None, None]
         size = fit.diagnostics["size_factor"].to_numpy(dtype=float)[None, None]
@@ -103,7 +106,7 @@ def _posterior(fit: Deconvolution, coords: dict[str, Any]) -> xr.Dataset:
     )  # fmt: skip
 
 
-def _sample_stats(fit: Deconvolution, coords: dict[str, Any]) -> xr.Dataset:
+def _sample_stats(fit: FittedProportions, coords: dict[str, Any]) -> xr.Dataset:
     """The sampler's statistics; of the other methods that no draw diverged."""
     if fit.draws is not None and fit.draws.stats:
         stats = {name: value.transpose(1, 2, 0) for name, value in fit.draws.stats.items()}
@@ -116,41 +119,38 @@ def _sample_stats(fit: Deconvolution, coords: dict[str, Any]) -> xr.Dataset:
 
 
 def _prior(
-    fit: Deconvolution,
-    law: Likelihood,
+    fit: FittedProportions,
+    model: Model,
     coords: dict[str, Any],
     rng: np.random.Generator,
     samples: int | None,
 ) -> dict[str, xr.Dataset]:
     p, size = prior_draws(fit, room(fit, PRIOR, samples), rng)
-    per_cell = law_of(fit).per_cell
-    shown = p if per_cell is None else to_cells(p, per_cell)
+    shown = p if fit.per_cell is None else to_cells(p, fit.per_cell)
     prior = _labelled(
         {"proportions": (("chain", "draw", "sample", "cell_type"), shown),
          "size_factor": (("chain", "draw", "sample"), size)}, coords,
     )  # fmt: skip
     count = room(fit, PREDICTIVE, samples)
-    values = replicate(law, size[:, :count, :, None] * p[:, :count], rng)
+    values = replicate(model, phi_of(fit), size[:, :count, :, None] * p[:, :count], rng)
     predicted = _labelled({"bulk": (("chain", "draw", "sample", "gene"), values)}, coords)
     return {"prior": prior, "prior_predictive": predicted}
 
 
-def _fit(
-    fit: Deconvolution, law: Likelihood | None, coords: dict[str, Any], samples: int | None
-) -> xr.Dataset:
+def _fit(fit: FittedProportions, coords: dict[str, Any], samples: int | None) -> xr.Dataset:
     """Estimates and diagnostics of every sample; the normal approximation where there is one."""
     summary: dict[str, Any] = {
         str(name): ("sample", column.to_numpy(dtype=str if column.dtype == object else None))
         for name, column in fit.diagnostics.items()
     }
     summary["estimate"] = (("sample", "cell_type"), fit.proportions.to_numpy())
-    if fit.moved is not None:
-        summary["moved"] = (("replicate", "sample"), fit.moved)
+    if fit.log_odds_shift is not None:
+        summary["moved"] = (("replicate", "sample"), fit.log_odds_shift)
     for name, table in fit.maxima.items():
         summary[f"{name}_estimate"] = (("sample", "cell_type"), table.to_numpy())
-    if law is not None:
+    if fit.model is not None:
         q = expression_of(fit, kept(fit, room(fit, _RESIDUALS, samples)))
-        residuals = gene_log_likelihood(fit, law, q)[1].mean(axis=(0, 1))
+        residuals = gene_log_likelihood(fit, q)[1].mean(axis=(0, 1))
         summary["gene_residual"] = (("sample", "gene"), residuals)
     if fit.covariance is not None:
         summary["covariance"] = (("sample", "cell_type", "cell_type_bis"), fit.covariance)
@@ -160,32 +160,31 @@ def _fit(
             ("sample", "parameter", "parameter_bis"), fit.normal.covariance,
         )  # fmt: skip
         parameters = [f"theta[{name}]" for name in coords["cell_type"][:-1]]
-        if fit.law is not None and fit.law.free_size:
+        if fit.model is not None and fit.model.free_size:
             parameters.append("log_size_factor")
         coords = coords | {"parameter": parameters}
     return _labelled(summary, coords)
 
 
-def to_pymc(fit: Deconvolution, **options: Any) -> Any:
+def to_pymc(fit: FittedProportions, **options: Any) -> Any:
     """`bayesdecov.models.convolution` with this fit's data, covariances, prior and noise."""
     from bayesdecov.models import convolution
 
-    law = law_of(fit)
-    covariance = likelihood_of(fit).covariance
-    Sigma = np.stack([covariance.matrix(j) for j in range(len(fit.reference.cell_types))])
-    phi = fit.diagnostics["counting_noise"].to_numpy(dtype=float)
+    ours = fit.require_model()
+    Sigma = np.stack([ours.covariance.matrix(j) for j in range(len(fit.reference.cell_types))])
+    phi = phi_of(fit)
     arguments: dict[str, Any] = {
-        "prior": "decovart" if law.paper else law.prior,
+        "prior": "decovart" if ours.of_paper else ours.prior,
         "counting_noise": phi if fit.noise == "counting" else None,
         # the likelihood settles the size factor; its prior only has to be in the right place
-        "size_factor": law.unit if law.free_size else None,
-        "df": law.df,
+        "size_factor": unit_of(fit) if ours.free_size else None,
+        "df": ours.df,
     }
     model = convolution(fit.reference.mean, Sigma, fit.bulk, **(arguments | options))
-    if law.power != 1:
+    if ours.power != 1:
         import pymc as pm
 
         with model:  # the likelihood of a calibrated fit is raised to a power
             of_bulk = pm.logp(model["bulk"], fit.bulk.T.to_numpy())
-            pm.Potential("calibration", (law.power - 1) * of_bulk.sum())
+            pm.Potential("calibration", (ours.power - 1) * of_bulk.sum())
     return model

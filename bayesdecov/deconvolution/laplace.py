@@ -15,13 +15,18 @@ from dataclasses import replace
 
 import numpy as np
 
+from bayesdecov.algebra.interpolated import helps, interpolate
 from bayesdecov.algebra.lowrank import LowRank
-from bayesdecov.algebra.nearby import helps, near
 from bayesdecov.algebra.terms import Array
 from bayesdecov.deconvolution.fit import log_posterior, unpack
 from bayesdecov.deconvolution.importance import DF, Proposals, adapt, effective, truncated, values
-from bayesdecov.deconvolution.posterior import Expansion, Posterior, expand, summarised
-from bayesdecov.deconvolution.problem import Problem
+from bayesdecov.deconvolution.model import Data, Model
+from bayesdecov.deconvolution.posterior import (
+    LaplaceApproximation,
+    Posterior,
+    laplace_approximation,
+    summarise,
+)
 from bayesdecov.optimize import Objective
 
 _ROUNDS = 4
@@ -34,36 +39,38 @@ _CHECKED, _ACCURACY = 8, 0.02  # points where it is checked, largest difference 
 _NOTHING = 8.0  # a log-weight that is lower than the largest by this is nothing
 
 
-def laplace(problem: Problem, draws: int, rngs: list[np.random.Generator]) -> Posterior:
+def laplace(model: Model, data: Data, draws: int, rngs: list[np.random.Generator]) -> Posterior:
     """Draws of every sample, one independent random stream each."""
-    normal = expand(problem)
+    normal = laplace_approximation(model, data)
     last = max(_LAST, draws)
-    step = max(1, _CHUNK_FLOATS // (last * problem.density.n_genes))
-    if helps(problem.density):
+    step = max(1, _CHUNK_FLOATS // (last * model.density.n_genes))
+    if helps(model.density):
         step = 1
     x = np.empty((len(rngs), draws, normal.modes.x.shape[1]))
     log_weights = np.full((len(rngs), _PER_ROUND * _ROUNDS + last * (1 + _MORE)), np.nan)
     for i in range(0, len(rngs), step):
         rows = np.arange(i, min(i + step, len(rngs)))
-        for which, found in _refined(problem, normal, rows, last, rngs):
+        for which, found in _refined(model, normal, rows, last, rngs):
             for row, each, weights in zip(
                 which, found.x, truncated(found.log_weights), strict=True
             ):
                 x[row] = each[_resample(weights, draws, rngs[row])]
             log_weights[which, : found.x.shape[1]] = found.log_weights
-    return summarised(problem, normal, x[:, None], {}, log_weights)
+    return summarise(model, data, normal, x[:, None], {}, log_weights)
 
 
 def _refined(
-    problem: Problem, normal: Expansion, rows: np.ndarray, last: int,
+    model: Model, normal: LaplaceApproximation, rows: np.ndarray, last: int,
     rngs: list[np.random.Generator],
 ) -> Iterator[tuple[np.ndarray, Proposals]]:  # fmt: skip
     """Adapt from the normal at the mode, and further where few proposals carry the weight."""
-    exact = log_posterior(problem, normal.modes.data, normal.modes.phi, jacobian=True, order=0)
+    exact = log_posterior(model, normal.modes.projected, normal.modes.phi, jacobian=True, order=0)
     target = exact
-    if helps(problem.density):
-        around = _around(problem, normal, int(rows[0]))
-        target = log_posterior(around, normal.modes.data, normal.modes.phi, jacobian=True, order=0)
+    if helps(model.density):
+        around = _around(model, normal, int(rows[0]))
+        target = log_posterior(
+            around, normal.modes.projected, normal.modes.phi, jacobian=True, order=0
+        )
     sizes = [_PER_ROUND] * _ROUNDS + [last]
     found = adapt(target, normal.modes.x[rows], normal.root[rows], rows, sizes, rngs)
     for more in range(_MORE + 1):
@@ -80,17 +87,17 @@ def _refined(
         found = adapt(target, found.mean, found.root, rows, [last], rngs, found)
 
 
-def _around(problem: Problem, normal: Expansion, row: int) -> Problem:
-    """The problem with a density for one sample, interpolated where proposals will lie."""
+def _around(model: Model, normal: LaplaceApproximation, row: int) -> Model:
+    """The model with a density for one sample, interpolated where proposals will lie."""
     mean, root = normal.modes.x[row], normal.root[row]
     rng = np.random.default_rng(0)  # where to interpolate is not a matter of chance
     steps = rng.standard_normal((_SUPPORT, len(mean)))
     steps /= np.sqrt(rng.chisquare(DF, _SUPPORT) / DF)[:, None]
     steps[0] = 0.0
-    p, size = unpack(problem, mean + steps @ root.T)
+    p, size = unpack(model, mean + steps @ root.T)
     q = p if size is None else size[:, None] * p
-    assert isinstance(problem.density, LowRank)
-    return replace(problem, density=near(problem.density, q, float(normal.modes.phi[row])))
+    assert isinstance(model.density, LowRank)
+    return replace(model, density=interpolate(model.density, q, float(normal.modes.phi[row])))
 
 
 def _close(found: Proposals, exact: Objective, rows: np.ndarray) -> bool:
@@ -105,7 +112,7 @@ def _close(found: Proposals, exact: Objective, rows: np.ndarray) -> bool:
     some = np.union1d(some, np.arange(_CHECKED) * (len(weights) // _CHECKED))
     some = some[some < len(weights)]
     value = values(exact, found.x[:, some], rows)[0]
-    highest = np.maximum(value, found.value[0, some]) - found.log_law[0, some]
+    highest = np.maximum(value, found.value[0, some]) - found.log_mixture[0, some]
     counts = highest > weights.max() - _NOTHING
     with np.errstate(invalid="ignore"):
         error = value[counts] - found.value[0, some[counts]]

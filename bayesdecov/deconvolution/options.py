@@ -1,8 +1,8 @@
-"""Options of a deconvolution, checked before any work is done."""
+"""What `deconvolve` was asked for, checked before any work is done."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -10,19 +10,19 @@ import numpy as np
 from bayesdecov import checks
 from bayesdecov.algebra.priors import Prior
 from bayesdecov.baselines import BASELINES
-from bayesdecov.deconvolution.problem import NOISES
-from bayesdecov.diagnostics import PARETO_K
+from bayesdecov.deconvolution.prepare import NOISES
 from bayesdecov.errors import InputError
-from bayesdecov.sampling import Sampling
+from bayesdecov.options import Sampling, of_class
+from bayesdecov.sampling import NUTS_ONLY, Schedule, scheduled
+from bayesdecov.verdicts import PARETO_K
 
 METHODS = ("map", "laplace", "nuts", *BASELINES)
 # enough in coordinates that are standard normal to begin with
-_NUTS: dict[str, Any] = {"tune": 300, "target_accept": 0.85}
-_SAMPLING = ("tune", "chains", "cores", "target_accept", "nuts_sampler")
+USUAL = Schedule(draws=1000, tune=300, target_accept=0.85)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class DeconvolutionRequest:
     """What `deconvolve` documents, by the same names."""
 
     method: str = "map"
@@ -32,16 +32,9 @@ class Options:
     n_jobs: int = 1
     size_factor: str = "auto"
     df: float | str | None = "auto"
-    draws: int = 1000
-    tune: int | None = None
-    chains: int | None = None
-    cores: int | None = None
-    target_accept: float | None = None
-    nuts_sampler: str | None = None
-    max_pareto_k: float = PARETO_K
+    sampling: Sampling = field(default_factory=Sampling)
     calibrate: bool = False
     other: bool = False
-    bootstrap: int | None = None
     mrna_per_cell: Any = None
     assume_linear: bool = False
     progress: bool | None = None
@@ -49,20 +42,22 @@ class Options:
     def __post_init__(self) -> None:
         """Raise `InputError` where an option is wrong or does not go with the method."""
         method = self.method
-        checks.choice(method, METHODS, "method")
-        checks.choice(self.noise, NOISES, "noise")
-        checks.whole(self.draws, "draws", at_least=2)
+        checks.check_choice(method, METHODS, "method")
+        checks.check_choice(self.noise, NOISES, "noise")
+        sampling = of_class(self.sampling, Sampling, "sampling")
+        if sampling.draws is not None:
+            checks.check_whole(sampling.draws, "draws", at_least=2)
         k = self.max_pareto_k
         if not (isinstance(k, (int, float)) and k > 0):
             raise InputError("max_pareto_k", "must be a positive number", found=repr(k))
         if method != "nuts":
-            for name in _SAMPLING:
-                if getattr(self, name) is not None:
+            for name in NUTS_ONLY:
+                if getattr(sampling, name) is not None:
                     raise InputError(name, f"is not an option of method={method!r}",
                                      fix="leave it out, or use method='nuts'")  # fmt: skip
-        checks.workers(self.n_jobs)
-        if self.bootstrap is not None:
-            checks.whole(self.bootstrap, "bootstrap", at_least=2)
+        checks.check_workers(self.n_jobs)
+        if sampling.bootstrap is not None:
+            checks.check_whole(sampling.bootstrap, "bootstrap", at_least=2)
             if method not in BASELINES:
                 raise InputError("bootstrap", f"is not an option of method={method!r}",
                                  fix=f"it is for {', '.join(BASELINES)}")  # fmt: skip
@@ -77,14 +72,23 @@ class Options:
                 if self.calibrate else "use method='map', 'laplace' or 'nuts'; 'epic' and "
                 "'quantiseq' have an other of their own in the diagnostics",
             )  # fmt: skip
-        _ = self.sampling
+        _ = self.schedule
 
     @property
-    def sampling(self) -> Sampling:
+    def schedule(self) -> Schedule:
         """How NUTS samples; the number of draws of every method."""
-        given = {name: getattr(self, name) for name in _SAMPLING}
-        chosen = {name: value for name, value in given.items() if value is not None}
-        return Sampling.of(_NUTS | {"draws": self.draws} | chosen)
+        return scheduled(self.sampling, USUAL)
+
+    @property
+    def max_pareto_k(self) -> float:
+        """The largest Pareto-k that is accepted."""
+        chosen = self.sampling.max_pareto_k
+        return PARETO_K if chosen is None else chosen
+
+    @property
+    def bootstrap(self) -> int:
+        """How often a baseline is repeated; 0 for never."""
+        return self.sampling.bootstrap or 0
 
     @property
     def modelled(self) -> bool:

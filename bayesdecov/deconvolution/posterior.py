@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from bayesdecov.algebra import simplex
 from bayesdecov.algebra.density import evaluate
 from bayesdecov.algebra.predictive import misfit_probability
-from bayesdecov.algebra.priors import Dirichlet
+from bayesdecov.algebra.priors import FLAT
 from bayesdecov.algebra.terms import Array
 from bayesdecov.deconvolution.fit import (
     Estimates,
@@ -27,13 +27,12 @@ from bayesdecov.deconvolution.fit import (
     maximum_a_posteriori,
     unpack,
 )
-from bayesdecov.deconvolution.problem import LIKELIHOOD, Problem
-from bayesdecov.foreign.extended import moved
+from bayesdecov.deconvolution.model import LIKELIHOOD, Data, Model
 
 _PREDICTIVE = 20_000  # genes times draws of the predictive check: many genes vary less by draw
 
 
-class Expansion(NamedTuple):
+class LaplaceApproximation(NamedTuple):
     """The normal approximation at the mode, in free coordinates."""
 
     modes: Modes
@@ -58,82 +57,83 @@ class Posterior(NamedTuple):
     mle: Array  # and the likelihood
 
 
-def expand(problem: Problem) -> Expansion:
+def laplace_approximation(model: Model, data: Data) -> LaplaceApproximation:
     """Mode and curvature of every sample's posterior."""
-    modes = find_modes(problem, jacobian=True)
-    exact = log_posterior(problem, modes.data, modes.phi, jacobian=True)
+    modes = find_modes(model, data, jacobian=True)
+    exact = log_posterior(model, modes.projected, modes.phi, jacobian=True)
     hessian = exact(modes.x, np.arange(len(modes.x))).hessian
     curvature = np.linalg.eigvalsh(np.where(np.isfinite(hessian), hessian, 1.0))
     fallback = ~(curvature[:, -1] < 0)
     precision = -hessian
     if fallback.any():
-        p, size = unpack(problem, modes.x)
+        p, size = unpack(model, modes.x)
         scale = np.ones(len(p)) if size is None else size
-        pieces = evaluate(problem.density, scale[:, None] * p, modes.data, modes.phi)
-        F = problem.information(pieces)
+        pieces = evaluate(model.density, scale[:, None] * p, modes.projected, modes.phi)
+        F = model.information(pieces)
         J = simplex.jacobian(p) * scale[:, None, None]
         if size is not None:
             J = np.concatenate([J, (scale[:, None] * p)[:, :, None]], axis=2)
         expected = J.transpose(0, 2, 1) @ F @ J
-        k = problem.n_types - 1
-        prior = problem.prior.log_prior(modes.x[:, :k], jacobian=True).hessian
+        k = model.n_types - 1
+        prior = model.prior.log_prior(modes.x[:, :k], jacobian=True).hessian
         expected[:, :k, :k] -= prior
         precision[fallback] = expected[fallback]
     covariance = np.linalg.pinv(precision, hermitian=True)
     values, vectors = np.linalg.eigh(covariance)
     values = np.maximum(values, 1e-10 * np.maximum(values[:, -1:], 1e-300))  # no flat direction
     root = vectors * np.sqrt(values)[:, None, :]
-    return Expansion(modes, covariance, root, fallback)
+    return LaplaceApproximation(modes, covariance, root, fallback)
 
 
-def summarised(
-    problem: Problem, normal: Expansion, x: Array, stats: dict[str, Array], log_weights: Array
-) -> Posterior:
+def summarise(
+    model: Model, data: Data, normal: LaplaceApproximation, x: Array, stats: dict[str, Array],
+    log_weights: Array,
+) -> Posterior:  # fmt: skip
     """The posterior from draws ``x`` (sample, chain, draw, parameter) of free coordinates."""
     n, chains, draws, _ = x.shape
     modes = normal.modes
-    flat_p, flat_size = unpack(problem, x.reshape(n * chains * draws, -1))
+    flat_p, flat_size = unpack(model, x.reshape(n * chains * draws, -1))
     p = flat_p.reshape(n, chains, draws, -1)
-    if problem.away is not None:
-        p = moved(p, problem.away)
+    if data.log_odds_shift is not None:
+        p = simplex.shift_log_odds(p, data.log_odds_shift)
     size = np.ones(n * chains * draws) if flat_size is None else flat_size
-    size = size.reshape(n, chains, draws) * problem.unit[:, None, None]
+    size = size.reshape(n, chains, draws) * data.unit[:, None, None]
     pooled = p.reshape(n, chains * draws, -1)
     centred = pooled - pooled.mean(axis=1, keepdims=True)
     spread = centred.transpose(0, 2, 1) @ centred / max(chains * draws - 1, 1)
-    at, at_size = unpack(problem, modes.x)
+    at, at_size = unpack(model, modes.x)
     scale = np.ones(n) if at_size is None else at_size
-    pieces = evaluate(problem.density, scale[:, None] * at, modes.data, modes.phi, order=0)
+    pieces = evaluate(model.density, scale[:, None] * at, modes.projected, modes.phi, order=0)
     reported = estimates(
-        problem, modes, pieces, pooled.mean(axis=1), size.reshape(n, -1).mean(axis=1), spread
+        model, data, modes, pieces, pooled.mean(axis=1), size.reshape(n, -1).mean(axis=1), spread
     )
     mode = modes.x.copy()
-    if problem.free_size:  # in the unit of the bulk
-        mode[:, -1] += np.log(problem.unit)
+    if model.free_size:  # in the unit of the bulk
+        mode[:, -1] += np.log(data.unit)
     return Posterior(
         reported, p, size, stats, mode, normal.covariance, normal.expected_information,
-        log_weights, _predictive_p(problem, modes, flat_p, flat_size, n),
-        *maxima(replace(problem, phi=modes.phi)),
+        log_weights, _predictive_p(model, modes, flat_p, flat_size, n),
+        *maxima(model, data._replace(phi=modes.phi)),
     )  # fmt: skip
 
 
-def maxima(problem: Problem) -> tuple[Array, Array]:
+def maxima(model: Model, data: Data) -> tuple[Array, Array]:
     """Maxima of the posterior density of the proportions, and of the likelihood."""
-    highest = maximum_a_posteriori(problem).p
-    if problem.prior == Dirichlet(1.0) and problem.logdet_weight == LIKELIHOOD:
+    highest = maximum_a_posteriori(model, data).p
+    if model.prior == FLAT and model.logdet_weight == LIKELIHOOD:
         return highest, highest
-    flat = replace(problem, prior=Dirichlet(1.0), logdet_weight=LIKELIHOOD)
-    return highest, maximum_a_posteriori(flat).p
+    flat = replace(model, prior=FLAT, logdet_weight=LIKELIHOOD)
+    return highest, maximum_a_posteriori(flat, data).p
 
 
-def _predictive_p(problem: Problem, modes: Modes, p: Array, size: Array | None, n: int) -> Array:
+def _predictive_p(model: Model, modes: Modes, p: Array, size: Array | None, n: int) -> Array:
     """Mean over some of the draws of the probability that replicated data lie farther away."""
     per_sample = len(p) // n
-    wanted = int(np.clip(_PREDICTIVE / problem.density.n_genes, 20, 100))
+    wanted = int(np.clip(_PREDICTIVE / model.density.n_genes, 20, 100))
     some = np.unique(np.linspace(0, per_sample - 1, wanted).astype(int))
     rows = (np.arange(n)[:, None] * per_sample + some).ravel()
     q = p[rows] if size is None else size[rows, None] * p[rows]
     owner = np.repeat(np.arange(n), len(some))
-    pieces = evaluate(problem.density, q, modes.data[owner], modes.phi[owner], order=0)
-    worse = misfit_probability(pieces.quad.value, problem.density.n_genes, problem.df)
+    pieces = evaluate(model.density, q, modes.projected[owner], modes.phi[owner], order=0)
+    worse = misfit_probability(pieces.quad.value, model.density.n_genes, model.df)
     return np.asarray(worse.reshape(n, -1).mean(axis=1))

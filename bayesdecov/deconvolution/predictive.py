@@ -2,56 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
-
 import numpy as np
 import pandas as pd
 from scipy.special import logsumexp
 
 from bayesdecov.algebra.counting import counting_variance
-from bayesdecov.algebra.dense import Dense
-from bayesdecov.algebra.lowrank import LowRank
 from bayesdecov.algebra.predictive import leave_one_out
 from bayesdecov.algebra.priors import Dirichlet
 from bayesdecov.algebra.simplex import proportions, to_mrna
 from bayesdecov.algebra.terms import Array, Term
+from bayesdecov.deconvolution.fitted import FittedProportions
 from bayesdecov.deconvolution.importance import adapt, truncated
-from bayesdecov.deconvolution.problem import likelihood_covariance
+from bayesdecov.deconvolution.model import Model
 from bayesdecov.errors import InputError
-from bayesdecov.reference.structures import Covariance
-
-if TYPE_CHECKING:
-    from bayesdecov.deconvolution.result import Deconvolution, Law
 
 _LARGEST = 5_000_000  # numbers in a predictive group
 
 
-class Likelihood(NamedTuple):
-    """The law of the bulks in their own unit."""
-
-    covariance: Covariance
-    density: Dense | LowRank
-    phi: Array  # (sample,)
-    df: float | None
-
-
-def likelihood_of(fit: Deconvolution) -> Likelihood:
-    """Rebuild the likelihood of a fit; baselines have none."""
-    covariance = likelihood_covariance(fit.reference, fit.noise)
-    density = covariance.density(fit.reference.mean.to_numpy(), counting=True)
-    phi = fit.diagnostics["counting_noise"].to_numpy(dtype=float)
-    return Likelihood(covariance, density, phi, law_of(fit).df)  # type: ignore[arg-type]
-
-
-def law_of(fit: Deconvolution) -> Law:
-    """The law of a model-based fit."""
-    if fit.law is None:
-        raise InputError("fit", "this needs a likelihood", found=f"method={fit.method!r}",
-                         fix="use method 'map', 'laplace' or 'nuts'")  # fmt: skip
-    return fit.law
-
-
-def kept(fit: Deconvolution, count: int) -> np.ndarray:
+def kept(fit: FittedProportions, count: int) -> np.ndarray:
     """Positions of about ``count`` evenly spaced draws in each chain's sequence."""
     if fit.draws is None:
         return np.zeros(1, dtype=int)
@@ -60,86 +28,103 @@ def kept(fit: Deconvolution, count: int) -> np.ndarray:
     return np.unique(np.linspace(0, draws - 1, each).astype(int))
 
 
-def expression_of(fit: Deconvolution, positions: np.ndarray) -> Array:
+def expression_of(fit: FittedProportions, positions: np.ndarray) -> Array:
     """``q = s p``, fractions of mRNA times size factor, (chain, draw, sample, cell_type)."""
-    law = law_of(fit)
     if fit.draws is None or fit.draws.size_factor is None:
         p = fit.proportions.to_numpy()[:, None, None]
         size = fit.diagnostics["size_factor"].to_numpy(dtype=float)[:, None, None]
     else:
         p = fit.draws.proportions[:, :, positions]
         size = fit.draws.size_factor[:, :, positions]
-    if law.per_cell is not None:
-        p = to_mrna(p, law.per_cell)
+    if fit.per_cell is not None:
+        p = to_mrna(p, fit.per_cell)
     return np.asarray((size[..., None] * p).transpose(1, 2, 0, 3))
 
 
-def room(fit: Deconvolution, count: int, samples: int | None = None) -> int:
+def room(fit: FittedProportions, count: int, samples: int | None = None) -> int:
     """How many draws of whole bulks (``samples`` of them) are reasonable, at most ``count``."""
     n = fit.bulk.shape[1] if samples is None else samples
     return max(1, min(count, _LARGEST // max(n * fit.bulk.shape[0], 1)))
 
 
-def replicate(law: Likelihood, q: Array, rng: np.random.Generator) -> Array:
-    """Bulks as the fit would see them again, (..., sample, gene) for ``q`` (..., sample, type)."""
+def phi_of(fit: FittedProportions) -> Array:
+    """Counting noise per unit of expression in the bulks' own unit, (sample,)."""
+    return fit.diagnostics["counting_noise"].to_numpy(dtype=float)
+
+
+def replicate(model: Model, phi: Array, q: Array, rng: np.random.Generator) -> Array:
+    """Bulks as the fit would see them again, (..., sample, gene) for ``q`` (..., sample, type).
+
+    ``phi`` (sample,) is the bulks' counting noise.
+    """
     flat = q.reshape(-1, q.shape[-1])
-    phi = np.broadcast_to(law.phi, q.shape[:-1]).ravel()
-    mean = flat @ law.density.mu.T
-    noise = law.covariance.draw(flat, rng)
+    phi = np.broadcast_to(phi, q.shape[:-1]).ravel()
+    mean = flat @ model.mu.T
+    noise = model.covariance.draw(flat, rng)
     noise += np.sqrt(counting_variance(phi, mean)) * rng.standard_normal(mean.shape)
-    if law.df is not None:
-        noise *= np.sqrt(law.df / rng.chisquare(law.df, len(flat)))[:, None]
+    if model.df is not None:
+        noise *= np.sqrt(model.df / rng.chisquare(model.df, len(flat)))[:, None]
     return (mean + noise).reshape(*q.shape[:-1], -1)
 
 
-def gene_log_likelihood(fit: Deconvolution, law: Likelihood, q: Array) -> tuple[Array, Array]:
+def gene_log_likelihood(fit: FittedProportions, q: Array) -> tuple[Array, Array]:
     """Log-density of every gene given all others and its standardised residual, as ``q``."""
+    model, phi = fit.require_model(), phi_of(fit)
     y = fit.bulk.to_numpy().T
     shape = (*q.shape[:-1], y.shape[1])
     value, residual = np.empty(shape), np.empty(shape)
-    step = law.density.chunk
+    step = model.genewise.chunk
     for index in np.ndindex(q.shape[:-2]):
         for start in range(0, len(y), step):
             rows = slice(start, start + step)
             value[index][rows], residual[index][rows] = leave_one_out(
-                law.density, q[index][rows], y[rows], law.phi[rows], law.df
+                model.genewise, q[index][rows], y[rows], phi[rows], model.df
             )
     return value, residual
 
 
-def prior_draws(fit: Deconvolution, count: int, rng: np.random.Generator) -> tuple[Array, Array]:
+def unit_of(fit: FittedProportions) -> Array:
+    """Scale of the size factors, (sample,)."""
+    return np.ones(fit.bulk.shape[1]) if fit.unit is None else fit.unit
+
+
+def prior_draws(
+    fit: FittedProportions, count: int, rng: np.random.Generator
+) -> tuple[Array, Array]:
     """Proportions (fractions of mRNA) and size factors from the prior, (1, draw, sample, ...).
 
-    The paper's Eq. 8 is the flat prior times :math:`|V|^{-1/2}`, drawn by importance resampling.
+    DeCovarT Eq. 8 is the flat prior times :math:`|V|^{-1/2}`, drawn by importance resampling.
     A free size factor has no proper prior; it is drawn as `to_pymc` has it.
     """
-    law = law_of(fit)
+    model = fit.require_model()
     n, n_types = fit.proportions.shape
-    if law.paper:
-        p = _paper_prior(fit, law, count * n, rng)
-    elif isinstance(law.prior, Dirichlet):
-        alpha = np.broadcast_to(np.asarray(law.prior.alpha, dtype=float), (n_types,))
+    if model.of_paper:
+        p = _paper_prior(fit, model, count * n, rng)
+    elif isinstance(model.prior, Dirichlet):
+        alpha = np.broadcast_to(np.asarray(model.prior.alpha, dtype=float), (n_types,))
         p = rng.dirichlet(alpha, count * n)
     else:
-        z = law.prior.scale * rng.standard_normal((count * n, n_types))
+        z = model.prior.scale * rng.standard_normal((count * n, n_types))
         p = np.exp(z - z.max(axis=1, keepdims=True))
         p /= p.sum(axis=1, keepdims=True)
     p = p.reshape(1, count, n, n_types)
     size = np.ones((1, count, n))
-    if law.free_size:
-        size = law.unit * rng.lognormal(0.0, 1.0, size.shape)
+    if model.free_size:
+        size = unit_of(fit) * rng.lognormal(0.0, 1.0, size.shape)
     return p, size
 
 
-def _paper_prior(fit: Deconvolution, law: Law, count: int, rng: np.random.Generator) -> Array:
+def _paper_prior(
+    fit: FittedProportions, model: Model, count: int, rng: np.random.Generator
+) -> Array:
     """Draws of the flat prior times :math:`|V|^{-1/2}` by adaptive importance sampling."""
-    likelihood, free = likelihood_of(fit), fit.proportions.shape[1] - 1
-    phi = float(np.median(likelihood.phi / law.unit))
+    free = model.n_types - 1
+    phi = float(np.median(phi_of(fit) / unit_of(fit)))
     nothing = np.zeros((1, len(fit.bulk)))
 
     def target(theta: Array, rows: np.ndarray) -> Term:
-        logdet = likelihood.density.scan(proportions(theta), nothing, phi).logdet.value[0]
-        flat = law.prior.log_prior(theta, jacobian=True, order=1).value
+        logdet = model.genewise.scan(proportions(theta), nothing, phi).logdet.value[0]
+        flat = model.prior.log_prior(theta, jacobian=True, order=1).value
         return Term(flat - 0.5 * logdet, np.empty(0), np.empty(0))
 
     start = np.zeros((1, free)), 0.5 * np.eye(free)[None]
@@ -148,21 +133,21 @@ def _paper_prior(fit: Deconvolution, law: Law, count: int, rng: np.random.Genera
     return proportions(found.x[0, chosen])
 
 
-def leave_one_gene_out(fit: Deconvolution, count: int = 1000) -> pd.DataFrame:
+def leave_one_gene_out(fit: FittedProportions, count: int = 1000) -> pd.DataFrame:
     """Expected log predictive density of every sample by Pareto-smoothed importance sampling."""
     from bayesdecov._arviz import psis
 
     if fit.draws is None:
         raise InputError("fit", "leave-one-out needs posterior draws", found=fit.method,
                          fix="use method 'laplace' or 'nuts'")  # fmt: skip
-    law = likelihood_of(fit)
+    model, noise = fit.require_model(), phi_of(fit)
     q = expression_of(fit, kept(fit, count))
     draws = q.shape[0] * q.shape[1]
     rows = []
     for i, name in enumerate(fit.proportions.index):
         y = np.broadcast_to(fit.bulk.to_numpy()[:, i], (draws, len(fit.bulk)))
-        phi = np.full(draws, law.phi[i])
-        value, _ = leave_one_out(law.density, q[:, :, i].reshape(draws, -1), y, phi, law.df)
+        phi = np.full(draws, noise[i])
+        value, _ = leave_one_out(model.genewise, q[:, :, i].reshape(draws, -1), y, phi, model.df)
         if not np.isfinite(value).all():  # refused: no draws
             rows.append((name, *[np.nan] * 4))
             continue

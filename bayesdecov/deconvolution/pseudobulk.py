@@ -26,8 +26,9 @@ from bayesdecov import checks
 from bayesdecov.algebra.terms import Array
 from bayesdecov.deconvolution.fit import log_posterior, maximum_a_posteriori, unpack
 from bayesdecov.deconvolution.importance import adapt, truncated
-from bayesdecov.deconvolution.posterior import expand
-from bayesdecov.deconvolution.problem import Problem, likelihood_covariance
+from bayesdecov.deconvolution.model import Data, Model, model_of
+from bayesdecov.deconvolution.posterior import laplace_approximation
+from bayesdecov.deconvolution.prepare import Prepared
 from bayesdecov.errors import BayesdecovWarning, InputError, Notes
 from bayesdecov.reference.estimate import ESTIMATORS, estimate_covariance
 from bayesdecov.reference.reference import Reference
@@ -56,14 +57,15 @@ class Inflation(NamedTuple):
 class _Fold(NamedTuple):
     """Pseudo-bulks of the replicates that a reference does not know, and their proportions."""
 
-    problem: Problem
+    model: Model
+    data: Data
     truth: Array
     donors: bool
 
 
-def inflation(problem: Problem, rng: np.random.Generator) -> Inflation:
+def inflation(prepared: Prepared, rng: np.random.Generator) -> Inflation:
     """How many times wider intervals have to be, at least 1."""
-    folds = list(_folds(problem, rng))
+    folds = list(_folds(prepared, rng))
     weighed = [_weighed(fold, rng) for fold in folds]
     wanted = ndtri(0.5 + _PROB / 2)
 
@@ -78,7 +80,7 @@ def inflation(problem: Problem, rng: np.random.Generator) -> Inflation:
     while high - low > _CLOSE:
         middle = 0.5 * (low + high)
         low, high = (middle, high) if held(middle) < _PROB else (low, middle)
-    donors = problem.reference.donors is not None and any(fold.donors for fold in folds)
+    donors = prepared.reference.donors is not None and any(fold.donors for fold in folds)
     bulks = sum(len(each.truth) for each in weighed)
     return Inflation(high, before, held(high), bulks, donors)
 
@@ -99,22 +101,23 @@ class _Weighed(NamedTuple):
 
 
 def _weighed(fold: _Fold, rng: np.random.Generator) -> _Weighed:
-    problem = replace(fold.problem, power=_BROAD**-2)  # proposals for wider posteriors too
-    normal = expand(problem)
-    n, k = len(fold.truth), problem.n_types - 1
-    target = log_posterior(problem, normal.modes.data, normal.modes.phi, jacobian=True, order=0)
+    model = replace(fold.model, power=_BROAD**-2)  # proposals for wider posteriors too
+    normal = laplace_approximation(model, fold.data)
+    modes = normal.modes
+    n, k = len(fold.truth), model.n_types - 1
+    target = log_posterior(model, modes.projected, modes.phi, jacobian=True, order=0)
     rngs = rng.spawn(n)
-    found = adapt(target, normal.modes.x, normal.root, np.arange(n), _PROPOSALS, rngs)
+    found = adapt(target, modes.x, normal.root, np.arange(n), _PROPOSALS, rngs)
     flat = found.x.reshape(-1, found.x.shape[2])
-    log_prior = problem.prior.log_prior(flat[:, :k], jacobian=True, order=1).value
+    log_prior = model.prior.log_prior(flat[:, :k], jacobian=True, order=1).value
     log_prior = log_prior.reshape(n, -1)
-    p = unpack(problem, flat)[0].reshape(n, -1, problem.n_types)
-    return _Weighed(fold.truth, p, (found.value - log_prior) / problem.power,
-                    log_prior - found.log_law)  # fmt: skip
+    p = unpack(model, flat)[0].reshape(n, -1, model.n_types)
+    return _Weighed(fold.truth, p, (found.value - log_prior) / model.power,
+                    log_prior - found.log_mixture)  # fmt: skip
 
 
-def _folds(problem: Problem, rng: np.random.Generator) -> Iterator[_Fold]:
-    reference = problem.reference
+def _folds(prepared: Prepared, rng: np.random.Generator) -> Iterator[_Fold]:
+    reference = prepared.reference
     profiles, labels = reference.profiles, reference.labels
     method = str(reference.settings.get("covariance"))
     if profiles is None or labels is None or method not in ESTIMATORS:
@@ -126,12 +129,12 @@ def _folds(problem: Problem, rng: np.random.Generator) -> Iterator[_Fold]:
     codes = np.array([names.index(name) for name in labels.loc[profiles.columns]])
     of_donors = _donors_out(reference.donors, codes, rng)
     if of_donors is None and reference.donors is not None:
-        problem.notes.warn(
+        prepared.notes.warn(
             f"fewer than {_FEWEST} donors have all cell types: single replicates are left out, so "
             "what a donor's cell types share is not calibrated"
         )
     outs = _replicates_out(codes, names, rng) if of_donors is None else of_donors
-    centre = maximum_a_posteriori(problem).p
+    centre = maximum_a_posteriori(prepared.model, prepared.data).p
     centre = np.where(np.isfinite(centre), centre, 1 / len(names))
     for out, gone in outs:
         alpha = (
@@ -139,8 +142,8 @@ def _folds(problem: Problem, rng: np.random.Generator) -> Iterator[_Fold]:
         )
         truth = np.stack([rng.dirichlet(row) for row in alpha])
         kept = np.setdiff1d(np.arange(len(codes)), gone)
-        yield _Fold(_without(problem, method, codes, out, kept, truth, rng), truth,
-                    of_donors is not None)  # fmt: skip
+        model, data = _without(prepared, method, codes, out, kept, truth, rng)
+        yield _Fold(model, data, truth, of_donors is not None)
 
 
 _Outs = list[tuple[NDArray[np.intp], NDArray[np.intp]]]
@@ -177,11 +180,11 @@ def _donors_out(
 
 
 def _without(
-    problem: Problem, method: str, codes: NDArray[np.intp], out: NDArray[np.intp],
+    prepared: Prepared, method: str, codes: NDArray[np.intp], out: NDArray[np.intp],
     kept: NDArray[np.intp], truth: Array, rng: np.random.Generator,
-) -> Problem:  # fmt: skip
-    """The problem of pseudo-bulks from the replicates ``out``, with a reference from those kept."""
-    reference = problem.reference
+) -> tuple[Model, Data]:  # fmt: skip
+    """Pseudo-bulks from the replicates ``out``, and a model from those kept."""
+    reference, known, bulks = prepared.reference, prepared.model, prepared.data
     values = reference.profiles.to_numpy()  # type: ignore[union-attr]
     names = list(reference.cell_types)
     with warnings.catch_warnings():
@@ -196,12 +199,13 @@ def _without(
         replicates=pd.Series(np.bincount(codes[kept], minlength=len(names)), names),
     )
     y = truth @ values[:, out].T
-    phi = np.resize(problem.phi * problem.unit, len(y))  # in the bulk's unit
+    phi = np.resize(bulks.phi * bulks.unit, len(y))  # in the bulk's unit
     if np.isfinite(phi).all() and (phi > 0).all():
-        scale = (problem.y * problem.unit[:, None]).mean() / y.mean()  # the bulk may be in another
+        scale = (bulks.y * bulks.unit[:, None]).mean() / y.mean()  # the bulk may be in another
         y = rng.poisson(np.maximum(y * scale / phi[:, None], 0)) * phi[:, None] / scale
         phi = phi / scale
-    covariance = likelihood_covariance(smaller, problem.noise)
-    density = covariance.density(means, counting=problem.noise == "counting")
-    known = replace(problem, reference=smaller, covariance=covariance, density=density)
-    return known.about(y, phi)
+    model = model_of(
+        smaller, prepared.noise, prior=known.prior, logdet_weight=known.logdet_weight,
+        free_size=known.free_size, df=known.df,
+    )  # fmt: skip
+    return model, model.data(y, phi)

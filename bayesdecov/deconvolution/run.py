@@ -13,24 +13,29 @@ import pandas as pd
 
 from bayesdecov import checks
 from bayesdecov.baselines import BASELINES
-from bayesdecov.deconvolution.options import Options
-from bayesdecov.deconvolution.outcome import outcome
-from bayesdecov.deconvolution.problem import Problem, prepare
+from bayesdecov.deconvolution.assemble import assemble
+from bayesdecov.deconvolution.chains import expected_minutes
+from bayesdecov.deconvolution.options import DeconvolutionRequest
+from bayesdecov.deconvolution.prepare import Prepared, prepare
 from bayesdecov.deconvolution.pseudobulk import inflation
 from bayesdecov.deconvolution.result import Deconvolution
-from bayesdecov.deconvolution.sampling import expected_minutes
-from bayesdecov.deconvolution.shards import collect, run_shards
-from bayesdecov.errors import InputError, Notes
+from bayesdecov.deconvolution.shards import Task, collect, run_shards
+from bayesdecov.errors import InputError
 from bayesdecov.io.tables import expression_frame
 from bayesdecov.reference.reference import Reference
-from bayesdecov.sampling import Sampling
+from bayesdecov.sampling import Schedule
 
 _REACHED = 0.93  # coverage after calibration below which something is wrong
 _LONG = 15.0  # minutes of sampling that a user should know of
 
 
 def run(
-    bulk: Any, reference: Any, options: Options, *, stream: int | None = None, first: int = 0
+    bulk: Any,
+    reference: Any,
+    request: DeconvolutionRequest,
+    *,
+    stream: int | None = None,
+    first: int = 0,
 ) -> Deconvolution:
     """What `deconvolve` does.
 
@@ -38,76 +43,93 @@ def run(
     starts at ``first``: a part of a cohort gets what it gets within the whole.
     """
     started = time.perf_counter()
-    method, how = options.method, options.sampling
-    rng = checks.generator(options.seed)
-    notes = Notes()
-    problem = prepare(
+    rng = checks.make_generator(request.seed)
+    prepared = prepare(
         expression_frame(bulk, "bulk"),
-        as_reference(reference, options.assume_linear),
-        prior=options.prior,
-        noise=options.noise if options.modelled else "none",
-        size_factor=options.size_factor,
-        df=options.df,
-        assume_linear=options.assume_linear,
-        other=rng.spawn(1)[0] if options.other else None,
-        notes=notes,
+        as_reference(reference, request.assume_linear),
+        prior=request.prior,
+        noise=request.noise if request.modelled else "none",
+        size_factor=request.size_factor,
+        df=request.df,
+        assume_linear=request.assume_linear,
+        other=rng.spawn(1)[0] if request.other else None,
     )
-    if method in BASELINES and "other" in BASELINES[method].returns and problem.free_size:
-        notes.warn(
+    per_cell = None
+    if request.mrna_per_cell is not None:
+        per_cell = checks.match_cell_types(
+            request.mrna_per_cell, prepared.reference.cell_types, "mrna_per_cell"
+        )
+    _tell(request, prepared)
+    calibration: dict[str, Any] = {}
+    if request.calibrate:
+        prepared, calibration = _calibrated(prepared, rng)
+    if stream is None:
+        stream = int(rng.integers(2**62))
+    schedule, workers = request.schedule, checks.check_workers(request.n_jobs)
+    if request.method == "nuts":
+        workers = _workers(schedule, workers)
+        _warn_if_long(prepared, schedule, workers)
+    variances = prepared.reference.covariance.variances()
+    task = Task(request.method, prepared.model, schedule, variances, stream, request.bootstrap)
+    output = collect(run_shards(task, prepared.data, n_jobs=workers, progress=request.progress,
+                                first=first))  # fmt: skip
+    settings = _settings(request, prepared, workers) | {
+        "random_stream": stream, "mrna_per_cell": "none" if per_cell is None else per_cell.to_dict()
+    }  # fmt: skip
+    facts = {
+        "scale": prepared.scale, "alignment": str(prepared.alignment),
+        "seconds": round(time.perf_counter() - started, 3), **calibration,
+    }  # fmt: skip
+    weights = None if per_cell is None else per_cell.to_numpy()
+    return assemble(prepared, output, request, weights, settings, facts)
+
+
+def _tell(request: DeconvolutionRequest, prepared: Prepared) -> None:
+    """What follows from the method alone."""
+    method = request.method
+    if method in BASELINES and "other" in BASELINES[method].returns and prepared.model.free_size:
+        prepared.notes.warn(
             f"{method!r} takes bulk and reference on one scale, which is not known here: the bulk "
             "was scaled by least squares, so other content is hardly seen"
         )
-    per_cell = None
-    if options.mrna_per_cell is not None:
-        per_cell = checks.by_cell_type(
-            options.mrna_per_cell, problem.reference.cell_types, "mrna_per_cell"
-        )
-    calibration: dict[str, Any] = {}
-    if options.calibrate:
-        problem, calibration = _calibrated(problem, rng)
-    if stream is None:
-        stream = int(rng.integers(2**62))
-    workers = checks.workers(options.n_jobs)
-    if method == "nuts":
-        workers = _workers(how, workers)
-        minutes = expected_minutes(problem, how, workers if workers > 0 else joblib.cpu_count())
-        if minutes > _LONG:
-            notes.warn(
-                f"sampling will take about {minutes:.0f} minutes ({len(problem.y)} samples, "
-                f"{problem.y.shape[1]} genes): a 'factor' reference, fewer genes or "
-                "method='laplace' are faster"
-            )
-    shards = run_shards(problem, method, how, stream, workers, options.progress,
-                        options.bootstrap or 0, first)  # fmt: skip
-    output = collect(shards)
-    settings = {
-        "method": method,
-        "prior": str(options.prior) if options.modelled else "none",
-        "noise": problem.noise if options.modelled else "none",
-        "size_factor": "free" if problem.free_size else "fixed",
-        "df": problem.df if options.modelled and problem.df is not None else "none",
-        "draws": options.draws if method in ("laplace", "nuts") else 0,
-        "seed": options.shown_seed(),
-        "random_stream": stream,
-        "n_jobs": options.n_jobs,
-        "assume_linear": options.assume_linear,
-        "other": options.other,
-        "mrna_per_cell": "none" if per_cell is None else per_cell.to_dict(),
-        "scale": problem.scale,
-        "alignment": str(problem.alignment),
-        "seconds": round(time.perf_counter() - started, 3),
+    if request.bootstrap:
+        prepared.notes.info("intervals are from genes drawn with replacement")
+
+
+def _settings(request: DeconvolutionRequest, prepared: Prepared, workers: int) -> dict[str, Any]:
+    """Every option after defaults were resolved."""
+    modelled, schedule, df = request.modelled, request.schedule, prepared.model.df
+    settings: dict[str, Any] = {
+        "method": request.method,
+        "prior": str(request.prior) if modelled else "none",
+        "noise": prepared.noise if modelled else "none",
+        "size_factor": "free" if prepared.model.free_size else "fixed",
+        "df": df if modelled and df is not None else "none",
+        "draws": schedule.draws if request.method in ("laplace", "nuts") else 0,
+        "seed": request.shown_seed(),
+        "n_jobs": request.n_jobs,
+        "assume_linear": request.assume_linear,
+        "other": request.other,
     }
-    settings |= calibration
-    if method == "nuts":
-        settings |= {"tune": how.tune, "chains": how.chains, "target_accept": how.target_accept,
-                     "nuts_sampler": how.nuts_sampler, "cores": workers}  # fmt: skip
-    if options.bootstrap is not None:
-        settings["bootstrap"] = options.bootstrap
-        notes.info("intervals are from genes drawn with replacement")
-    if method == "laplace":
-        settings["max_pareto_k"] = float(options.max_pareto_k)
-    weights = None if per_cell is None else per_cell.to_numpy()
-    return outcome(problem, output, method, options.prior, weights, settings, options.max_pareto_k)
+    if request.method == "nuts":
+        settings |= schedule._asdict() | {"cores": workers}
+    if request.bootstrap:
+        settings["bootstrap"] = request.bootstrap
+    if request.method == "laplace":
+        settings["max_pareto_k"] = float(request.max_pareto_k)
+    return settings
+
+
+def _warn_if_long(prepared: Prepared, schedule: Schedule, workers: int) -> None:
+    """Say so where sampling will take long."""
+    at_once = workers if workers > 0 else joblib.cpu_count()
+    minutes = expected_minutes(prepared.model, prepared.data, schedule, at_once)
+    if minutes > _LONG:
+        prepared.notes.warn(
+            f"sampling will take about {minutes:.0f} minutes ({len(prepared.samples)} samples, "
+            f"{len(prepared.reference.genes)} genes): a 'factor' reference, fewer genes or "
+            "method='laplace' are faster"
+        )
 
 
 def as_reference(reference: Any, assume_linear: bool) -> Reference:
@@ -125,25 +147,26 @@ def as_reference(reference: Any, assume_linear: bool) -> Reference:
     )
 
 
-def _calibrated(problem: Problem, rng: np.random.Generator) -> tuple[Problem, dict[str, Any]]:
-    """The problem with a likelihood whose intervals hold what they say, and the record of it."""
-    found = inflation(problem, rng)
+def _calibrated(prepared: Prepared, rng: np.random.Generator) -> tuple[Prepared, dict[str, Any]]:
+    """The model with a likelihood whose intervals hold what they say, and the record of it."""
+    found = inflation(prepared, rng)
     if found.factor == 1:
         said = f"intervals were left as they are: those of 95 % held {found.before:.1%}"
     else:
         said = (f"intervals were widened {found.factor:.2f}-fold: those of 95 % held "
                 f"{found.before:.1%} before and {found.after:.1%} after")  # fmt: skip
     out = "donors" if found.donors else "replicates (donors are not known)"
-    say = problem.notes.info if found.after > _REACHED else problem.notes.warn
+    say = prepared.notes.info if found.after > _REACHED else prepared.notes.warn
     say(f"calibration: {said} of the proportions of {found.bulks} pseudo-bulks of {out} that the "
         "reference did not know")  # fmt: skip
     record = {"inflation": found.factor, "coverage_before": found.before,
               "coverage_after": found.after, "pseudo_bulks": found.bulks,
               "left_out": "donors" if found.donors else "replicates"}  # fmt: skip
-    return replace(problem, power=found.factor**-2), record
+    model = replace(prepared.model, power=found.factor**-2)
+    return replace(prepared, model=model), record
 
 
-def _workers(how: Sampling, n_jobs: int) -> int:
-    if how.cores is not None:
-        return how.cores
+def _workers(schedule: Schedule, n_jobs: int) -> int:
+    if schedule.cores is not None:
+        return schedule.cores
     return n_jobs if n_jobs != 1 else min(4, joblib.cpu_count())

@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from bayesdecov.algebra.priors import Dirichlet
 from bayesdecov.algebra.terms import Array
 from bayesdecov.deconvolution.fit import maximum_a_posteriori
-from bayesdecov.deconvolution.predictive import law_of
-from bayesdecov.deconvolution.problem import LIKELIHOOD, Problem, likelihood_covariance
-from bayesdecov.errors import InputError, Notes
-from bayesdecov.foreign.extended import OTHER
-from bayesdecov.io.genes import Alignment
+from bayesdecov.deconvolution.fitted import FittedProportions
+from bayesdecov.deconvolution.model import model_of
+from bayesdecov.deconvolution.predictive import phi_of
+from bayesdecov.errors import InputError
 from bayesdecov.reference.reference import Reference
-
-if TYPE_CHECKING:
-    from bayesdecov.deconvolution.result import Deconvolution
+from bayesdecov.unknown_content.extended import OTHER
 
 
-def leave_one_type_out(fit: Deconvolution) -> pd.DataFrame:
+def leave_one_type_out(fit: FittedProportions) -> pd.DataFrame:
     """See `Deconvolution.leave_one_type_out`."""
     reference = fit.reference
     names = list(reference.cell_types)
@@ -62,18 +57,9 @@ def _without(reference: Reference, j: int) -> Reference:
     )  # fmt: skip
 
 
-def _refitted(fit: Deconvolution, reference: Reference) -> tuple[Array, Array]:
+def _refitted(fit: FittedProportions, reference: Reference) -> tuple[Array, Array]:
     """Maxima of the likelihood with some of the cell types, and how badly they fit."""
-    law = law_of(fit)
-    covariance = likelihood_covariance(reference, fit.noise)
-    phi = fit.diagnostics["counting_noise"].to_numpy(dtype=float)
-    n, m = fit.bulk.shape[1], len(reference.genes)
-    problem = Problem(
-        y=np.empty(0), phi=phi, unit=np.ones(n), reference=reference, covariance=covariance,
-        density=covariance.density(reference.mean.to_numpy(), counting=fit.noise == "counting"),
-        prior=Dirichlet(1.0), logdet_weight=LIKELIHOOD, noise=fit.noise, free_size=law.free_size,
-        df=law.df, samples=fit.bulk.columns, alignment=Alignment(m, m, m, "", ""), scale="",
-        notes=Notes(),
-    ).about(fit.bulk.to_numpy().T, phi)  # fmt: skip
-    found = maximum_a_posteriori(problem)
+    known = fit.require_model()
+    model = model_of(reference, fit.noise, free_size=known.free_size, df=known.df)
+    found = maximum_a_posteriori(model, model.data(fit.bulk.to_numpy().T, phi_of(fit)))
     return found.p, found.quad

@@ -15,13 +15,13 @@ from threadpoolctl import threadpool_limits
 
 from bayesdecov.algebra.terms import Array
 from bayesdecov.baselines import BASELINES
+from bayesdecov.deconvolution.chains import sample_chains
 from bayesdecov.deconvolution.fit import Estimates, maximum_a_posteriori
 from bayesdecov.deconvolution.laplace import laplace
+from bayesdecov.deconvolution.model import Data, Model
 from bayesdecov.deconvolution.posterior import Posterior
-from bayesdecov.deconvolution.problem import Problem
-from bayesdecov.deconvolution.sampling import nuts
 from bayesdecov.progress import track
-from bayesdecov.sampling import Sampling
+from bayesdecov.sampling import Schedule
 
 _SHARD_FLOATS = 50_000  # samples x genes of one shard; never depends on n_jobs
 
@@ -39,27 +39,39 @@ class Output(NamedTuple):
     replicates: tuple[Array, Array] | None = None
 
 
+class Task(NamedTuple):
+    """What is done to every sample, whatever shard it is in.
+
+    ``variances`` (gene, cell_type) are the reference's, for baselines; ``bootstrap`` is how often
+    these are repeated. ``stream`` is the random stream that each sample's own is derived from.
+    """
+
+    method: str
+    model: Model
+    schedule: Schedule
+    variances: Array
+    stream: int
+    bootstrap: int = 0
+
+
 def run_shards(
-    problem: Problem, method: str, how: Sampling, stream: int, n_jobs: int,
-    progress: bool | None, bootstrap: int = 0, first: int = 0,
-) -> list[Output]:  # fmt: skip
+    task: Task, data: Data, *, n_jobs: int = 1, progress: bool | None = None, first: int = 0
+) -> list[Output]:
     """Fit all samples in shards, in order, with ``n_jobs`` workers; the first has this number."""
-    n, size = len(problem.y), shard_size(method, problem.y.shape[1])
-    tasks = [(start, min(start + size, n)) for start in range(0, n, size)]
+    n, size = len(data.y), shard_size(task.method, data.y.shape[1])
+    spans = [(start, min(start + size, n)) for start in range(0, n, size)]
     jobs = (
-        joblib.delayed(_fit_shard)(
-            problem.rows(start, stop), method, how, stream, first + start, bootstrap
-        )
-        for start, stop in tasks
+        joblib.delayed(_fit_shard)(task, data.rows(start, stop), first + start)
+        for start, stop in spans
     )
-    if n_jobs == 1 or len(tasks) == 1:
+    if n_jobs == 1 or len(spans) == 1:
         results = (function(*args, **kwargs) for function, args, kwargs in jobs)
     else:
         results = joblib.Parallel(n_jobs=n_jobs, return_as="generator")(jobs)
     if progress is None:
-        progress = len(tasks) > 1 and sys.stderr.isatty()
-    sizes = [stop - start for start, stop in tasks]
-    title = "Sampling" if method == "nuts" else "Deconvolving"
+        progress = len(spans) > 1 and sys.stderr.isatty()
+    sizes = [stop - start for start, stop in spans]
+    title = "Sampling" if task.method == "nuts" else "Deconvolving"
     return list(track(results, sizes, title, show=progress, unit="samples"))
 
 
@@ -68,30 +80,28 @@ def shard_size(method: str, n_genes: int) -> int:
     return 1 if method == "nuts" else max(32, min(4096, _SHARD_FLOATS // n_genes))
 
 
-def _fit_shard(
-    problem: Problem, method: str, how: Sampling, stream: int, first: int, bootstrap: int
-) -> Output:
+def _fit_shard(task: Task, data: Data, first: int) -> Output:
     """Fit some samples; one BLAS thread, so that sums do not depend on the number of workers."""
     with threadpool_limits(limits=1, user_api="blas"):
-        if method in ("laplace", "nuts"):
-            rngs = [np.random.default_rng([stream, first + i]) for i in range(len(problem.y))]
-            posterior = (
-                nuts(problem, how, rngs) if method == "nuts" else laplace(problem, how.draws, rngs)
-            )
-            return Output(posterior.estimates, posterior, {})
-        if method == "map":
-            return Output(maximum_a_posteriori(problem), None, {})
-        return _baseline(problem, method, bootstrap, stream)
+        if task.method == "map":
+            return Output(maximum_a_posteriori(task.model, data), None, {})
+        if task.method not in ("laplace", "nuts"):
+            return _baseline(task, data)
+        rngs = [np.random.default_rng([task.stream, first + i]) for i in range(len(data.y))]
+        if task.method == "nuts":
+            posterior = sample_chains(task.model, data, task.schedule, rngs)
+        else:
+            posterior = laplace(task.model, data, task.schedule.draws, rngs)
+        return Output(posterior.estimates, posterior, {})
 
 
-def _baseline(problem: Problem, method: str, bootstrap: int, stream: int) -> Output:
+def _baseline(task: Task, data: Data) -> Output:
     """A baseline's coefficients, normalised; no likelihood, and no uncertainty but a bootstrap's.
 
     The bootstrap draws genes with replacement, the same for all samples.
     """
-    estimate = BASELINES[method].estimate
-    variance = problem.reference.covariance.variances()
-    answer = estimate(problem.mu, problem.y, variance)
+    estimate, mu = BASELINES[task.method].estimate, task.model.mu
+    answer = estimate(mu, data.y, task.variances)
     facts = dict(answer.facts)
     if answer.other is not None:
         facts["other"] = answer.other
@@ -99,21 +109,21 @@ def _baseline(problem: Problem, method: str, bootstrap: int, stream: int) -> Out
     n, n_types = p.shape
     failed = ~(total > 0)
     replicates = None
-    if bootstrap:
+    if task.bootstrap:
         found = []
-        for number in range(bootstrap):
-            n_genes = problem.y.shape[1]
-            genes = np.random.default_rng([stream, number]).integers(n_genes, size=n_genes)
-            again = estimate(problem.mu[genes], problem.y[:, genes], variance[genes])
+        for number in range(task.bootstrap):
+            rng = np.random.default_rng([task.stream, number])
+            genes = rng.integers(len(mu), size=len(mu))
+            again = estimate(mu[genes], data.y[:, genes], task.variances[genes])
             found.append(_normalised(again.coefficients))
         replicates = (
             np.stack([one for one, _ in found], axis=1),
-            np.stack([size * problem.unit for _, size in found], axis=1),
+            np.stack([size * data.unit for _, size in found], axis=1),
         )
     missing = np.full(n, np.nan)
     estimates = Estimates(
         p=p,
-        size=total * problem.unit,
+        size=total * data.unit,
         covariance=np.full((n, n_types, n_types), np.nan),
         log_likelihood=missing,
         quad=missing,

@@ -19,17 +19,16 @@ import numpy as np
 
 from bayesdecov import checks
 from bayesdecov._version import __version__
-from bayesdecov.deconvolution.options import Options
-from bayesdecov.deconvolution.result import Deconvolution
+from bayesdecov.deconvolution.options import DeconvolutionRequest
 from bayesdecov.deconvolution.run import as_reference, run
 from bayesdecov.deconvolution.shards import shard_size as block_of
-from bayesdecov.deconvolution.write import fill_tables, record_of
 from bayesdecov.errors import BayesdecovWarning, InputError
 from bayesdecov.io.blocks import Blocks
 from bayesdecov.io.files import hidden, real
 from bayesdecov.io.netcdf import concatenate
 from bayesdecov.io.outputs import claimed, whole_folder
-from bayesdecov.io.records import foreign, read_record, write_json
+from bayesdecov.io.records import checksum, not_ours, read_record, write_json
+from bayesdecov.options import Sampling, moved_into
 from bayesdecov.progress import track
 from bayesdecov.reference.reference import Reference
 
@@ -44,6 +43,7 @@ _SAME = (
 _TABLES = ("proportions.csv", "intervals.csv", "diagnostics.csv")
 
 
+@moved_into(sampling=Sampling)
 def deconvolve_to(
     folder: str | Path,
     bulk: Any,
@@ -105,14 +105,14 @@ def deconvolve_to(
     ['diagnostics.csv', 'intervals.csv', 'posterior.nc']
     """
     folder = Path(folder)
-    chosen = Options(method=method, **options)
+    chosen = DeconvolutionRequest(method=method, **options)
     for name in ("calibrate", "other"):
         if getattr(chosen, name):
             raise InputError(name, "learns from the whole cohort, which is never in memory here",
                              fix="use deconvolve(), or the command without --shard-size"
                              )  # fmt: skip
-    checks.whole(shard_size, "shard_size")
-    prob = checks.probability(prob, "prob")
+    checks.check_whole(shard_size, "shard_size")
+    prob = checks.check_probability(prob, "prob")
     with claimed(folder, force=force, inputs=(inputs or {}).values()):
         known = as_reference(reference, chosen.assume_linear)
         blocks = bulk if isinstance(bulk, Blocks) else Blocks(bulk, "bulk")
@@ -121,7 +121,7 @@ def deconvolve_to(
         content = _fingerprint(blocks, known, chosen)  # reads the whole input, so once
         if chosen.seed is None:
             chosen = replace(chosen, seed=int(content[:12], 16))
-        stream = int(checks.generator(chosen.seed).integers(2**62))
+        stream = int(checks.make_generator(chosen.seed).integers(2**62))
         block = block_of(method, len(known.genes))
         size = -(-shard_size // block) * block
         mark = hashlib.sha256(f"{content} {size} {prob}".encode()).hexdigest()
@@ -147,7 +147,8 @@ def deconvolve_to(
 
 
 def _shards(
-    work: Path, blocks: Blocks, reference: Reference, options: Options, stream: int, prob: float,
+    work: Path, blocks: Blocks, reference: Reference, request: DeconvolutionRequest, stream: int,
+    prob: float,
     spans: list[tuple[int, int]],
 ) -> Iterator[Path]:  # fmt: skip
     """Folders of all shards in order; those that are there are not made again."""
@@ -160,9 +161,11 @@ def _shards(
                 if number:  # what has been said once; notes are in run.json
                     warnings.simplefilter("ignore", BayesdecovWarning)
                 fit = run(blocks.take(start, stop), reference,
-                          replace(options, progress=False), stream=stream, first=start)  # fmt: skip
+                          replace(request, progress=False), stream=stream, first=start)  # fmt: skip
             with whole_folder(part) as partial:
-                _fill(fit, partial, prob, blocks.n_samples if len(spans) > 1 else stop - start)
+                samples = blocks.n_samples if len(spans) > 1 else stop - start
+                posterior = fit.to_inference_data(samples=samples)
+                fit.fill(partial, prob=prob, posterior=posterior)
         settings = read_record(part)["settings"]
         found = {name: settings[name] for name in _SAME}
         decided = decided or found
@@ -179,27 +182,15 @@ def _shards(
 def _whole(part: Path) -> bool:
     """Whether a shard is there as it was written."""
     try:
-        return part.is_dir() and not foreign(part)
+        return part.is_dir() and not not_ours(part)
     except InputError:
         return False
-
-
-def _fill(fit: Deconvolution, folder: Path, prob: float, samples: int) -> None:
-    """The files of a shard."""
-    from bayesdecov._arviz import save
-    from bayesdecov.deconvolution.inference_data import to_inference_data
-
-    fill_tables(fit, folder, prob)
-    save(to_inference_data(fit, samples=samples), folder / "posterior.nc")
-    write_json(record_of(fit, prob, {}, ()), folder / "run.json")
 
 
 def _join(
     parts: list[Path], folder: Path, inputs: Mapping[str, Path], arguments: Sequence[str]
 ) -> None:
     """The folder of the whole run from those of its shards."""
-    from bayesdecov.io.records import checksum
-
     for name in _TABLES:
         with (folder / name).open("w", encoding="utf-8", newline="") as whole:
             for number, part in enumerate(parts):
@@ -222,10 +213,10 @@ def _join(
     write_json(record, folder / "run.json")
 
 
-def _fingerprint(blocks: Blocks, reference: Reference, options: Options) -> str:
+def _fingerprint(blocks: Blocks, reference: Reference, request: DeconvolutionRequest) -> str:
     """A digest of everything that decides the results."""
     digest = hashlib.sha256(__version__.encode())
-    digest.update(repr(replace(options, n_jobs=1, progress=None)).encode())
+    digest.update(repr(replace(request, n_jobs=1, progress=None)).encode())
     for names in (blocks.columns, blocks.index, reference.genes, reference.cell_types):
         digest.update("\n".join(map(str, names)).encode())
     covariance = vars(reference.covariance)

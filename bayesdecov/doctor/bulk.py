@@ -1,7 +1,7 @@
 r"""How finely these bulks can be deconvolved with this reference.
 
 Everything is asked of the model itself: the expected information about the proportions at the
-cohort's mean composition says which cell types are confused, and bulks drawn from the fitted law
+cohort's mean composition says which cell types are confused, and bulks drawn from the fitted model
 say how much of a cell type it takes to be seen.
 """
 
@@ -22,12 +22,14 @@ from bayesdecov import checks
 from bayesdecov.algebra.density import evaluate
 from bayesdecov.algebra.terms import Array
 from bayesdecov.deconvolution.fit import Estimates, maximum_a_posteriori
-from bayesdecov.deconvolution.predictive import Likelihood, replicate
-from bayesdecov.deconvolution.problem import Problem, prepare
+from bayesdecov.deconvolution.model import Model
+from bayesdecov.deconvolution.predictive import replicate
+from bayesdecov.deconvolution.prepare import prepare
 from bayesdecov.deconvolution.run import as_reference
 from bayesdecov.doctor.examination import Examination
 from bayesdecov.errors import BayesdecovWarning, Notes
 from bayesdecov.io.tables import expression_frame
+from bayesdecov.reference.reference import Reference
 
 LEVEL, POWER = 0.05, 0.8
 _BULKS = 100  # simulated bulks of each share
@@ -64,7 +66,7 @@ def examine_bulk(
     Returns
     -------
     Examination
-        ``str()`` is one page. Tables: the mean composition with the error of a typical bulk, the
+        ``str()`` is one page. Sections: the mean composition with the error of a typical bulk, the
         smallest proportion that is seen (at 5 % false alarms, 80 % of the time) and the smallest
         difference between two halves of the cohort; the pairs of cell types that are confused; the
         condition numbers.
@@ -76,26 +78,27 @@ def examine_bulk(
     >>> cohort = bd.simulate.convolution(n_samples=6, n_genes=60, n_types=3, seed=1)
     >>> reference = bd.Reference.from_samples(cohort.purified, cohort.labels)
     >>> found = examine_bulk(cohort.bulk, reference)
-    >>> list(found.tables)[0]
+    >>> list(found.sections)[0]
     'Cell types'
     """
-    rng = checks.generator(seed)
+    rng = checks.make_generator(seed)
     notes = Notes()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", BayesdecovWarning)  # they are in the notes
-        problem = prepare(
+        prepared = prepare(
             expression_frame(bulk, "bulk"), as_reference(reference, assume_linear),
             assume_linear=assume_linear, notes=notes,
         )  # fmt: skip
-    fitted = maximum_a_posteriori(problem)
-    at = _typical(problem, fitted, rng)
-    types = _cell_types(problem, fitted, at, rng)
-    pairs = confusable(at, problem.mu, [str(name) for name in problem.reference.cell_types])
+    model, data, reference = prepared.model, prepared.data, prepared.reference
+    fitted = maximum_a_posteriori(model, data)
+    at = _typical(model, fitted, data.unit, rng)
+    types = _cell_types(model, reference, fitted, at, rng)
+    pairs = confusable(at, model.mu, [str(name) for name in reference.cell_types])
     conditions = pd.DataFrame(
-        {"value": [_plain_condition(problem.mu), _weighted_condition(problem, at)]},
+        {"value": [_plain_condition(model.mu), _weighted_condition(model, at)]},
         pd.Index([_PLAIN, _WEIGHTED], name="condition"),
     )  # fmt: skip
-    n, n_genes = problem.y.shape
+    n, n_genes = data.y.shape
     misfit = fitted.quad / n_genes
     return Examination(
         f"{n} bulks, {n_genes} genes, {len(types)} cell types",
@@ -104,7 +107,7 @@ def examine_bulk(
          "Condition numbers": conditions},
         {"seed": seed if not hasattr(seed, "random") else "generator", "level": LEVEL,
          "power": POWER},
-        (str(problem.alignment), f"scale: {problem.scale}", *notes.lines, *problem.reference.notes),
+        (str(prepared.alignment), f"scale: {prepared.scale}", *notes.lines, *reference.notes),
     )  # fmt: skip
 
 
@@ -127,39 +130,37 @@ def confusable(at: Typical, mu: Array, names: list[str]) -> pd.DataFrame:
     return table.sort_values("smallest_exchange", ascending=False).set_index("pair")
 
 
-def _typical(problem: Problem, fitted: Estimates, rng: np.random.Generator) -> Typical:
+def _typical(model: Model, fitted: Estimates, unit: Array, rng: np.random.Generator) -> Typical:
     p = np.nanmean(fitted.p, axis=0)
     p = 0.98 * p / p.sum() + 0.02 / len(p)  # inside of the simplex, where errors have two sides
-    phi = float(np.nanmedian(fitted.phi / problem.unit))
+    phi = float(np.nanmedian(fitted.phi / unit))
     at = Typical(p, np.eye(len(p)), phi)
-    drawn = _simulated(problem, np.repeat(p[None], _BULKS, axis=0), at, rng)
+    drawn = _simulated(model, np.repeat(p[None], _BULKS, axis=0), at, rng)
     return at._replace(covariance=np.nanmean(drawn.covariance, axis=0))
 
 
-def _simulated(problem: Problem, p: Array, at: Typical, rng: np.random.Generator) -> Estimates:
-    """What is estimated in bulks drawn from the fitted law at ``p``."""
-    density = problem.covariance.density(problem.mu, counting=True)
+def _simulated(model: Model, p: Array, at: Typical, rng: np.random.Generator) -> Estimates:
+    """What is estimated in bulks drawn from the fitted model at ``p``."""
     phi = np.full(len(p), at.phi)
-    law = Likelihood(problem.covariance, density, phi, problem.df)  # type: ignore[arg-type]
-    return maximum_a_posteriori(problem.about(replicate(law, p, rng), phi))
+    return maximum_a_posteriori(model, model.data(replicate(model, phi, p, rng), phi))
 
 
 def _cell_types(
-    problem: Problem, fitted: Estimates, at: Typical, rng: np.random.Generator
+    model: Model, reference: Reference, fitted: Estimates, at: Typical, rng: np.random.Generator
 ) -> pd.DataFrame:
-    names = [str(name) for name in problem.reference.cell_types]
+    names = [str(name) for name in reference.cell_types]
     J = len(names)
     without = np.stack([_with(at.p, j, 0.0) for j in range(J)])
-    null = _simulated(problem, np.repeat(without, _NULL, axis=0), at, rng).p.reshape(J, _NULL, J)
+    null = _simulated(model, np.repeat(without, _NULL, axis=0), at, rng).p.reshape(J, _NULL, J)
     threshold = np.array([np.quantile(null[j, :, j], 1 - LEVEL) for j in range(J)])
-    smallest = np.array([_smallest(problem, at, j, threshold[j], rng) for j in range(J)])
+    smallest = np.array([_smallest(model, at, j, threshold[j], rng) for j in range(J)])
     # one bulk has no spread, and no two groups
     spread = np.nanstd(fitted.p, axis=0, ddof=1) if len(fitted.p) > 1 else np.full(J, np.nan)
     table = pd.DataFrame(
         {"mean": np.nanmean(fitted.p, axis=0), "sd_of_a_bulk": np.sqrt(np.diag(at.covariance)),
          "smallest_proportion": smallest,
          "smallest_difference": detectable_difference(len(fitted.p)) * spread,
-         "replicates": problem.reference.replicates.to_numpy()},
+         "replicates": reference.replicates.to_numpy()},
         pd.Index(names, name="cell_type"),
     )  # fmt: skip
     return table.sort_values("mean", ascending=False)
@@ -174,7 +175,7 @@ def _with(p: Array, j: int, share: float) -> Array:
 
 
 def _smallest(
-    problem: Problem, at: Typical, j: int, threshold: float, rng: np.random.Generator
+    model: Model, at: Typical, j: int, threshold: float, rng: np.random.Generator
 ) -> float:
     """The proportion of type ``j`` that exceeds the threshold with the wanted power.
 
@@ -186,7 +187,7 @@ def _smallest(
         np.clip(threshold + error * np.array([0.0, 0.5, 1.0, 1.5, 2.5, 4.0]), 1e-3, 0.5)
     )
     p = np.stack([_with(at.p, j, share) for share in shares])
-    found = _simulated(problem, np.repeat(p, _BULKS, axis=0), at, rng).p[:, j]
+    found = _simulated(model, np.repeat(p, _BULKS, axis=0), at, rng).p[:, j]
     low = np.quantile(found.reshape(len(shares), _BULKS), 1 - POWER, axis=1)
     if low[-1] < threshold:
         return float("nan")
@@ -221,10 +222,10 @@ def _plain_condition(mu: Array) -> float:
     return float(np.linalg.cond(mu / np.linalg.norm(mu, axis=0)))
 
 
-def _weighted_condition(problem: Problem, at: Typical) -> float:
+def _weighted_condition(model: Model, at: Typical) -> float:
     """Of the profiles after genes were weighed by their covariance in a typical bulk."""
-    y = problem.density.project((at.p @ problem.mu.T)[None])
-    pieces = evaluate(problem.density, at.p[None], y, np.array([at.phi]))
+    y = model.density.project((at.p @ model.mu.T)[None])
+    pieces = evaluate(model.density, at.p[None], y, np.array([at.phi]))
     F = pieces.information_mean[0]
     scale = 1 / np.sqrt(np.diag(F))
     return float(np.sqrt(np.linalg.cond(F * np.outer(scale, scale))))

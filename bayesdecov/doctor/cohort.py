@@ -44,10 +44,10 @@ def examine_cohort(
     Returns
     -------
     Examination
-        ``str()`` is one page. Tables: the design's columns with their variance inflation, standard
-        error and smallest effect in residual standard deviations of a gene, and what errors of
-        proportions leave of it; the cell types with their spread between samples, the error of a
-        proportion and the smallest difference between two halves of the cohort.
+        ``str()`` is one page. Sections: the design's columns with their variance inflation,
+        standard error and smallest effect in residual standard deviations of a gene, and what
+        errors of proportions leave of it; the cell types with their spread between samples, the
+        error of a proportion and the smallest difference between two halves of the cohort.
 
     Examples
     --------
@@ -55,7 +55,7 @@ def examine_cohort(
     >>> from bayesdecov.doctor import examine_cohort
     >>> cohort = bd.simulate.fastmix("III", n_genes=50, n_samples=40, seed=1)
     >>> found = examine_cohort(cohort.proportions, cohort.covariates, standard_errors=0.02)
-    >>> found.tables["Design columns"].columns.tolist()
+    >>> found.sections["Design columns"].columns.tolist()
     ['kind', 'vif', 'std_error', 'smallest_effect', 'left_of_effect']
     """
     notes = Notes()

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from bayesdecov.results.result import Result
+
 _ROWS = 12  # of a printed table
 
 
 @dataclass(frozen=True)
-class Examination:
+class Examination(Result):
     """A verdict and its tables.
 
     Attributes
@@ -22,7 +23,7 @@ class Examination:
         What was examined.
     verdict
         Sentences, the most important first.
-    tables
+    sections
         Tables by title, the most important rows first.
     settings, notes
         Options, and what was found on the way: identifiers, scale, samples left out.
@@ -30,14 +31,17 @@ class Examination:
 
     title: str
     verdict: tuple[str, ...]
-    tables: dict[str, pd.DataFrame]
+    sections: dict[str, pd.DataFrame]
     settings: dict[str, Any]
     notes: tuple[str, ...]
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    command = "doctor"
 
     def __str__(self) -> str:
         lines = [self.title, "", "Verdict"]
         lines += [f"  * {sentence}" for sentence in self.verdict]
-        for title, table in self.tables.items():
+        for title, table in self.sections.items():
             shown = table.head(_ROWS).to_string(float_format=lambda x: f"{x:.3g}")
             lines += ["", title, *(f"  {line}" for line in shown.splitlines())]
             if len(table) > _ROWS:
@@ -48,20 +52,15 @@ class Examination:
 
     __repr__ = __str__
 
-    def write(
-        self, folder: str | Path, *, force: bool = False,
-        inputs: Mapping[str, Path] | None = None, arguments: Sequence[str] = (),
-    ) -> None:  # fmt: skip
-        """``verdict.txt``, a CSV for each table and ``run.json``, whole or not at all."""
-        from bayesdecov.io.outputs import whole_folder
-        from bayesdecov.io.records import run_record, write_json
-        from bayesdecov.io.tables import write_table
+    def tables(self, prob: float = 0.95) -> dict[str, pd.DataFrame]:
+        """The sections, by the first words of their titles."""
+        return {"_".join(title.lower().split()[:3]): table
+                for title, table in self.sections.items()}  # fmt: skip
 
-        with whole_folder(Path(folder), force=force) as partial:
-            (partial / "verdict.txt").write_text(str(self) + "\n", encoding="utf-8")
-            for title, table in self.tables.items():
-                name = "_".join(title.lower().split()[:3])
-                write_table(table, partial / f"{name}.csv", index_label=str(table.index.name))
-            record = run_record("doctor", self.settings, self.notes, inputs or {}, arguments)
-            record["verdict"] = list(self.verdict)
-            write_json(record, partial / "run.json")
+    def record(self, **about: Any) -> dict[str, Any]:
+        """What ``run.json`` holds, with the verdict."""
+        return super().record(**about) | {"verdict": list(self.verdict)}
+
+    def extra_files(self, folder: Path) -> None:
+        """``verdict.txt``: what is printed."""
+        (folder / "verdict.txt").write_text(f"{self}\n", encoding="utf-8")

@@ -1,6 +1,7 @@
 """Flow cytometry to proportions: gating of events and of clusters (DAFi)."""
 
 from bayesdecov.gating.events import Events, read_events
+from bayesdecov.gating.files import read_hierarchy, write_hierarchy
 from bayesdecov.gating.gates import Clustering, Composition, Exclusion, Gate, Reading
 from bayesdecov.gating.hierarchy import Hierarchy
 from bayesdecov.gating.regions import Box, Polygon, Slope
@@ -19,4 +20,6 @@ __all__ = [
     "Reading",
     "Slope",
     "read_events",
+    "read_hierarchy",
+    "write_hierarchy",
 ]

@@ -26,11 +26,33 @@ _CLUSTERS, _EVENTS, _SLOPE = 0, 1, 2
 
 
 def read_config(
-    inclusion: Path, exclusion: Path | None, k: int, k_sub: int | None, seed: int, init: str
+    inclusion: str | Path,
+    exclusion: str | Path | None = None,
+    k: int = 500,
+    k_sub: int | None = None,
+    seed: int = 2,
+    init: str = "compat",
 ) -> Hierarchy:
-    """See `Hierarchy.from_config`."""
+    """Read a hierarchy from DAFi's tab-separated configuration of 11 or 12 columns.
+
+    Parameters
+    ----------
+    inclusion
+        Pop_ID, DimensionX, DimensionY, Min_X, Max_X, Min_Y, Max_Y (0 to 200), Parent_ID,
+        Cluster_Type (0 clusters, 2 slope, otherwise events), Visualize_or_Not, Recluster_or_Not,
+        and a name. The row number is the identity.
+    exclusion
+        The same columns; row i belongs to row i of ``inclusion``, and only its dimensions and
+        bounds are used.
+    k, k_sub
+        Clusters of the whole sample and where Recluster is 1; where it is 2 or more. DAFi takes
+        both from its command line.
+    seed, init
+        Of k-means.
+    """
+    inclusion = Path(inclusion)
     rows, names = read_rows(inclusion, "hierarchy")
-    removed = [] if exclusion is None else read_rows(exclusion, "exclusion")[0]
+    removed = [] if exclusion is None else read_rows(Path(exclusion), "exclusion")[0]
     if len(removed) > len(rows):
         raise InputError("exclusion", "must not have more rows than the hierarchy",
                          found=f"{len(removed)} and {len(rows)}")  # fmt: skip

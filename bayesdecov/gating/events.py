@@ -147,7 +147,7 @@ def _from_table(table: pd.DataFrame, hierarchy: Hierarchy, name: str) -> Events:
     # DAFi drops exactly this name, and numbers the columns that are left
     frame = table.drop(columns="Time", errors="ignore")
     columns = [str(column).strip() for column in frame.columns]
-    checks.plain_names(columns, f"files, {name!r}", "column")
+    checks.check_plain_names(columns, f"files, {name!r}", "column")
     twice = sorted({column for column in columns if columns.count(column) > 1})
     if twice:
         raise InputError("files", f"{name!r} must not have two columns of one name",

@@ -116,7 +116,7 @@ def read_raw(path: Path) -> Raw:
         for _, c in sorted(data.channels.items())
     ]
     for channel in channels:
-        checks.plain_names((channel.name, channel.marker), f"files, {path.name!r}", "channel")
+        checks.check_plain_names((channel.name, channel.marker), f"files, {path.name!r}", "channel")
     integer = str(data.data_type).upper() == "I"
     return Raw(values, channels, dict(data.text), str(data.version), integer, notes)
 
@@ -210,12 +210,12 @@ def _table(path: Path) -> tuple[Array, list[str]]:
     from bayesdecov.io.tables import read_table
 
     try:
-        table = checks.numeric(read_table(path, "compensate"), "compensate")
+        table = checks.check_numeric(read_table(path, "compensate"), "compensate")
     except InputError:  # a file of gates can name any file: nothing of it is shown
         raise InputError("compensate", "must be a table of numbers, channels x channels",
                          found=f"no such table at {str(path)!r}") from None  # fmt: skip
-    checks.unique(table.columns, "compensate", "channel")
-    checks.unique(table.index, "compensate", "channel")
+    checks.check_unique(table.columns, "compensate", "channel")
+    checks.check_unique(table.index, "compensate", "channel")
     if set(table.index) != set(table.columns):
         rows = pd.Index(table.index).symmetric_difference(table.columns)
         raise InputError("compensate", "rows and columns must be the same channels",

@@ -13,6 +13,7 @@ import pandas as pd
 
 from bayesdecov import checks
 from bayesdecov.errors import InputError, Notes
+from bayesdecov.gating.files import read_hierarchy
 from bayesdecov.gating.hierarchy import Hierarchy
 from bayesdecov.gating.result import Gating
 from bayesdecov.gating.sample import Failed, Gated, gate_sample
@@ -48,7 +49,7 @@ def gate(
         ``.gz``), or a folder of FCS files; or a mapping of sample names to files or DataFrames
         (events x markers, on the full scale 0 to 4095).
     hierarchy
-        A `Hierarchy`, or a file that `Hierarchy.read` reads.
+        A `Hierarchy`, or a file that `read_hierarchy` reads.
     seed
         First seed of k-means; None: the hierarchy's.
     seeds
@@ -92,15 +93,17 @@ def gate(
     """
     started = time.perf_counter()
     if not isinstance(hierarchy, Hierarchy):
-        hierarchy = Hierarchy.read(hierarchy)
+        hierarchy = read_hierarchy(hierarchy)
     sources = sources_of(files)
     matrix = hierarchy.reading.compensate
     if matrix not in ("file", "none") and not Path(matrix).is_file():
         raise InputError("hierarchy, read.compensate", f"the file {matrix!r} does not exist")
-    first = hierarchy.clustering.seed if seed is None else checks.whole(seed, "seed", at_least=0)
-    seeds = checks.whole(seeds, "seeds")
-    draws = checks.whole(draws, "draws", at_least=max(2, seeds))
-    n_jobs = checks.workers(n_jobs)
+    first = (
+        hierarchy.clustering.seed if seed is None else checks.check_whole(seed, "seed", at_least=0)
+    )
+    seeds = checks.check_whole(seeds, "seeds")
+    draws = checks.check_whole(draws, "draws", at_least=max(2, seeds))
+    n_jobs = checks.check_workers(n_jobs)
     used = [(first + i) % 2**31 for i in range(seeds)]
     outcomes = _run(sources, hierarchy, used, n_jobs, progress)
     notes = Notes()
@@ -123,11 +126,11 @@ def gate(
         "method": "dafi", "hierarchy": to_tree(hierarchy),
         "seed": first, "seeds": seeds,
         "draws": draws, "n_jobs": n_jobs,
-        "seconds": round(time.perf_counter() - started, 3),
     }  # fmt: skip
     return Gating(
         **result,
         settings=settings,
+        facts={"seconds": round(time.perf_counter() - started, 3)},
         notes=tuple(notes.lines),
         hierarchy=hierarchy,
         failures=pd.DataFrame(

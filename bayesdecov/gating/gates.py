@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bayesdecov.gating.regions import Region
@@ -92,3 +92,10 @@ class Composition:
     of: str = ALL
     types: tuple[str, ...] = ()
     rest: str | None = "rest"
+
+
+def types_of(gates: Sequence[Gate], composition: Composition) -> tuple[str, ...]:
+    """Populations that make up the proportions: those that are named, or the leaves."""
+    parents = {gate.parent for gate in gates}
+    leaves = tuple(gate.name for gate in gates if gate.name not in parents)
+    return composition.types or leaves

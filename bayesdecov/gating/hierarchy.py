@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
-from bayesdecov.checks import some
-from bayesdecov.errors import InputError
-from bayesdecov.gating.gates import ALL, Clustering, Composition, Gate, Reading
+from bayesdecov.gating.gates import ALL, Clustering, Composition, Gate, Reading, types_of
 from bayesdecov.gating.regions import Box, Slope
+from bayesdecov.gating.rules import check_hierarchy
 from bayesdecov.gating.scales import FULL
 
 
@@ -50,95 +47,8 @@ class Hierarchy:
     aliases: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        from bayesdecov.gating.rules import check
-
-        check(self)
-
-    @staticmethod
-    def read(path: str | Path, **options: Any) -> Hierarchy:
-        """A hierarchy from a file, by its ending.
-
-        ``.toml`` (ours), ``.config`` (DAFi's; options of `from_config`), ``.xml`` (Gating-ML 2.0)
-        and ``.wsp`` (a FlowJo workspace; options ``sample``, ``group``), these two with flowkit.
-
-        Raises
-        ------
-        InputError
-            Names the gate and the field.
-        """
-        if not isinstance(path, (str, Path)):
-            raise InputError("hierarchy", "must be a Hierarchy or the path of a file",
-                             found=type(path).__name__)  # fmt: skip
-        path = Path(path)
-        if not path.is_file():
-            raise InputError("hierarchy", f"the file {str(path)!r} does not exist")
-        kind = path.suffix.lower()
-        if kind == ".toml":
-            from bayesdecov.gating.toml_format import read_toml
-
-            if options:
-                raise InputError("hierarchy", "a .toml file holds its own settings",
-                                 found=some(options))  # fmt: skip
-            return read_toml(path)
-        if kind in (".config", ".txt", ".tsv"):
-            return Hierarchy.from_config(path, **options)
-        if kind in (".xml", ".wsp"):
-            from bayesdecov.gating import interchange
-
-            return interchange.read(path, **options)
-        raise InputError("hierarchy", "must be a .toml, .config, .xml or .wsp file",
-                         found=repr(path.name))  # fmt: skip
-
-    @staticmethod
-    def from_config(
-        inclusion: str | Path,
-        exclusion: str | Path | None = None,
-        k: int = 500,
-        k_sub: int | None = None,
-        seed: int = 2,
-        init: str = "compat",
-    ) -> Hierarchy:
-        """A hierarchy from DAFi's tab-separated configuration of 11 or 12 columns.
-
-        Parameters
-        ----------
-        inclusion
-            Pop_ID, DimensionX, DimensionY, Min_X, Max_X, Min_Y, Max_Y (0 to 200), Parent_ID,
-            Cluster_Type (0 clusters, 2 slope, otherwise events), Visualize_or_Not,
-            Recluster_or_Not, and a name. The row number is the identity.
-        exclusion
-            The same columns; row i belongs to row i of ``inclusion``, and only its dimensions and
-            bounds are used.
-        k, k_sub
-            Clusters of the whole sample and where Recluster is 1; where it is 2 or more. DAFi takes
-            both from its command line.
-        seed, init
-            Of k-means.
-        """
-        from bayesdecov.gating.dafi_config import read_config
-
-        return read_config(Path(inclusion), None if exclusion is None else Path(exclusion), k,
-                           k_sub, seed, init)  # fmt: skip
-
-    def write(self, path: str | Path, exclusion: str | Path | None = None, *,
-              columns: Any = None, force: bool = False) -> None:  # fmt: skip
-        """Write ``.toml``, DAFi's ``.config`` with its exclusion file, or Gating-ML (``.xml``).
-
-        Parameters
-        ----------
-        path
-            The ending decides.
-        exclusion
-            For ``.config``: where excluded regions go.
-        columns
-            For ``.config``: names of the event table's columns in order, without Time, where
-            gates name them.
-        force
-            Replace a file that exists.
-        """
-        from bayesdecov.gating.save import save
-
-        save(self, Path(path), None if exclusion is None else Path(exclusion), columns, force)
+        check_hierarchy(self.gates, self.name, self.scale, self.clustering, self.reading,
+                        self.composition, self.aliases)  # fmt: skip
 
     @property
     def unit(self) -> float:
@@ -185,9 +95,7 @@ class Hierarchy:
     @property
     def types(self) -> tuple[str, ...]:
         """Populations that make up the proportions."""
-        parents = {gate.parent for gate in self.gates}
-        leaves = tuple(name for name in self.names if name not in parents)
-        return self.composition.types or leaves
+        return types_of(self.gates, self.composition)
 
     def clusters_of(self, gate: Gate) -> int:
         """Clusters that a population is clustered into anew; 0 for none."""

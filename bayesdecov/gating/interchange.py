@@ -58,8 +58,8 @@ def read(path: Path, *, mode: str = "events", sample: str | None = None, group: 
     range
         Upper end of the channels ($PnR of the files).
     """
-    checks.choice(mode, MODES, "mode")
-    top = checks.positive(range, "range")
+    checks.check_choice(mode, MODES, "mode")
+    top = checks.check_positive(range, "range")
     kit = flowkit()
     check_xml(path, "hierarchy")
     try:

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesdecov.algebra.terms import Array
+from bayesdecov.gating.dafi import Members
 from bayesdecov.gating.events import Events
 from bayesdecov.gating.hierarchy import Hierarchy
-from bayesdecov.gating.membership import Members
 from bayesdecov.gating.regions import Mask
 
 _CLOUD = 10_000  # events drawn

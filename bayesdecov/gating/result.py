@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,16 @@ import numpy as np
 import pandas as pd
 
 from bayesdecov import checks
+from bayesdecov.algebra.priors import JEFFREYS
 from bayesdecov.errors import InputError
 from bayesdecov.gating.hierarchy import Hierarchy
+from bayesdecov.gating.members import check_members, write_members
 from bayesdecov.gating.picture import Picture
 from bayesdecov.gating.sample import Packed
-from bayesdecov.results import Proportions
+from bayesdecov.gating.toml_format import write_toml
+from bayesdecov.io.files import file_names
+from bayesdecov.io.outputs import whole_folder
+from bayesdecov.results.proportions import Proportions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +44,7 @@ class Gating(Proportions):
     failures
         Files that could not be gated: sample, file, error.
     draws
-        Posterior draws of the proportions (`bayesdecov.results.Draws`), one chain.
+        Posterior draws of the proportions (`bayesdecov.results.proportions.Draws`), one chain.
     files
         Where samples came from.
     """
@@ -50,6 +56,23 @@ class Gating(Proportions):
     files: dict[str, Path] = field(default_factory=dict)
     packed: dict[str, Packed] = field(default_factory=dict)
     pictures: dict[str, Picture] = field(default_factory=dict)
+
+    command = "gate"
+    prior_of_draws = JEFFREYS
+
+    def tables(self, prob: float = 0.95) -> dict[str, pd.DataFrame]:
+        """Proportions, intervals, diagnostics, counts and populations.
+
+        ``seeds`` with several seeds, ``failures`` where files could not be gated.
+        """
+        found = super().tables(prob) | {
+            "counts": self.counts.rename_axis(index="sample"), "populations": self.table()
+        }  # fmt: skip
+        if self.settings["seeds"] > 1:
+            found["seeds"] = self.by_seed
+        if len(self.failures):
+            found["failures"] = self.failures
+        return found
 
     def table(self) -> pd.DataFrame:
         """Every population of every sample.
@@ -122,11 +145,39 @@ class Gating(Proportions):
             {"counts": (("sample", "seed", "population"), counted)},
             coords={"sample": coords["sample"], "seed": seeds, "population": coords["population"]},
         )
-        attrs = self.settings | {"quantity": self.quantity}
+        attrs = self.settings | self.facts | {"quantity": self.quantity}
         return from_groups({"posterior": posterior, "constant_data": constant}, attrs)
 
+    def record(
+        self,
+        *,
+        prob: float = 0.95,
+        inputs: Mapping[str, Path] | None = None,
+        arguments: Sequence[str] = (),
+    ) -> dict[str, Any]:
+        """What ``run.json`` holds, with checksums of the samples' files and of the compensation."""
+        files = {name: path for name, path in self.files.items() if path.is_file()}
+        matrix = Path(self.hierarchy.reading.compensate)
+        if matrix.is_file():
+            files = {"compensate": matrix, **files}
+        record = super().record(prob=prob, inputs={**(inputs or {}), **files}, arguments=arguments)
+        record["failures"] = self.failures.to_dict("records")
+        return record
+
+    def extra_files(self, folder: Path) -> None:
+        """``hierarchy.toml``."""
+        write_toml(self.hierarchy, folder / "hierarchy.toml")
+
+    def write_members(self, folder: Path, kind: str) -> None:
+        """Every event's populations, a file for each sample, into a new folder."""
+        check_members(kind, self.counts.index, self.files)
+        folder.mkdir()
+        for sample, stem in file_names(self.counts.index).items():
+            path = folder / f"{stem}.{kind}"
+            write_members(self.members(sample), kind, path, self.files.get(sample))
+
     def write(self, folder: str | Path, *, members: str | None = None, force: bool = False) -> None:
-        """Write tables, pictures and ``run.json`` into a new folder, whole or not at all.
+        """Write tables, posterior and ``run.json`` into a new folder, whole or not at all.
 
         Parameters
         ----------
@@ -138,9 +189,11 @@ class Gating(Proportions):
         force
             Replace an earlier run.
         """
-        from bayesdecov.gating.write import write_gating
-
-        write_gating(self, Path(folder), members=members, force=force)
+        check_members(members, self.counts.index, self.files)
+        with whole_folder(Path(folder), force=force) as partial:
+            self.fill(partial)
+            if members is not None:
+                self.write_members(partial / "members", members)
 
     def __str__(self) -> str:
         n, n_populations = self.counts.shape

@@ -5,18 +5,14 @@ from __future__ import annotations
 import difflib
 import math
 import numbers
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping, Sequence
 
 from bayesdecov import checks
 from bayesdecov.errors import InputError
+from bayesdecov.gating.gates import Clustering, Composition, Gate, Reading, types_of
+from bayesdecov.gating.initial_centers import STARTS
 from bayesdecov.gating.regions import Box, Polygon, Region, Slope
 from bayesdecov.gating.scales import PARAMETERS, TRANSFORMS
-from bayesdecov.gating.starts import STARTS
-
-if TYPE_CHECKING:
-    from bayesdecov.gating.gates import Gate
-    from bayesdecov.gating.hierarchy import Hierarchy
 
 MODES = ("cluster", "events")
 _LARGEST = 2**53  # whole numbers beyond it are mistakes
@@ -39,27 +35,36 @@ def nearest(name: str, names: Iterable[str]) -> str:
     return f"did you mean {folded[close[0]]!r}?" if close else ""
 
 
-def check(hierarchy: Hierarchy) -> None:
+def check_hierarchy(
+    gates: Sequence[Gate],
+    name: str,
+    scale: float | str,
+    clustering: Clustering,
+    reading: Reading,
+    composition: Composition,
+    aliases: Mapping[str, str],
+) -> None:
     """Refuse a hierarchy that cannot be meant."""
-    if not hierarchy.gates:
+    if not gates:
         raise problem(None, "gate", "needs at least one gate")
-    scale = hierarchy.scale
     if isinstance(scale, str):
         if scale != "raw":
             raise problem(None, "scale", "must be a positive number or 'raw'", found=scale)
     elif not _number(scale) or not 0 < scale < math.inf:
         raise problem(None, "scale", "must be a positive number or 'raw'", found=scale)
-    _settings(hierarchy)
+    _settings(clustering, reading, aliases)
     seen: list[str] = []
-    for gate in hierarchy.gates:
+    for gate in gates:
         _gate(gate, seen)
         for region in (gate.region, *(e.region for e in gate.exclude)):
             _region(gate.name, region, None if isinstance(scale, str) else float(scale))
         seen.append(gate.name)
-    composition = hierarchy.composition
-    aliases = [*hierarchy.aliases, *hierarchy.aliases.values()]
-    for names in (seen, [hierarchy.name, str(composition.rest or "")], aliases):
-        checks.plain_names(names, "hierarchy", "population")
+    for names in (seen, [name, str(composition.rest or "")], [*aliases, *aliases.values()]):
+        checks.check_plain_names(names, "hierarchy", "population")
+    _composition(composition, seen, gates)
+
+
+def _composition(composition: Composition, seen: list[str], gates: Sequence[Gate]) -> None:
     if composition.of != "all" and composition.of not in seen:
         raise problem(None, "proportions.of", "must be 'all' or a gate", found=composition.of,
                       fix=nearest(composition.of, seen))  # fmt: skip
@@ -72,13 +77,12 @@ def check(hierarchy: Hierarchy) -> None:
     if composition.rest is not None and not isinstance(composition.rest, str):
         raise problem(None, "proportions.rest", "must be a name, or \"\" for none",
                       found=composition.rest)  # fmt: skip
-    if composition.rest in hierarchy.types:
+    if composition.rest in types_of(gates, composition):
         raise problem(None, "proportions.rest", "must not be the name of a type",
                       found=composition.rest)  # fmt: skip
 
 
-def _settings(hierarchy: Hierarchy) -> None:
-    c, r = hierarchy.clustering, hierarchy.reading
+def _settings(c: Clustering, r: Reading, aliases: Mapping[str, str]) -> None:
     for field, count in (("cluster.k", c.k), ("cluster.k_sub", c.k_sub)):
         if count is not None and (not _whole(count) or count < 1):
             raise problem(None, field, "must be a whole number from 1", found=count)
@@ -111,7 +115,7 @@ def _settings(hierarchy: Hierarchy) -> None:
                           fix=f"it takes {', '.join(allowed) or 'none'}")  # fmt: skip
         if not _number(value) or value < 0 or (name in "TM" and value == 0):
             raise problem(None, f"read.{name}", "must be a positive number", found=value)
-    for name, alias in hierarchy.aliases.items():
+    for name, alias in aliases.items():
         if not isinstance(alias, str) or not alias.strip():
             raise problem(None, f"aliases.{name}", "must be a name", found=alias)
 
@@ -151,7 +155,7 @@ def _axis(gate: str | None, field: str, axis: object) -> None:
     if not _whole(axis) and not (isinstance(axis, str) and axis.strip()):
         raise problem(gate, field, "must be a marker or a column number", found=axis)
     if isinstance(axis, str):
-        checks.plain_names([axis], "hierarchy", "axis")
+        checks.check_plain_names([axis], "hierarchy", "axis")
     if _whole(axis) and int(axis) < 1:  # type: ignore[call-overload]
         raise problem(gate, field, "columns are numbered from 1", found=axis)
 

@@ -13,10 +13,10 @@ from threadpoolctl import threadpool_limits
 
 from bayesdecov.errors import InputError
 from bayesdecov.gating.composition import Tally, tally
+from bayesdecov.gating.dafi import apply
 from bayesdecov.gating.events import read_events
 from bayesdecov.gating.hierarchy import Hierarchy
 from bayesdecov.gating.kmeans import Labels
-from bayesdecov.gating.membership import apply
 from bayesdecov.gating.picture import Picture, picture
 
 

@@ -16,7 +16,7 @@ from bayesdecov.gating.events import FCS, sample_name
 def sources_of(files: Any) -> dict[str, Any]:
     """Sources by sample name."""
     sources = _sources(files)
-    checks.plain_names(sources, "files", "sample")
+    checks.check_plain_names(sources, "files", "sample")
     return sources
 
 

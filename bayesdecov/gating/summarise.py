@@ -14,7 +14,7 @@ from bayesdecov.gating.composition import draw, overlap, shares
 from bayesdecov.gating.gates import ALL
 from bayesdecov.gating.hierarchy import Hierarchy
 from bayesdecov.gating.sample import Gated
-from bayesdecov.results import Draws
+from bayesdecov.results.proportions import Draws
 
 SHOWN = 5  # warnings of one kind
 _ROUNDING = 1e-12

@@ -36,7 +36,7 @@ def read_gmt(path: str | Path, argument: str = "gmt") -> dict[str, list[str]]:
         sets[name] = [gene for gene in rest[1:] if gene]
     if not sets:
         raise InputError(argument, f"{str(path)!r} holds no gene sets")
-    checks.plain_names(sets, argument, "gene set")
+    checks.check_plain_names(sets, argument, "gene set")
     return gene_sets(sets, argument)
 
 

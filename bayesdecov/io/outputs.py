@@ -58,7 +58,7 @@ def _exists(folder: Path) -> InputError:
 def _check_ours(folder: Path, named: Path) -> None:
     """Refuse a folder that holds anything that its run did not write."""
     try:
-        others = ["a link in its place"] if folder.is_symlink() else records.foreign(folder)
+        others = ["a link in its place"] if folder.is_symlink() else records.not_ours(folder)
     except InputError as error:
         raise InputError(
             "out", f"{str(named)!r} is not the output of a run, so it is not overwritten",
@@ -127,7 +127,7 @@ def _recover(folder: Path) -> None:
         if not kept.fullmatch(name) or old.is_symlink() or not old.is_dir():
             continue
         with suppress(InputError):
-            if not records.foreign(old):
+            if not records.not_ours(old):
                 old.rename(folder)
                 return
 

@@ -195,7 +195,7 @@ def verify(folder: Path, record: Mapping[str, Any], name: str) -> None:
                          )  # fmt: skip
 
 
-def foreign(folder: Path) -> list[str]:
+def not_ours(folder: Path) -> list[str]:
     """What a run did not write, or what was changed since, of all that its folder holds.
 
     Links are not followed. The folder has to have a record that lists its files.

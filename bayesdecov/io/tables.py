@@ -101,8 +101,8 @@ def _read_text(path: Path, kind: str, argument: str, *, text: bool = False) -> p
         raise ValueError(f"{len(header)} columns in the header, {frame.shape[1]} in the rows")
     corner = "gene" if short else header[0].strip()
     rows, columns = ([str(name).strip() for name in part] for part in (names.iloc[:, 0], columns))
-    checks.plain_names(columns, argument, "column")
-    checks.plain_names(rows, argument, "row")
+    checks.check_plain_names(columns, argument, "column")
+    checks.check_plain_names(rows, argument, "row")
     table = frame.iloc[:, 1:].set_axis(columns, axis=1)
     return table.set_axis(pd.Index(rows, name=corner))
 
@@ -157,10 +157,13 @@ def read_donors(path: str | Path) -> pd.Series | None:
 def write_table(frame: pd.DataFrame, path: Path, *, index_label: str | None = None) -> None:
     """Write a CSV with enough digits to read the same numbers back.
 
+    The index is written where it has a name, or ``index_label`` gives it one.
+
     Names are written as they are. Where one begins like a formula (= + - @), all texts are quoted,
     which spreadsheets that can be told to take quoted cells as text need.
     """
-    kept = index_label is not None
+    label = frame.index.name if index_label is None else index_label
+    kept = label is not None
     texts = [
         frame.columns,
         *([frame.index] if kept else []),
@@ -170,7 +173,7 @@ def write_table(frame: pd.DataFrame, path: Path, *, index_label: str | None = No
     frame.to_csv(
         path,
         index=kept,
-        index_label=index_label,
+        index_label=label,
         lineterminator="\n",
         quoting=csv.QUOTE_NONNUMERIC if risky else csv.QUOTE_MINIMAL,
     )

@@ -19,7 +19,7 @@ def some_genes(source: Blocks, samples: pd.Index) -> pd.DataFrame:
     """Some of the genes, as a table in memory."""
     step = max(1, len(source.index) // _SOME)
     part = source.genes(np.arange(0, len(source.index), step))
-    return checks.numeric(part, "expression")[list(samples)]
+    return checks.check_numeric(part, "expression")[list(samples)]
 
 
 def accumulated(
@@ -34,7 +34,7 @@ def accumulated(
         X = root @ X
     b, rss, flat = [], [], []
     for part in source.by_genes():
-        frame = checks.numeric(part, "expression")
+        frame = checks.check_numeric(part, "expression")
         if not frame.columns.equals(samples):
             frame = frame[list(samples)]
         Y = frame.to_numpy()

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
 from bayesdecov import checks
 from bayesdecov.errors import InputError
 from bayesdecov.io.anndata import is_anndata, new_anndata
-
-if TYPE_CHECKING:
-    from bayesdecov.mixed_effects.result import MixedEffects
+from bayesdecov.mixed_effects.fitted import FittedEffects
 
 
-def to_anndata(fit: MixedEffects, adata: Any = None) -> Any:
+def to_anndata(fit: FittedEffects, adata: Any = None) -> Any:
     """What `MixedEffects.to_anndata` does."""
     table = fit.design.table
     if adata is None:

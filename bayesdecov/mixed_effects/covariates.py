@@ -118,7 +118,7 @@ def _one_kind(table: pd.DataFrame) -> None:
     for name in table.columns:
         if pd.api.types.is_numeric_dtype(table[name]):
             continue
-        numbers = table[name].astype(str).map(checks.number_of).notna()
+        numbers = table[name].astype(str).map(checks.to_number).notna()
         if 0.5 < numbers.mean() < 1:
             row = numbers.idxmin()
             raise InputError(

@@ -123,7 +123,7 @@ def whitening(
         if len(missing):
             raise InputError("weights", "must hold every sample in rows and columns",
                              found=f"no {checks.some(missing)}")  # fmt: skip
-        C = checks.numeric(named.loc[samples, samples], "weights").to_numpy()
+        C = checks.check_numeric(named.loc[samples, samples], "weights").to_numpy()
     else:
         try:
             C = np.asarray(weights, dtype=float)
@@ -137,7 +137,7 @@ def whitening(
             )  # fmt: skip
     if not np.isfinite(C).all():
         raise InputError("weights", "must not have missing or infinite values")
-    checks.positive_definite(C, "weights", "samples")
+    checks.check_positive_definite(C, "weights", "samples")
     condition = float(np.linalg.cond(C))
     if condition > _WORST_CONDITION:
         raise InputError("weights", "must be well conditioned", found=f"condition {condition:.1e}",

@@ -1,11 +1,11 @@
 r"""The design that all genes share: proportions, covariates and their products.
 
 Columns are ``cell``, ``covariate`` and ``cell.covariate``, the products with all cells for the
-first covariate, then the second (Eq. 4-5). There is no intercept: the proportions take its place.
-If they add up to the same number in every sample, the products of a covariate add up to a multiple
-of the covariate itself, and its main effect is aliased with them. A measured cell type can be made
-the baseline (``rest``): an intercept takes the place of its column, main effects that of its
-products.
+first covariate, then the second (FastMix Eq. 4-5). There is no intercept: the proportions take its
+place. If they add up to the same number in every sample, the products of a covariate add up to a
+multiple of the covariate itself, and its main effect is aliased with them. A measured cell type can
+be made the baseline (``rest``): an intercept takes the place of its column, main effects that of
+its products.
 """
 
 from __future__ import annotations
@@ -173,7 +173,7 @@ def make_design(
         kinds, columns=["kind", "cell_type", "covariate"],
         index=pd.Index(everything.columns, name="column"),
     )  # fmt: skip
-    checks.unique(columns.index, "covariates", "design column")
+    checks.check_unique(columns.index, "covariates", "design column")
     keep = (columns["kind"] != "covariate") | bool(include_covariates)
     if reference is not None:
         if not include_covariates:

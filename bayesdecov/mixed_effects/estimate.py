@@ -23,7 +23,7 @@ class Estimate(NamedTuple):
         Random effects and posterior standard deviations of the whole effect, (gene, q).
     z, p
         Test statistics and quasi-p-values, (gene, q).
-    settings
+    facts
         What was estimated on the way, for the record.
     prob_deg, fdr, lfsr, low, high
         Posterior probability that the gene is differentially expressed, Bayesian false-discovery
@@ -41,7 +41,7 @@ class Estimate(NamedTuple):
     sd: Array
     z: Array
     p: Array
-    settings: dict[str, Any]
+    facts: dict[str, Any]
     prob_deg: Array | None = None
     fdr: Array | None = None
     lfsr: Array | None = None

@@ -20,7 +20,7 @@ import numpy as np
 
 from bayesdecov.algebra.terms import Array
 
-_EXTREME = 3.27  # .999 quantile of the Tracy-Widom law
+_EXTREME = 3.27  # .999 quantile of the Tracy-Widom distribution
 _ENOUGH = 6  # residual degrees of freedom
 
 

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayesdecov.checks import generator
+from bayesdecov.checks import make_generator
 from bayesdecov.checks import some as some_of
 from bayesdecov.errors import InputError
+from bayesdecov.mixed_effects.fitted import FittedEffects
 from bayesdecov.mixed_effects.predictive import Parameters, Shifts, log_density, replicate
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    from bayesdecov.mixed_effects.result import MixedEffects
 
 _PREDICTIVE = 20  # draws of all genes' coefficients
 _LIKELIHOOD = 200
@@ -28,12 +28,12 @@ _DIMS = {
 
 
 def to_inference_data(
-    fit: MixedEffects, some: Iterable[str] | None, seed: Any, *, log_likelihood: bool = False
+    fit: FittedEffects, some: Iterable[str] | None, seed: Any, *, log_likelihood: bool = False
 ) -> Any:
     """The groups that `MixedEffects.to_inference_data` describes."""
     from bayesdecov._arviz import from_groups
 
-    rng = generator(seed)
+    rng = make_generator(seed)
     posterior = _posterior(fit)
     if some is not None:
         posterior = posterior.assign(effect=_effects(fit, list(some), rng))
@@ -72,10 +72,10 @@ def to_inference_data(
         {"design": (("sample", "covariate"), fit.design.table.to_numpy())}, fit
     )
     groups["fit"] = _fit(fit)
-    return from_groups(groups, fit.settings | {"method": fit.method})
+    return from_groups(groups, fit.settings | fit.facts | {"method": fit.method})
 
 
-def _labelled(variables: dict[str, Any], fit: MixedEffects, draws: Any = None) -> xr.Dataset:
+def _labelled(variables: dict[str, Any], fit: FittedEffects, draws: Any = None) -> xr.Dataset:
     """A Dataset with the coordinates that its dimensions need."""
     import xarray as xr
 
@@ -85,7 +85,7 @@ def _labelled(variables: dict[str, Any], fit: MixedEffects, draws: Any = None) -
         "covariate": covariates, "covariate_bis": covariates, "random_effect": random,
         "random_effect_bis": random, "gene": fit.gene_names.to_numpy().astype(str),
         "sample": fit.design.table.index.to_numpy().astype(str),
-        "shifted": np.asarray(fit.settings.get("components", []), dtype=str),
+        "shifted": np.asarray(fit.facts.get("components", []), dtype=str),
     }  # fmt: skip
     data = xr.Dataset(variables)
     labels: dict[str, Any] = {name: known[name] for name in known if name in data.dims}
@@ -97,7 +97,7 @@ def _labelled(variables: dict[str, Any], fit: MixedEffects, draws: Any = None) -
     return data.assign_coords(labels)
 
 
-def _posterior(fit: MixedEffects) -> xr.Dataset:
+def _posterior(fit: FittedEffects) -> xr.Dataset:
     """Draws of the parameters; of the other methods the estimate as one."""
     if fit.posterior is not None:
         drawn = fit.posterior.posterior
@@ -126,13 +126,13 @@ def _positions(posterior: xr.Dataset, count: int) -> np.ndarray:
 
 
 def _parameters(
-    fit: MixedEffects, posterior: xr.Dataset, positions: np.ndarray
+    fit: FittedEffects, posterior: xr.Dataset, positions: np.ndarray
 ) -> Iterator[list[Parameters]]:
     """The parameters of some draws, chain by chain."""
     q = len(fit.random)
     names = [name for name in ("beta", "Psi", "sigma", "nu", "up", "down", "delta", "tau")
              if name in posterior]  # fmt: skip
-    components = fit.settings.get("components", {})
+    components = fit.facts.get("components", {})
     where = [fit.random.index(name) for name in components]
     fixed = {}
     if isinstance(components, dict) and where:  # EM's estimate
@@ -157,7 +157,7 @@ def _parameters(
         yield some
 
 
-def _fit(fit: MixedEffects) -> xr.Dataset:
+def _fit(fit: FittedEffects) -> xr.Dataset:
     """Estimates and tests of every gene."""
     e = fit.estimate
     by_gene = ("gene", "random_effect")
@@ -177,7 +177,7 @@ def _fit(fit: MixedEffects) -> xr.Dataset:
     return _labelled(summary, fit)
 
 
-def _effects(fit: MixedEffects, names: list[str], rng: np.random.Generator) -> Any:
+def _effects(fit: FittedEffects, names: list[str], rng: np.random.Generator) -> Any:
     """Draws of the whole effects of some genes."""
     import xarray as xr
 
@@ -185,7 +185,7 @@ def _effects(fit: MixedEffects, names: list[str], rng: np.random.Generator) -> A
 
     if fit.posterior is None:
         raise InputError("genes", "need draws: method='nuts'", found=f"method={fit.method!r}")
-    if "components" in fit.settings:
+    if "components" in fit.facts:
         raise InputError("genes", "have no draws under contaminated=True",
                          fix="see .genes, or sample without it")  # fmt: skip
     rows = fit.gene_names.get_indexer(names)

@@ -4,10 +4,10 @@ r"""The mixed model with uncertain proportions: refined by all genes, then fitte
 2. The contaminated normal on the refined design, hidden factors whitened out
    (`bayesdecov.mixed_effects.mixture`).
 3. What is left of the proportions' errors, added to everything that depends on them
-   (`bayesdecov.mixed_effects.carried`).
+   (`bayesdecov.mixed_effects.error_propagation`).
 
 Regression calibration, for the other methods, stops at the proportions' expectation given the
-measured ones under the cohort's own law.
+measured ones under the cohort's own distribution.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from bayesdecov.algebra.subspace import Moments, moments
 from bayesdecov.algebra.terms import Array
 from bayesdecov.algebra.truncation import inverse_root
 from bayesdecov.errors import InputError, Notes
-from bayesdecov.mixed_effects.carried import carry, leakage
 from bayesdecov.mixed_effects.design import inflation
+from bayesdecov.mixed_effects.error_propagation import leakage, propagate_errors
 from bayesdecov.mixed_effects.estimate import Estimate
-from bayesdecov.mixed_effects.latent import Anchors, anchors, cohort_law
+from bayesdecov.mixed_effects.latent import Anchors, anchors, cohort_distribution
 from bayesdecov.mixed_effects.mixture import fit_mixture
 from bayesdecov.mixed_effects.prepare import Problem
 from bayesdecov.mixed_effects.refinement import COLLAPSED, Refined, refined
-from bayesdecov.results import Proportions
+from bayesdecov.results.proportions import Proportions
 
 _MISSTATED = 2.0  # factor by which errors may be misstated without a warning
 
@@ -38,8 +38,8 @@ _MISSTATED = 2.0  # factor by which errors may be misstated without a warning
 class Sharpened(NamedTuple):
     """What the refinement knew and found, from which the same model in PyMC is built."""
 
-    known: Anchors
-    seen: Moments  # of all samples, genes in units of their noise
+    anchors: Anchors
+    sums: Moments  # of all samples, genes in units of their noise
     found: Refined
 
 
@@ -66,19 +66,19 @@ def fit_joint(
         raise InputError("expression", "needs at least twice as many genes as design columns for "
                          "method='joint'", found=f"{n_genes} genes and {n_columns} columns"
                          )  # fmt: skip
-    known = _anchors(problem, covariance)
-    found = refined(problem, known, least, notes)
-    X = known.X(found.phi)
+    anchors = _anchors(problem, covariance)
+    found = refined(problem, anchors, least, notes)
+    X = anchors.X(found.phi)
     W = inverse_root(found.noise, floor=0.0)
     ls = least_squares(W @ X, problem.Y @ W, problem.ls.random)
     estimate = fit_mixture(ls, variance, problem.random, notes, rng)
     onto = ls.V @ (W @ X).T @ W
     leak: Array = sum(
-        (leakage(onto[:, rows], known.lifts[rows], left) for rows, left in found.parts),
+        (leakage(onto[:, rows], anchors.lifts[rows], left) for rows, left in found.parts),
         np.zeros((X.shape[1],) * 4),
     )
-    estimate = carry(estimate, ls, leak)
-    proportions = _proportions(problem.cells, known, found)
+    estimate = propagate_errors(estimate, ls, leak)
+    proportions = _proportions(problem.cells, anchors, found)
     said = proportions.diagnostics.mean()
     if found.rounds and not 1 / _MISSTATED < found.scale < _MISSTATED:
         notes.warn(f"expression says that the errors of the proportions are {found.scale:.2g} "
@@ -88,30 +88,30 @@ def fit_joint(
                    f"{said['sd_refined']:.2g} after all genes were heard ({len(problem.Y)} genes "
                    f"are worth {found.power * len(problem.Y):.0f} independent ones); errors are "
                    f"{found.scale:.2f} times those stated")  # fmt: skip
-    settings = estimate.settings | {
+    facts = estimate.facts | {
         "error_scale": found.scale, "effective_genes": found.power * len(problem.Y),
         "hidden_factors": found.factors, "rounds": found.rounds,
         "settled": found.settled, "sd_measured": float(said["sd_measured"]),
         "sd_refined": float(said["sd_refined"]),
     }  # fmt: skip
     unit = np.sqrt(estimate.sigma2)[:, None]
-    sharpened = Sharpened(known, moments(problem.Y / unit, W), found)
-    return Joint(estimate._replace(settings=settings), _on(problem, X, ls), proportions, sharpened)
+    sharpened = Sharpened(anchors, moments(problem.Y / unit, W), found)
+    return Joint(estimate._replace(facts=facts), _on(problem, X, ls), proportions, sharpened)
 
 
 def to_pymc(sharpened: Sharpened, columns: list[str], samples: list[str]) -> Any:
     """The joint model of the same data, in coordinates in which it is easy to sample."""
     from bayesdecov.models import Shared, joint
 
-    known, seen, found = sharpened
-    n, d = known.value.shape
+    anchors, sums, found = sharpened
+    n, d = anchors.value.shape
     root = np.zeros((n, d, n, d))
     for rows, covariance in found.parts:
         half = np.linalg.cholesky(covariance).reshape(len(rows), d, len(rows), d)
         root[np.ix_(rows, np.arange(d), rows, np.arange(d))] = half
     shared = Shared(
-        seen.gram, seen.total, seen.genes, known.design, known.lifts, known.value,
-        known.covariance, known.cohort, seen.whitener,
+        sums.gram, sums.total, sums.genes, anchors.design, anchors.lifts, anchors.value,
+        anchors.covariance, anchors.cohort, sums.whitener,
     )  # fmt: skip
     directions = [f"direction{j + 1}" for j in range(d)]
     return joint(shared, columns, samples, directions, centre=found.phi,
@@ -120,17 +120,17 @@ def to_pymc(sharpened: Sharpened, columns: list[str], samples: list[str]) -> Any
 
 def calibrated(problem: Problem, covariance: Array, notes: Notes) -> Problem:
     """The problem with proportions replaced by their expectation given the measured ones."""
-    known = _anchors(problem, covariance)
-    law = cohort_law(known)
-    X = known.X(law.phi)
-    if (inflation(X) > COLLAPSED * inflation(known.design)).any():
+    anchors = _anchors(problem, covariance)
+    cohort = cohort_distribution(anchors)
+    X = anchors.X(cohort.phi)
+    if (inflation(X) > COLLAPSED * inflation(anchors.design)).any():
         raise InputError(
             "errors", "'calibrate' needs proportions that differ by more than their errors",
             found="a design that is nearly singular after calibration",
             fix="read effects as too small, or get proportions with smaller errors",
         )  # fmt: skip
-    true = np.trace(law.spread)
-    share = true / (true + np.trace(known.covariance.mean(axis=0)))
+    true = np.trace(cohort.spread)
+    share = true / (true + np.trace(anchors.covariance.mean(axis=0)))
     notes.info("proportions were replaced by their expectation given the measured ones; "
                f"{1 - share:.0%} of the variance between alike samples is error")  # fmt: skip
     root = np.eye(len(X)) if problem.root is None else problem.root
@@ -153,15 +153,15 @@ def _on(problem: Problem, X: Array, ls: LeastSquares) -> Problem:
     return replace(problem, ls=ls, design=design)
 
 
-def _proportions(cells: pd.DataFrame, known: Anchors, found: Refined) -> Proportions:
+def _proportions(cells: pd.DataFrame, anchors: Anchors, found: Refined) -> Proportions:
     """Refined proportions as what every stage that yields proportions returns."""
-    U, (n, d) = known.directions, known.value.shape
+    U, (n, d) = anchors.directions, anchors.value.shape
     local = np.empty((n, d, d))
     for rows, covariance in found.parts:
         blocks = covariance.reshape(len(rows), d, len(rows), d)
         local[rows] = blocks[np.arange(len(rows)), :, np.arange(len(rows))]
-    moved = found.phi - known.value
-    variance = np.einsum("idd->id", known.covariance)
+    moved = found.phi - anchors.value
+    variance = np.einsum("idd->id", anchors.covariance)
     diagnostics = pd.DataFrame(
         {"shift": np.sqrt((moved**2 / variance).mean(axis=1)),
          "sd_measured": np.sqrt(variance.mean(axis=1)),
@@ -174,5 +174,5 @@ def _proportions(cells: pd.DataFrame, known: Anchors, found: Refined) -> Proport
     return Proportions(
         proportions=pd.DataFrame(np.clip(values, 0.0, 1.0), cells.index, cells.columns),
         diagnostics=diagnostics, method="joint", quantity="proportions",
-        settings={"error_scale": found.scale}, notes=notes, covariance=U @ local @ U.T,
+        settings={}, facts={"error_scale": found.scale}, notes=notes, covariance=U @ local @ U.T,
     )  # fmt: skip

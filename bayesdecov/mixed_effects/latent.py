@@ -32,7 +32,7 @@ from bayesdecov.algebra.terms import Array
 _NEWTON = 60
 _GAIN = 1e-3  # of the log-density at which Newton stops
 _EM = 40
-_SETTLED = 0.02  # change of log scale, law and values (in errors) at which EM stops
+_SETTLED = 0.02  # change of log scale, distribution and values (in errors) at which EM stops
 _EXACT = 1e-6  # squared scale of errors that are not there
 _LONGEST = 0.95  # ratio of two steps of EM that is believed
 _LARGEST_DAMPING = 1e8
@@ -45,7 +45,7 @@ class Anchors(NamedTuple):
 
     ``value`` (sample, d) and ``covariance`` (sample, d, d) of the measured values; ``lifts``
     (sample, column, d) and ``design`` (sample, column) at the measured values; ``cohort``
-    (sample, z) covariates of the cohort's law; ``directions`` (cell_type, d).
+    (sample, z) covariates of the distribution of the cohort; ``directions`` (cell_type, d).
     """
 
     value: Array
@@ -66,7 +66,7 @@ class Anchors(NamedTuple):
 
 
 class Latent(NamedTuple):
-    """Values (sample, d), law of the cohort, scale of the errors, and how it went."""
+    """Values (sample, d), their distribution in the cohort, scale of the errors, convergence."""
 
     phi: Array
     mean: Array  # (z, d)
@@ -88,7 +88,7 @@ def anchors(F: Array, covariance: Array, lifts: Array, design: Array, covariates
     return Anchors(F @ U, projected + least * np.eye(d), lifts @ U, design, Z, U)
 
 
-def cohort_law(at: Anchors, iterations: int = 200) -> Latent:
+def cohort_distribution(at: Anchors, iterations: int = 200) -> Latent:
     """The cohort's normal from measured values alone, and each value's expectation under it.
 
     Regression calibration: effects estimated at these values are not attenuated by errors.
@@ -114,79 +114,81 @@ def cohort_law(at: Anchors, iterations: int = 200) -> Latent:
     return Latent(phi, mean, S, 1.0)
 
 
-class _Look(NamedTuple):
+class _Evaluation(NamedTuple):
     value: float
     gradient: Array
     at: Subspace
     local: Array  # covariance of each sample's values given the others, (sample, d, d)
 
 
-def _look(phi: Array, law: Latent, known: Anchors, seen: Moments) -> _Look:
+def _evaluate(phi: Array, state: Latent, anchors: Anchors, sums: Moments) -> _Evaluation:
     """The log-density and its gradient (the volume's own for a fixed residual variance)."""
-    weight = np.linalg.inv(law.scale2 * known.covariance)
-    prior = np.linalg.inv(law.spread)
-    at = subspace(known.X(phi), seen)
-    s2, m = at.sigma2, seen.genes
-    gram_b = at.onto @ seen.gram @ at.onto.T
+    weight = np.linalg.inv(state.scale2 * anchors.covariance)
+    prior = np.linalg.inv(state.spread)
+    at = subspace(anchors.X(phi), sums)
+    s2, m = at.sigma2, sums.genes
+    gram_b = at.onto @ sums.gram @ at.onto.T
     effects = m * without_noise(gram_b / m, at.V, s2)
-    own = seen.power * np.square(seen.whitener).sum(axis=0) / s2  # of each sample
-    information = np.einsum("i,iad,ab,ibe->ide", own, known.lifts, effects, known.lifts,
+    own = sums.power * np.square(sums.whitener).sum(axis=0) / s2  # of each sample
+    information = np.einsum("i,iad,ab,ibe->ide", own, anchors.lifts, effects, anchors.lifts,
                             optimize=True) + weight + prior  # fmt: skip
     local = np.linalg.inv(information)
-    off, rest = phi - known.value, phi - known.cohort @ law.mean
-    value = seen.power * at.value - 0.5 * np.einsum("id,ide,ie->", off, weight, off)
+    off, rest = phi - anchors.value, phi - anchors.cohort @ state.mean
+    value = sums.power * at.value - 0.5 * np.einsum("id,ide,ie->", off, weight, off)
     value -= 0.5 * np.einsum("id,de,ie->", rest, prior, rest)
     value += 0.5 * np.linalg.slogdet(local)[1].sum()
     # the volume depends on the design through the effects' Gram matrix
-    P = np.einsum("i,iad,ide,ibe->ab", own, known.lifts, local, known.lifts, optimize=True)
+    P = np.einsum("i,iad,ide,ibe->ab", own, anchors.lifts, local, anchors.lifts, optimize=True)
     of_volume = at.onto.T @ P @ gram_b - at.left_gram @ at.onto.T @ P @ at.V
     of_volume -= m * s2 * at.X @ at.V @ P @ at.V
-    slope = seen.power * at.gradient + seen.whitener.T @ of_volume
-    gradient = np.einsum("ia,iad->id", slope, known.lifts)
+    slope = sums.power * at.gradient + sums.whitener.T @ of_volume
+    gradient = np.einsum("ia,iad->id", slope, anchors.lifts)
     gradient -= np.einsum("ide,ie->id", weight, off) + rest @ prior
-    return _Look(float(value), gradient.ravel(), at, local)
+    return _Evaluation(float(value), gradient.ravel(), at, local)
 
 
-def _curvature(now: _Look, law: Latent, known: Anchors, seen: Moments, onto: Array) -> Array:
-    """Minus the Hessian; the cohort's law counts in the directions ``onto`` (sample, sample)."""
-    n, d = known.value.shape
-    H = -seen.power * subspace_hessian(now.at, seen, known.lifts)
-    weight = np.linalg.inv(law.scale2 * known.covariance)
+def _curvature(
+    now: _Evaluation, state: Latent, anchors: Anchors, sums: Moments, onto: Array
+) -> Array:
+    """Minus the Hessian; the cohort's prior counts in the directions ``onto`` (sample, sample)."""
+    n, d = anchors.value.shape
+    H = -sums.power * subspace_hessian(now.at, sums, anchors.lifts)
+    weight = np.linalg.inv(state.scale2 * anchors.covariance)
     for i in range(n):
         H[i * d : (i + 1) * d, i * d : (i + 1) * d] += weight[i]
-    return np.asarray(H + np.kron(onto, np.linalg.inv(law.spread)))
+    return np.asarray(H + np.kron(onto, np.linalg.inv(state.spread)))
 
 
-def refine(known: Anchors, seen: Moments, start: Latent, *, least: float = 0.0) -> Latent:
-    """The most probable proportions, and the law that goes with them.
+def refine(anchors: Anchors, sums: Moments, start: Latent, *, least: float = 0.0) -> Latent:
+    """The most probable proportions, and their distribution in the cohort.
 
     ``least`` is the smallest scale of the errors. EM steps of the scale, of which little is left in
     the end, are prolonged (Aitken).
     """
-    law, phi, last = start, start.phi, 0.0
+    state, phi, last = start, start.phi, 0.0
     n, d = phi.shape
     identity, settled = np.eye(n), False
-    inverse = np.linalg.inv(known.covariance)
+    inverse = np.linalg.inv(anchors.covariance)
     lowest = float(np.log(max(_EXACT, least**2)))
     for _ in range(_EM):
         before = phi
-        phi, now, climbed = _climb(phi, law, known, seen, identity)
-        log_scale2, off = np.log(law.scale2), phi - known.value
+        phi, now, climbed = _climb(phi, state, anchors, sums, identity)
+        log_scale2, off = np.log(state.scale2), phi - anchors.value
         total = np.einsum("id,ide,ie->", off, inverse, off)
         total += np.einsum("ide,ied->", inverse, now.local)
         step = max(_log_scale2(float(total), n * d), lowest) - log_scale2
         ratio = min(max(step / last, 0.0), _LONGEST) if last else 0.0
         last, step = step, max(step / (1 - ratio), lowest - log_scale2)
-        mean = np.linalg.lstsq(known.cohort, phi, rcond=None)[0]
-        rest = phi - known.cohort @ mean
+        mean = np.linalg.lstsq(anchors.cohort, phi, rcond=None)[0]
+        rest = phi - anchors.cohort @ mean
         spread = (rest.T @ rest + now.local.sum(axis=0)) / n
-        grown = np.abs(spread - law.spread).max() / np.trace(spread)
+        grown = np.abs(spread - state.spread).max() / np.trace(spread)
         moved = float((np.abs(phi - before) * np.sqrt(np.einsum("idd->id", inverse))).max())
-        law = Latent(phi, mean, spread, float(np.exp(log_scale2 + step)))
+        state = Latent(phi, mean, spread, float(np.exp(log_scale2 + step)))
         settled = climbed and max(abs(step), float(grown), moved) < _SETTLED
         if settled:
             break
-    return law._replace(converged=bool(settled))
+    return state._replace(converged=bool(settled))
 
 
 def _log_scale2(total: float, count: int) -> float:
@@ -203,19 +205,19 @@ def _log_scale2(total: float, count: int) -> float:
 
 
 def _climb(
-    phi: Array, law: Latent, known: Anchors, seen: Moments, identity: Array
-) -> tuple[Array, _Look, bool]:
-    """Damped Newton steps at a fixed law."""
-    now, damping = _look(phi, law, known, seen), 0.0
+    phi: Array, state: Latent, anchors: Anchors, sums: Moments, identity: Array
+) -> tuple[Array, _Evaluation, bool]:
+    """Damped Newton steps at a fixed state."""
+    now, damping = _evaluate(phi, state, anchors, sums), 0.0
     for _ in range(_NEWTON):
-        H = _curvature(now, law, known, seen, identity)
+        H = _curvature(now, state, anchors, sums, identity)
         size = np.maximum(np.diag(H), 1.0)
         new = None
         while damping < _LARGEST_DAMPING:
             step = _solved(H + np.diag(damping * size), now.gradient)
             if step is not None:
                 there = phi + step.reshape(phi.shape)
-                tried = _look(there, law, known, seen)
+                tried = _evaluate(there, state, anchors, sums)
                 if tried.value >= now.value - 1e-9 * abs(now.value):
                     new = tried
                     break
@@ -236,25 +238,25 @@ def _solved(H: Array, gradient: Array) -> Array | None:
         return None
 
 
-def log_density(known: Anchors, seen: Moments, at: Latent) -> float:
+def log_density(anchors: Anchors, sums: Moments, at: Latent) -> float:
     """Of the genes and the measured values, what is left unknown in each sample integrated out."""
     n = len(at.phi)
-    _, log_det = np.linalg.slogdet(at.scale2 * known.covariance)
-    of_laws = log_det.sum() + n * np.linalg.slogdet(at.spread)[1]
-    return _look(at.phi, at, known, seen).value - 0.5 * float(of_laws)
+    _, log_det = np.linalg.slogdet(at.scale2 * anchors.covariance)
+    log_dets = log_det.sum() + n * np.linalg.slogdet(at.spread)[1]
+    return _evaluate(at.phi, at, anchors, sums).value - 0.5 * float(log_dets)
 
 
-def uncertainty(known: Anchors, seen: Moments, at: Latent) -> Array:
+def uncertainty(anchors: Anchors, sums: Moments, at: Latent) -> Array:
     """Covariance of the refined values, (sample d, sample d).
 
-    The law of the cohort is estimated with them, so it says nothing about the map that all samples
+    The cohort's prior is estimated with them, so it says nothing about the map that all samples
     share: it counts at right angles to the values and the cohort's covariates only.
     """
     n = len(at.phi)
-    Q = np.linalg.qr(np.hstack([at.phi, known.cohort]))[0]
-    now = _look(at.phi, at, known, seen)
-    H = _curvature(now, at, known, seen, np.eye(n) - Q @ Q.T)
+    Q = np.linalg.qr(np.hstack([at.phi, anchors.cohort]))[0]
+    now = _evaluate(at.phi, at, anchors, sums)
+    H = _curvature(now, at, anchors, sums, np.eye(n) - Q @ Q.T)
     values, vectors = np.linalg.eigh(H)
-    widest = float(np.linalg.eigvalsh(at.scale2 * known.covariance)[:, -1].max())
+    widest = float(np.linalg.eigvalsh(at.scale2 * anchors.covariance)[:, -1].max())
     values = np.maximum(values, 1.0 / widest)  # the measured values know at least that much
     return np.asarray((vectors / values) @ vectors.T)

@@ -5,8 +5,8 @@ least-squares coefficients and on the residual sum of squares only. In coordinat
 :math:`V_z = I` the covariance :math:`T = \Psi + \sigma^2 V_z` that maximises it shares its
 eigenvectors with the scatter and has the eigenvalues :math:`\max(w_i, \sigma^2)`; those that reach
 the bound are pooled into :math:`\sigma^2`. So a full ``Psi`` has a closed form, boundary included,
-and in the interior it is the untrimmed moment estimator (Eq. 12). A diagonal ``Psi`` takes a few
-bounded steps.
+and in the interior it is the untrimmed moment estimator (FastMix Eq. 12). A diagonal ``Psi`` takes
+a few bounded steps.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from bayesdecov.algebra.terms import Array
 from bayesdecov.errors import Notes
 from bayesdecov.mixed_effects.eblup import p_values, predict, statistics
 from bayesdecov.mixed_effects.estimate import Estimate
-from bayesdecov.mixed_effects.options import Options
+from bayesdecov.mixed_effects.options import Choices
 
 _POLISH = 50  # scoring steps
 _SETTLED = 1e-6  # gain of the log-likelihood that is left
@@ -58,11 +58,11 @@ def _sufficient(ls: LeastSquares, restricted: bool) -> _Sufficient:
     return _Sufficient(scatter, groups, rss, df, ls.Vz)
 
 
-def fit_likelihood(ls: LeastSquares, options: Options, reml: bool, notes: Notes) -> Estimate:
+def fit_likelihood(ls: LeastSquares, choices: Choices, reml: bool, notes: Notes) -> Estimate:
     """Maximise the likelihood (``reml=False``) or the restricted likelihood."""
     known = _sufficient(ls, reml)
     iterations, converged = 0, True
-    if options.diagonal:
+    if choices.diagonal:
         Psi, sigma2, iterations, converged = _diagonal(known)
     else:
         Psi, sigma2 = _full(known)
@@ -77,7 +77,7 @@ def fit_likelihood(ls: LeastSquares, options: Options, reml: bool, notes: Notes)
     df = np.full(n_columns, known.df)
     df[ls.random] = float(m - 1)
     prediction = predict(ls, ls.mean, beta_cov, Psi, np.array([sigma2]))
-    statistic = options.statistic
+    statistic = choices.statistic
     if rank < len(Psi) and statistic == "whitened":
         statistic = "marginal"
         notes.info("quasi-p-values are of marginal effects: a singular covariance has no root")
@@ -86,7 +86,7 @@ def fit_likelihood(ls: LeastSquares, options: Options, reml: bool, notes: Notes)
     value = log_likelihood(ls, ls.mean, full, sigma2, restricted=reml)
     return Estimate(
         ls.mean, beta_cov, df, np.ones(n_columns), Psi, np.array([sigma2]), prediction.gamma, sd,
-        z, p_values(z, sided=options.sided),
+        z, p_values(z, sided=choices.sided),
         {"likelihood": "REML" if reml else "ML", "log_likelihood": value, "rank": rank,
          "iterations": iterations, "converged": converged, "statistic": statistic},
     )  # fmt: skip

@@ -45,11 +45,11 @@ def fit_mixture(
     """Fit by EM; ``variance`` is "common" or "gene", ``rng`` draws the parameters' uncertainty."""
     s2 = ls.rss / ls.df
     prior_df = np.inf
-    settings: dict[str, Any] = {}
+    facts: dict[str, Any] = {}
     if variance == "gene":
         prior = variance_prior(s2, ls.df)
         prior_df = prior.df
-        settings |= {"variance_prior_df": prior.df, "variance_prior": prior.location}
+        facts |= {"variance_prior_df": prior.df, "variance_prior": prior.location}
         tiny = int((s2 < SMALLEST * np.median(s2)).sum())
         if tiny:
             notes.info(f"{tiny} genes are fitted (almost) exactly; their residual variance is "
@@ -71,7 +71,7 @@ def fit_mixture(
         )
     if not len(at.active):
         notes.info("no effect needs a component of differentially expressed genes")
-    settings |= {
+    facts |= {
         "log_likelihood_of_coefficients": seen.log_likelihood,
         "iterations": run.iterations,
         "converged": run.converged,
@@ -86,7 +86,7 @@ def fit_mixture(
         notes.warn(f"{len(ls.c)} genes are too few to say how well the parameters of the mixture "
                    "are known: prob_deg, q_value and std_error are at the estimate")  # fmt: skip
         drawn = [at]
-    return judge(ls, sigma2, prior_df, at, drawn, cov, settings)
+    return judge(ls, sigma2, prior_df, at, drawn, cov, facts)
 
 
 def _start(ls: LeastSquares, sigma2: float) -> Contamination:
@@ -155,7 +155,7 @@ def _select(ls: LeastSquares, sigma2: Array, start: Contamination) -> _Run:
 
 def judge(
     ls: LeastSquares, sigma2: Array, prior_df: float, at: Contamination,
-    drawn: list[Contamination], cov: Array, settings: dict[str, Any],
+    drawn: list[Contamination], cov: Array, facts: dict[str, Any],
 ) -> Estimate:  # fmt: skip
     """Gene effects and probabilities at parameters, averaged over draws of them where it matters.
 
@@ -178,5 +178,5 @@ def judge(
     return Estimate(
         beta, beta_cov, df, np.ones(n_columns), at.Psi, sigma2, judged.gamma,
         judged.sd, seen.score / np.sqrt(seen.information), shift_p_values(seen, at, z_df),
-        settings, probability, rate, judged.lfsr, judged.low, judged.high,
+        facts, probability, rate, judged.lfsr, judged.low, judged.high,
     )  # fmt: skip

@@ -1,10 +1,11 @@
 r"""FastMix's robust moment estimator, for all genes at once.
 
 1. :math:`\sigma^2` from the median RSS (Wilson-Hilferty median of :math:`\chi^2`).
-2. :math:`\Psi_0 = \mathrm{cov}(c) - \sigma^2 V_z` (Eq. 12), a first robust mean and first EBLUPs.
+2. :math:`\Psi_0 = \mathrm{cov}(c) - \sigma^2 V_z` (FastMix Eq. 12), a first robust mean
+   and first EBLUPs.
 3. Effects whose standardised values are not normal hold differentially expressed genes (`screens`).
 4. The share ``trim`` of genes farthest out in those directions is left out, and the covariance of
-   the rest is scaled back (Eq. 13, `truncation.consistency`).
+   the rest is scaled back (FastMix Eq. 13, `truncation.consistency`).
 5. Fixed effects from the rest with the robust-mean correction, and the final EBLUPs.
 
 Source: medRxiv 2021.09.14.21263182; what its R program (0.2.5) adds is marked in `options`.
@@ -33,7 +34,7 @@ from bayesdecov.checks import some
 from bayesdecov.errors import InputError, Notes
 from bayesdecov.mixed_effects.eblup import Prediction, p_values, predict, statistics
 from bayesdecov.mixed_effects.estimate import Estimate
-from bayesdecov.mixed_effects.options import Options
+from bayesdecov.mixed_effects.options import Choices
 from bayesdecov.mixed_effects.screens import screen
 
 _ROBUST_TRIM = 0.5  # of the robust mean, whatever the trimming of the covariance
@@ -66,11 +67,11 @@ class _Fit(NamedTuple):
 
 
 def fit_moments(
-    ls: LeastSquares, options: Options, names: list[str], notes: Notes, rng: np.random.Generator
+    ls: LeastSquares, choices: Choices, names: list[str], notes: Notes, rng: np.random.Generator
 ) -> Estimate:
     """Estimate by moments; ``names`` are those of the random effects, for options and notes."""
     used, left_out = ls, 0
-    if options.drop_outliers:
+    if choices.drop_outliers:
         outliers = far_out(ls.c)
         left_out = int(outliers.sum())
         if left_out:
@@ -79,53 +80,53 @@ def fit_moments(
                 "(drop_outliers=False uses them); they get effects like all others"
             )
             used = subset(ls, ~outliers)
-    if options.covariance in ("mcd", "ogk"):
-        fit = _classical(used, options, rng)
+    if choices.covariance in ("mcd", "ogk"):
+        fit = _classical(used, choices, rng)
     else:
-        fit = _moments(used, options, names, notes)
+        fit = _moments(used, choices, names, notes)
     if not all(np.isfinite(part).all() for part in (fit.fixed.beta, fit.fixed.cov, fit.Psi)):
         raise InputError(
             "expression", "gives no finite estimate with method='moments'",
             fix="look for genes with extreme values, or use method='mixture'",
         )  # fmt: skip
     fit.record["outliers"] = left_out
-    return _finish(ls, used, fit, options)
+    return _finish(ls, used, fit, choices)
 
 
-def _moments(ls: LeastSquares, options: Options, names: list[str], notes: Notes) -> _Fit:
+def _moments(ls: LeastSquares, choices: Choices, names: list[str], notes: Notes) -> _Fit:
     sigma2 = residual_variance(ls)
     T0 = np.atleast_2d(np.cov(ls.c, rowvar=False))
     Psi0 = T0 - sigma2 * ls.Vz
     everything = np.ones(len(ls.c), dtype=bool)
     zero, plain = np.zeros(len(names)), np.ones(len(ls.mean))
-    floored = _floored(Psi0, sigma2, options.diagonal)
-    if options.covariance == "sample":
+    floored = _floored(Psi0, sigma2, choices.diagonal)
+    if choices.covariance == "sample":
         fixed = _fixed(ls, everything, zero, floored, sigma2)
         return _Fit(fixed, floored, sigma2, plain, {"flagged": []})
     start = robust_mean(ls.c, T0, trim=_ROBUST_TRIM)
-    first_shift = zero if options.bias == "none" else start.centre
+    first_shift = zero if choices.bias == "none" else start.centre
     fixed = _fixed(ls, everything, first_shift, floored, sigma2)
     first = predict(ls, fixed.beta, fixed.cov, floored, np.array([sigma2]))
-    flagged, record = _flag(first, floored, np.diag(Psi0) > 0, options, names, notes)
-    if not options.screen_single and len(names) == 1:
+    flagged, record = _flag(first, floored, np.diag(Psi0) > 0, choices, names, notes)
+    if not choices.screen_single and len(names) == 1:
         notes.info("a single random effect is not screened, as in FastMix 0.2.5")
         return _Fit(fixed, floored, sigma2, plain, record)
     if not flagged.any():
-        if options.screen != "none":
+        if choices.screen != "none":
             notes.info("no random effect was flagged as holding differentially expressed genes: "
                        "nothing was trimmed")  # fmt: skip
         fixed = _fixed(ls, everything, zero, floored, sigma2)
         return _Fit(fixed, floored, sigma2, plain, record)
 
-    kept, T = _trimmed(ls.c, T0, flagged, options)
-    Psi = _floored(T - sigma2 * ls.Vz, sigma2, options.diagonal)
+    kept, T = _trimmed(ls.c, T0, flagged, choices)
+    Psi = _floored(T - sigma2 * ls.Vz, sigma2, choices.diagonal)
     centre = robust_mean(ls.c, T, trim=_ROBUST_TRIM)
     _converged(centre, notes)
     corrected = {
         "flagged": flagged, "all": np.ones_like(flagged), "none": np.zeros_like(flagged)
-    }[options.bias]  # fmt: skip
+    }[choices.bias]  # fmt: skip
     fixed = _fixed(
-        ls, kept if options.trim_fixed else everything, np.where(corrected, centre.centre, 0.0),
+        ls, kept if choices.trim_fixed else everything, np.where(corrected, centre.centre, 0.0),
         Psi, sigma2,
     )  # fmt: skip
     inflation = plain.copy()
@@ -151,27 +152,27 @@ def _fixed(
 
 
 def _flag(
-    first: Prediction, Psi: Array, varies: NDArray[np.bool_], options: Options, names: list[str],
+    first: Prediction, Psi: Array, varies: NDArray[np.bool_], choices: Choices, names: list[str],
     notes: Notes,
 ) -> tuple[NDArray[np.bool_], dict[str, Any]]:  # fmt: skip
     """Which effects hold differentially expressed genes."""
     record: dict[str, Any] = {}
-    if options.screen == "none":
+    if choices.screen == "none":
         wanted = np.zeros(len(names), dtype=bool)
-    elif isinstance(options.screen, str):
+    elif isinstance(choices.screen, str):
         x = statistics(first, Psi, "marginal")
         found = screen(
-            x, options.screen, level=options.screen_level, correct=options.screen_correct
+            x, choices.screen, level=choices.screen_level, correct=choices.screen_correct
         )
         wanted = found.flagged
         record["screen_evidence"] = dict(zip(names, found.evidence.tolist(), strict=True))
         record["screen_rule"] = found.what
     else:
-        unknown = [name for name in options.screen if name not in names]
+        unknown = [name for name in choices.screen if name not in names]
         if unknown:
             raise InputError("screen", f"must name random effects, among {some(names, 20)}",
                              found=some(unknown))  # fmt: skip
-        wanted = np.isin(names, options.screen)
+        wanted = np.isin(names, choices.screen)
     still = [name for name, lost in zip(names, wanted & ~varies, strict=True) if lost]
     if still:
         notes.info(f"no variance between genes, so nothing to trim: {some(still)}")
@@ -181,22 +182,22 @@ def _flag(
 
 
 def _trimmed(
-    c: Array, T0: Array, flagged: NDArray[np.bool_], options: Options
+    c: Array, T0: Array, flagged: NDArray[np.bool_], choices: Choices
 ) -> tuple[NDArray[np.bool_], Array]:
     """Genes that are kept, and the covariance of ``c`` that they imply."""
     t = c @ inverse_root(T0)
     distance = np.square(t[:, flagged]).sum(axis=1)
-    count = int(np.floor(len(c) * (1 - options.trim)))
+    count = int(np.floor(len(c) * (1 - choices.trim)))
     if count < 2 * len(T0) + 2:
         raise InputError(
             "trim", "must leave at least twice as many genes as random effects",
-            found=f"{options.trim:g}, which leaves {count} of {len(c)} genes",
+            found=f"{choices.trim:g}, which leaves {count} of {len(c)} genes",
         )  # fmt: skip
     kept = np.zeros(len(c), dtype=bool)
     kept[np.argsort(distance, kind="stable")[:count]] = True
-    factor = consistency(int(flagged.sum()), options.trim) if options.trim > 0 else 1.0
+    factor = consistency(int(flagged.sum()), choices.trim) if choices.trim > 0 else 1.0
     block = factor * np.atleast_2d(np.cov(t[np.ix_(kept, flagged)], rowvar=False))
-    if options.correction == "diagonal":
+    if choices.correction == "diagonal":
         T = T0.copy()
         where = np.flatnonzero(flagged)
         T[where, where] *= np.diag(block)
@@ -216,14 +217,14 @@ def _converged(found: RobustMean, notes: Notes) -> None:
     )
 
 
-def _classical(ls: LeastSquares, options: Options, rng: np.random.Generator) -> _Fit:
+def _classical(ls: LeastSquares, choices: Choices, rng: np.random.Generator) -> _Fit:
     """The covariance of ``c`` by a classical robust estimator, for comparison."""
     sigma2 = residual_variance(ls)
-    if options.covariance == "mcd":
+    if choices.covariance == "mcd":
         from sklearn.covariance import MinCovDet
 
         robust = MinCovDet(
-            support_fraction=max(1 - options.trim, 0.5), random_state=int(rng.integers(2**31))
+            support_fraction=max(1 - choices.trim, 0.5), random_state=int(rng.integers(2**31))
         ).fit(ls.c)
         T, centre = robust.covariance_, robust.location_
     else:
@@ -231,26 +232,26 @@ def _classical(ls: LeastSquares, options: Options, rng: np.random.Generator) -> 
 
         robust = cov_ogk(ls.c)
         T, centre = np.asarray(robust.cov), np.asarray(robust.mean)
-    Psi = _floored(T - sigma2 * ls.Vz, sigma2, options.diagonal)
+    Psi = _floored(T - sigma2 * ls.Vz, sigma2, choices.diagonal)
     fixed = _fixed(ls, np.ones(len(ls.c), dtype=bool), centre, Psi, sigma2)
     return _Fit(fixed, Psi, sigma2, np.ones(len(ls.mean)), {"flagged": []})
 
 
-def _finish(ls: LeastSquares, used: LeastSquares, fit: _Fit, options: Options) -> Estimate:
+def _finish(ls: LeastSquares, used: LeastSquares, fit: _Fit, choices: Choices) -> Estimate:
     """Predictions of all genes from estimates that used some."""
     m, n_columns = used.b.shape
-    if options.df == "residual":
+    if choices.df == "residual":
         df = np.full(n_columns, float(max(min(m, ls.df + n_columns) - n_columns - 1, 1)))
     else:
         df = np.full(n_columns, float(m * ls.df))  # no random effect: the residual variance's
         df[ls.random] = float(m - 1)
         if fit.trimmed is not None:
             count = int(fit.trimmed.sum())
-            df[ls.random[fit.trimmed]] = trimmed_variance_df(count, options.trim, m)
+            df[ls.random[fit.trimmed]] = trimmed_variance_df(count, choices.trim, m)
     last = predict(ls, fit.fixed.beta, fit.fixed.cov, fit.Psi, np.array([fit.sigma2]))
-    z = statistics(last, fit.Psi, options.statistic)
+    z = statistics(last, fit.Psi, choices.statistic)
     sd = np.broadcast_to(np.sqrt(last.variance), last.gamma.shape)
     return Estimate(
         fit.fixed.beta, fit.fixed.cov, df, fit.inflation, fit.Psi, np.array([fit.sigma2]),
-        last.gamma, sd, z, p_values(z, sided=options.sided), fit.record,
+        last.gamma, sd, z, p_values(z, sided=choices.sided), fit.record,
     )  # fmt: skip

@@ -1,56 +1,35 @@
-"""The choices of the moment estimator, and named sets of them."""
+"""Which options go with which method, and the choices that they come to."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from bayesdecov import checks
 from bayesdecov.errors import InputError
 from bayesdecov.mixed_effects.screens import SCREENS
+from bayesdecov.options import EstimatorOptions, Sampling, given
+from bayesdecov.sampling import Schedule
 
+METHODS = ("moments", "map", "mixture", "nuts", "joint")
+ERRORS = ("ignore", "calibrate")
 COVARIANCES = ("trimmed", "sample", "mcd", "ogk")
 STATISTICS = ("whitened", "marginal", "prior", "score")
+USUAL = Schedule()
+_MOMENTS_ONLY = (
+    "trim", "screen", "screen_level", "screen_correct", "screen_single", "covariance",
+    "drop_outliers", "correction", "bias", "trim_fixed", "df",
+)  # fmt: skip
+_NUTS_ONLY = ("contaminated", "nu")
+_TRIMMED_ONLY = (
+    "screen", "screen_level", "screen_correct", "screen_single", "correction", "bias", "trim_fixed",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
-class Options:
-    """How `fastmix` estimates and tests; every field is one keyword of `fastmix`.
-
-    Attributes
-    ----------
-    trim
-        Share of genes left out of the covariance of effects with differentially expressed genes.
-    screen
-        How such effects are found: "mixture", "anderson", "shapiro", "none", or their names.
-    screen_level, screen_correct
-        Level of the tests, and whether it is divided by the number of effects.
-    screen_single
-        Also screen where there is a single random effect (FastMix 0.2.5 does not).
-    covariance
-        "trimmed" (FastMix), "sample" (no trimming), "mcd" or "ogk" (classical robust estimates).
-    correction
-        "block": the trimmed block between matrix square roots (Eq. 13). "diagonal": its variances
-        only, as the R program does; correlations are left and the result can be indefinite.
-    drop_outliers
-        Estimate without genes that are three times farther out than the farthest of as many normal
-        ones would be; they get effects like all others.
-    diagonal
-        Independent random effects: a diagonal Psi.
-    bias
-        Which fixed effects get the robust-mean correction: "flagged", "all" or "none".
-    trim_fixed
-        Estimate fixed effects from the genes that were kept only.
-    statistic
-        What is compared with the normal: "whitened" (EBLUPs times the inverse root of their
-        covariance), "marginal" (over their own standard deviation), "prior" (over the standard
-        deviation of the random effect, Eq. 14), "score" (the best test for one shifted effect).
-    sided
-        2, or 1 for ``1 - Phi(|z|)`` as in Eq. 14.
-    df
-        "satterthwaite", or "residual": ``min(m, n) - L - 1``.
-    """
+class Choices:
+    """How the moment estimator works and what is tested; see `bayesdecov.EstimatorOptions`."""
 
     trim: float = 0.5
     screen: str | tuple[str, ...] = "mixture"
@@ -70,7 +49,7 @@ class Options:
 
 PRESETS = {
     # what the R program does, defects included where they change numbers
-    "fastmix-0.2.5": Options(
+    "fastmix-0.2.5": Choices(
         screen_correct=False,
         screen_single=False,
         correction="diagonal",
@@ -78,33 +57,84 @@ PRESETS = {
         drop_outliers=False,
     ),
     # what the paper's text says
-    "paper": Options(
+    "paper": Choices(
         screen="shapiro", screen_correct=False, statistic="prior", sided=1, drop_outliers=False
     ),
 }
 
 
-def resolve(preset: str | None, given: dict[str, Any]) -> Options:
-    """The preset with the options that were given (not None) put over it, all checked."""
-    base = PRESETS[checks.choice(preset, tuple(PRESETS), "preset")] if preset else Options()
-    chosen = replace(base, **{name: value for name, value in given.items() if value is not None})
+def resolve(preset: str | None, estimator: EstimatorOptions) -> Choices:
+    """The preset with the options that were given put over it, all checked."""
+    base = PRESETS[checks.check_choice(preset, tuple(PRESETS), "preset")] if preset else Choices()
+    known = asdict(base)
+    asked = {name: value for name, value in given(estimator).items() if name in known}
+    chosen = replace(base, **asked)
     trim = chosen.trim
     if isinstance(trim, bool) or not isinstance(trim, (int, float)) or not 0 <= trim < 1:
         raise InputError("trim", "must lie in [0, 1)", found=repr(trim),
                          fix="0.5 leaves out half of the genes")  # fmt: skip
-    checks.probability(chosen.screen_level, "screen_level")
-    checks.choice(chosen.covariance, COVARIANCES, "covariance")
-    checks.choice(chosen.correction, ("block", "diagonal"), "correction")
-    checks.choice(chosen.bias, ("flagged", "all", "none"), "bias")
-    checks.choice(chosen.statistic, STATISTICS, "statistic")
-    checks.choice(chosen.df, ("satterthwaite", "residual"), "df")
+    checks.check_probability(chosen.screen_level, "screen_level")
+    checks.check_choice(chosen.covariance, COVARIANCES, "covariance")
+    checks.check_choice(chosen.correction, ("block", "diagonal"), "correction")
+    checks.check_choice(chosen.bias, ("flagged", "all", "none"), "bias")
+    checks.check_choice(chosen.statistic, STATISTICS, "statistic")
+    checks.check_choice(chosen.df, ("satterthwaite", "residual"), "df")
     if chosen.sided not in (1, 2):
         raise InputError("sided", "must be 1 or 2", found=repr(chosen.sided))
     if isinstance(chosen.screen, str):
-        checks.choice(chosen.screen, (*SCREENS, "none"), "screen")
+        checks.check_choice(chosen.screen, (*SCREENS, "none"), "screen")
     elif not isinstance(chosen.screen, Iterable):
         raise InputError("screen", "must be a test or the names of random effects",
                          found=repr(chosen.screen))  # fmt: skip
     else:
         chosen = replace(chosen, screen=tuple(str(name) for name in chosen.screen))
     return chosen
+
+
+def check_suited(
+    method: str, preset: str | None, estimator: EstimatorOptions, sampling: Sampling
+) -> None:
+    """Options that the method would ignore are refused."""
+    used = [name for name in given(estimator) if name != "variance"]
+    of_nuts = [*given(sampling), *(name for name in used if name in _NUTS_ONLY)]
+    used += given(sampling)
+    if method == "moments":
+        foreign = ["reml"] if "reml" in used else of_nuts
+    elif method == "map":
+        foreign = [name for name in used if name in _MOMENTS_ONLY] + of_nuts
+    elif method == "nuts":
+        foreign = [name for name in used if name in (*_MOMENTS_ONLY, "diagonal", "reml")]
+        _check_robust(estimator.contaminated, estimator.nu)
+    else:
+        foreign = used
+    if estimator.covariance in ("sample", "mcd", "ogk"):
+        wasted = [name for name in used if name in _TRIMMED_ONLY]
+        if estimator.covariance != "mcd" and "trim" in used:
+            wasted.append("trim")
+        if wasted:
+            raise InputError(wasted[0], f"is not used with covariance={estimator.covariance!r}",
+                             fix="leave one of them out")  # fmt: skip
+    if preset is not None and method != "moments":
+        foreign.append("preset")
+    if foreign:
+        home = "nuts" if foreign[0] in of_nuts else ("map" if foreign[0] == "reml" else "moments")
+        raise InputError(foreign[0], f"is not an option of method={method!r}",
+                         fix=f"leave it out, or use method={home!r}")  # fmt: skip
+    if estimator.variance is not None:
+        checks.check_choice(estimator.variance, ("common", "gene"), "variance")
+        if estimator.variance == "gene" and method not in ("mixture", "joint"):
+            raise InputError(
+                "variance", "'gene' needs method='mixture' or 'joint'", found=f"method={method!r}"
+            )
+
+
+def _check_robust(contaminated: Any, nu: Any) -> None:
+    """Heavy tails or a minority of shifted genes, and numbers that make sense."""
+    if contaminated not in (None, True, False):
+        raise InputError("contaminated", "must be True or False", found=repr(contaminated))
+    fixed = isinstance(nu, (int, float)) and not isinstance(nu, bool) and nu > 2
+    if not (nu is None or nu == "estimate" or fixed):
+        raise InputError("nu", "must be a number above 2, or 'estimate'", found=repr(nu))
+    if contaminated and nu is not None:
+        raise InputError("nu", "is not used with contaminated=True, which is robust itself",
+                         fix="leave one of them out")  # fmt: skip

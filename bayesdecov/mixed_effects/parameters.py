@@ -28,7 +28,7 @@ class Contamination(NamedTuple):
 
 
 def without(at: Contamination, k: int) -> Contamination:
-    """The same law with component ``k`` given up, its second moment moved into ``Psi``."""
+    """The same mixture with component ``k`` given up, its second moment moved into ``Psi``."""
     share = at.up[k] + at.down[k]
     Psi = at.Psi.copy()
     Psi[k, k] += share * (at.tau2[k] + at.delta[k] ** 2)

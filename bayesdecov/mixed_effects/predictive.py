@@ -31,7 +31,7 @@ class Parameters(NamedTuple):
 
 
 def replicate(ls: LeastSquares, at: Parameters, rng: np.random.Generator) -> Array:
-    """Coefficients of new genes under the fitted law, (gene, column)."""
+    """Coefficients of new genes under the fitted model, (gene, column)."""
     m, n_columns = ls.b.shape
     values, vectors = np.linalg.eigh(embed(at.Psi, ls))
     effects = rng.standard_normal((m, n_columns)) @ (vectors * np.sqrt(np.maximum(values, 0.0))).T
@@ -67,9 +67,9 @@ def log_density(ls: LeastSquares, at: Parameters) -> Array:
         up, down, delta, tau2 = at.shifts
         null, active = 1.0 - float(up.sum() + down.sum()), np.flatnonzero(up + down)
         deviation = ls.onto @ (at.beta - ls.mean)
-        law = Contamination(deviation, at.Psi, null, up, down, delta, tau2, active)
-        plain = law._replace(null=1.0, up=0 * up, down=0 * down, active=active[:0])
-        shifted, still = (expectation(ls.c, ls.Vz, s2, each).log_density for each in (law, plain))
+        full = Contamination(deviation, at.Psi, null, up, down, delta, tau2, active)
+        plain = full._replace(null=1.0, up=0 * up, down=0 * down, active=active[:0])
+        shifted, still = (expectation(ls.c, ls.Vz, s2, each).log_density for each in (full, plain))
         return np.asarray(log_density(ls, at._replace(shifts=None)) + shifted - still)
     T = embed(at.Psi, ls)
     values = np.empty(m)

@@ -69,9 +69,9 @@ def prepare(
     """
     frame = expression
     if not isinstance(frame, Blocks):
-        frame = checks.numeric(frame, "expression")
-    checks.unique(frame.index, "expression", "gene")
-    checks.unique(frame.columns, "expression", "sample")
+        frame = checks.check_numeric(frame, "expression")
+    checks.check_unique(frame.index, "expression", "gene")
+    checks.check_unique(frame.columns, "expression", "sample")
     cells = check_proportions(proportions, "proportions", unsure=unsure)
     table = sample_table(covariates, "covariates")
     groups: pd.Series | None = None
@@ -113,7 +113,7 @@ def prepare(
 
 def check_proportions(proportions: Any, argument: str, *, unsure: bool = False) -> pd.DataFrame:
     """Samples x cell types, between 0 and 1, or beyond that by their errors."""
-    cells = checks.numeric(sample_table(proportions, argument), argument)
+    cells = checks.check_numeric(sample_table(proportions, argument), argument)
     values = cells.to_numpy()
     if (values < 0).any() and not unsure:
         row, column = np.argwhere(values < 0)[0]
@@ -172,13 +172,13 @@ def sample_table(table: Any, argument: str) -> pd.DataFrame:
                          found=f"{table.shape[0]} rows, {table.shape[1]} columns")  # fmt: skip
     table = table.set_axis([str(name).strip() for name in table.index])
     table = table.set_axis([str(name).strip() for name in table.columns], axis=1)
-    checks.unique(table.index, argument, "sample")
-    checks.unique(table.columns, argument, "column")
-    checks.plain_names(table.index, argument, "sample")
-    checks.plain_names(table.columns, argument, "column")
+    checks.check_unique(table.index, argument, "sample")
+    checks.check_unique(table.columns, argument, "column")
+    checks.check_plain_names(table.index, argument, "sample")
+    checks.check_plain_names(table.columns, argument, "column")
     for name in table.columns:
         if not pd.api.types.is_numeric_dtype(table[name]):
-            checks.plain_names(table[name].dropna().unique(), argument, f"{name!r} label")
+            checks.check_plain_names(table[name].dropna().unique(), argument, f"{name!r} label")
     return table
 
 

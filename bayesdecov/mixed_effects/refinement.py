@@ -30,7 +30,7 @@ from bayesdecov.mixed_effects.hidden import Hidden, effective_genes, hidden_fact
 from bayesdecov.mixed_effects.latent import (
     Anchors,
     Latent,
-    cohort_law,
+    cohort_distribution,
     log_density,
     refine,
     uncertainty,
@@ -67,9 +67,9 @@ class Refined(NamedTuple):
 
 class _Block(NamedTuple):
     rows: NDArray[np.intp]
-    known: Anchors
+    anchors: Anchors
     latent: Latent
-    seen: Moments | None = None
+    sums: Moments | None = None
 
 
 class _End(NamedTuple):
@@ -82,26 +82,26 @@ class _End(NamedTuple):
     had_factors: bool
 
 
-def refined(problem: Problem, known: Anchors, least: float, notes: Notes) -> Refined:
+def refined(problem: Problem, anchors: Anchors, least: float, notes: Notes) -> Refined:
     """Go round until the proportions settle; ``least`` is the smallest scale of their errors.
 
     Residuals of the measured values can hold what looks like hidden factors and is not, or the
     other way round: rounds start both with and without them, and the more probable end is kept.
     """
     root = problem.root
-    base = np.eye(len(known.value)) if root is None else np.linalg.inv(root @ root)
-    blocks = _blocks(known)  # at the expectation given the measured values
-    ends = [_rounds(problem, known, base, blocks, known.value, least, hidden=True)]
+    base = np.eye(len(anchors.value)) if root is None else np.linalg.inv(root @ root)
+    blocks = _blocks(anchors)  # at the expectation given the measured values
+    ends = [_rounds(problem, anchors, base, blocks, anchors.value, least, hidden=True)]
     if ends[0].had_factors or not ends[0].rounds:
-        calibrated = _together(blocks, known)
+        calibrated = _together(blocks, anchors)
         ends += [
-            _rounds(problem, known, base, blocks, known.value, least, hidden=False, wide=True),
-            _rounds(problem, known, base, blocks, calibrated, least, hidden=False),
+            _rounds(problem, anchors, base, blocks, anchors.value, least, hidden=False, wide=True),
+            _rounds(problem, anchors, base, blocks, calibrated, least, hidden=False),
         ]
     sound = [end for end in ends if end.rounds]
     if len(sound) > 1:
-        _, scaled = _noise(problem, known.design, base)
-        scores = [_score(problem, known, end, scaled, base) for end in sound]
+        _, scaled = _noise(problem, anchors.design, base)
+        scores = [_score(problem, anchors, end, scaled, base) for end in sound]
         sound = [sound[int(np.argmax(scores))]]
     end = sound[0] if sound else ends[0]._replace(blocks=blocks)
     scale = _scale(end.blocks)
@@ -117,14 +117,14 @@ def refined(problem: Problem, known: Anchors, least: float, notes: Notes) -> Ref
                        "their expectation given the measured ones"))  # fmt: skip
     if end.rounds and not all(block.latent.converged for block in end.blocks):
         notes.warn("the most probable proportions were not reached within the allowed steps")
-    phi = _together(end.blocks, known)
-    if (inflation(known.X(phi)) > COLLAPSED * inflation(known.design)).any():
+    phi = _together(end.blocks, anchors)
+    if (inflation(anchors.X(phi)) > COLLAPSED * inflation(anchors.design)).any():
         raise InputError(
             "proportions", "must differ between samples by more than their errors",
             found="nothing left of their differences when errors are taken out",
             fix="use errors='ignore' with another method and read effects as too small",
         )  # fmt: skip
-    found, _ = _noise(problem, known.X(phi), base)
+    found, _ = _noise(problem, anchors.X(phi), base)
     if found.factors:
         notes.info(f"{found.factors} hidden factors in the residuals (batches, states of the "
                    "tissue) count as correlated noise")  # fmt: skip
@@ -136,31 +136,33 @@ def refined(problem: Problem, known: Anchors, least: float, notes: Notes) -> Ref
 
 
 def _rounds(
-    problem: Problem, known: Anchors, base: Array, blocks: list[_Block], start: Array,
+    problem: Problem, anchors: Anchors, base: Array, blocks: list[_Block], start: Array,
     least: float, *, hidden: bool, wide: bool = False,
 ) -> _End:  # fmt: skip
     """Noise, factors (from the second round on, unless ``hidden``) and proportions in turn.
 
     ``wide`` starts with a cohort that varies as much as the measured values, errors included.
     """
-    error = np.sqrt(np.einsum("idd->id", known.covariance))
+    error = np.sqrt(np.einsum("idd->id", anchors.covariance))
     blocks = [block._replace(latent=block.latent._replace(phi=start[block.rows]))
               for block in blocks]  # fmt: skip
     if wide:
         blocks = [block._replace(latent=block.latent._replace(spread=np.cov(
-            block.known.value, rowvar=False).reshape(block.latent.spread.shape)))
+            block.anchors.value, rowvar=False).reshape(block.latent.spread.shape)))
             for block in blocks]  # fmt: skip
     phi, rounds, change = start, 0, np.inf
     had_factors = collapsed = False
     while rounds < _ROUNDS and change >= _SETTLED:
-        X = known.X(phi)
+        X = anchors.X(phi)
         found, scaled = _noise(problem, X, base)
         had_factors |= found.factors > 0
         noise = found.covariance if rounds or hidden else base
         power = effective_genes(X, scaled, inverse_root(noise, floor=0.0)) / len(scaled)
         new = [_refine(block, scaled, noise, min(power, 1.0), least) for block in blocks]
-        there = _together(new, known)
-        collapsed = bool((inflation(known.X(there)) > COLLAPSED * inflation(known.design)).any())
+        there = _together(new, anchors)
+        collapsed = bool(
+            (inflation(anchors.X(there)) > COLLAPSED * inflation(anchors.design)).any()
+        )
         if collapsed:
             break
         change = float((np.abs(there - phi) / error).max())
@@ -168,47 +170,49 @@ def _rounds(
     return _End(blocks, rounds, change, collapsed, had_factors)
 
 
-def _score(problem: Problem, known: Anchors, end: _End, scaled: Array, base: Array) -> float:
+def _score(problem: Problem, anchors: Anchors, end: _End, scaled: Array, base: Array) -> float:
     """Log-density of everything at an end, with a penalty for each factor (BIC)."""
-    phi, n = _together(end.blocks, known), len(known.value)
-    noise = _noise(problem, known.X(phi), base)[0]
+    phi, n = _together(end.blocks, anchors), len(anchors.value)
+    noise = _noise(problem, anchors.X(phi), base)[0]
     total = -0.5 * noise.factors * n * np.log(len(scaled))
     for block in end.blocks:
         W = inverse_root(noise.covariance[np.ix_(block.rows, block.rows)], floor=0.0)
-        seen = moments(scaled[:, block.rows], W)
-        total += log_density(block.known, seen, block.latent)
+        sums = moments(scaled[:, block.rows], W)
+        total += log_density(block.anchors, sums, block.latent)
         total += len(scaled) * np.linalg.slogdet(W)[1]
     return float(total)
 
 
 def _power(blocks: list[_Block]) -> float:
-    return float(np.median([1.0 if each.seen is None else each.seen.power for each in blocks]))
+    return float(np.median([1.0 if each.sums is None else each.sums.power for each in blocks]))
 
 
 def _scale(blocks: list[_Block]) -> float:
     return float(np.sqrt(np.median([block.latent.scale2 for block in blocks])))
 
 
-def _blocks(known: Anchors) -> list[_Block]:
+def _blocks(anchors: Anchors) -> list[_Block]:
     """Random groups of samples, so that they do not follow the order of a table."""
-    n, n_columns, d = known.lifts.shape
+    n, n_columns, d = anchors.lifts.shape
     groups = max(1, min(int(np.ceil(n * d / _LATENT)), n // (_SAMPLES * n_columns)))
     order = np.random.default_rng(0).permutation(n)
     parts = [np.sort(order[g::groups]) for g in range(groups)]
-    ranks = [np.linalg.matrix_rank(known.design[rows]) for rows in parts]
+    ranks = [np.linalg.matrix_rank(anchors.design[rows]) for rows in parts]
     if min(ranks) < n_columns:
         parts = [np.arange(n)]
-    return [_Block(rows, known.rows(rows), cohort_law(known.rows(rows))) for rows in parts]
+    return [
+        _Block(rows, anchors.rows(rows), cohort_distribution(anchors.rows(rows))) for rows in parts
+    ]
 
 
 def _refine(block: _Block, scaled: Array, noise: Array, power: float, least: float) -> _Block:
     W = inverse_root(noise[np.ix_(block.rows, block.rows)], floor=0.0)
-    seen = moments(scaled[:, block.rows], W, power)
-    return block._replace(latent=refine(block.known, seen, block.latent, least=least), seen=seen)
+    sums = moments(scaled[:, block.rows], W, power)
+    return block._replace(latent=refine(block.anchors, sums, block.latent, least=least), sums=sums)
 
 
-def _together(blocks: list[_Block], known: Anchors) -> Array:
-    phi = np.empty_like(known.value)
+def _together(blocks: list[_Block], anchors: Anchors) -> Array:
+    phi = np.empty_like(anchors.value)
     for block in blocks:
         phi[block.rows] = block.latent.phi
     return phi
@@ -216,10 +220,12 @@ def _together(blocks: list[_Block], known: Anchors) -> Array:
 
 def _left(block: _Block) -> Array:
     """What is left of the errors of a block's values."""
-    if block.seen is not None:
-        return uncertainty(block.known, block.seen, block.latent)
-    n, d = block.known.value.shape
-    each = np.linalg.inv(np.linalg.inv(block.known.covariance) + np.linalg.inv(block.latent.spread))
+    if block.sums is not None:
+        return uncertainty(block.anchors, block.sums, block.latent)
+    n, d = block.anchors.value.shape
+    each = np.linalg.inv(
+        np.linalg.inv(block.anchors.covariance) + np.linalg.inv(block.latent.spread)
+    )
     full = np.zeros((n, d, n, d))
     full[np.arange(n), :, np.arange(n)] = each
     return full.reshape(n * d, n * d)

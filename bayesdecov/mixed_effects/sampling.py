@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits
 from bayesdecov import checks
 from bayesdecov.algebra.shared_design import LeastSquares
 from bayesdecov.algebra.terms import Array
-from bayesdecov.diagnostics import complaints, convergence, e_bfmi
+from bayesdecov.diagnostics import convergence, e_bfmi
 from bayesdecov.errors import Notes
 from bayesdecov.mixed_effects.eblup import (
     conditional,
@@ -26,10 +26,11 @@ from bayesdecov.mixed_effects.eblup import (
 )
 from bayesdecov.mixed_effects.estimate import Estimate
 from bayesdecov.mixed_effects.mixture import fit_mixture, judge
-from bayesdecov.mixed_effects.options import Options
+from bayesdecov.mixed_effects.options import Choices
 from bayesdecov.mixed_effects.parameters import Contamination
 from bayesdecov.nuts import named
-from bayesdecov.sampling import Sampling
+from bayesdecov.sampling import Schedule
+from bayesdecov.verdicts import findings_of_chains, rendered
 
 _PARAMETERS = ("beta", "psi_sd", "sigma", "null", "up", "down", "delta", "tau", "nu")
 
@@ -47,48 +48,49 @@ class Sampled(NamedTuple):
 
 
 def fit_nuts(
-    ls: LeastSquares, columns: list[str], options: Options, how: Sampling, notes: Notes,
+    ls: LeastSquares, columns: list[str], choices: Choices, schedule: Schedule, notes: Notes,
     rng: np.random.Generator, *, contaminated: bool = False, nu: float | str | None = None,
+    progress: bool = False,
 ) -> tuple[Estimate, Sampled]:  # fmt: skip
     """Sample, summarise the genes, and return the estimate with the draws."""
     from bayesdecov._arviz import dataset
 
-    settings: dict[str, Any] = {}
+    facts: dict[str, Any] = {}
     if contaminated:
         em = fit_mixture(ls, "common", columns, Notes(), rng)
-        active = list(em.settings["components"])
+        active = list(em.facts["components"])
         notes.info(f"effects with a component of shifted genes, chosen by EM: "
                    f"{checks.some(active, 20) if active else 'none'}")  # fmt: skip
-        settings["components"] = active
+        facts["components"] = active
         model = to_pymc(ls, columns, active=active)
     else:
         model = to_pymc(ls, columns, nu=nu)
-    idata = sample(model, how, rng)
+    idata = sample(model, schedule, rng, progress=progress)
     prior = draw_prior(model, rng)
     names = [name for name in _PARAMETERS if name in idata["posterior"]]
     diagnostics = _diagnose(idata, names, notes)
     if contaminated:
         estimate = _mixture(ls, idata, [columns.index(name) for name in active])
     else:
-        estimate = _summarise(ls, idata, options)
-    chosen = how._asdict() | {"contaminated": contaminated, "nu": "none" if nu is None else nu}
-    chosen.pop("progress")
-    return estimate._replace(settings=settings | chosen | diagnostics), Sampled(
+        estimate = _summarise(ls, idata, choices)
+    return estimate._replace(facts=facts | diagnostics), Sampled(
         dataset(idata["posterior"]), named(dataset(idata["sample_stats"])), prior
     )
 
 
-def sample(model: Any, how: Sampling, rng: np.random.Generator) -> Any:
+def sample(
+    model: Any, schedule: Schedule, rng: np.random.Generator, *, progress: bool = False
+) -> Any:
     """Sample a PyMC model with the chosen sampler."""
     import pymc as pm
 
-    options_of = {"quiet": True} if how.nuts_sampler == "pymc" else {}
+    options_of = {"quiet": True} if schedule.nuts_sampler == "pymc" else {}
     # matrices are small: threads of a linear-algebra library only wait for each other
     with model, threadpool_limits(limits=1, user_api="blas"):
         return pm.sample(
-            draws=how.draws, tune=how.tune, chains=how.chains, cores=how.cores,
-            target_accept=how.target_accept, nuts_sampler=how.nuts_sampler,
-            progressbar=how.progress, random_seed=int(rng.integers(2**31)),
+            draws=schedule.draws, tune=schedule.tune, chains=schedule.chains, cores=schedule.cores,
+            target_accept=schedule.target_accept, nuts_sampler=schedule.nuts_sampler,
+            progressbar=progress, random_seed=int(rng.integers(2**31)),
             compute_convergence_checks=False, **options_of,
         )  # fmt: skip
 
@@ -132,17 +134,17 @@ def _diagnose(idata: Any, names: list[str], notes: Notes) -> dict[str, Any]:
     found = {name: float(value) for name, value in measures.items()}
     found["divergences"] = int(stats["diverging"].sum())
     found["e_bfmi"] = float(e_bfmi(stats["energy"]))
-    words = complaints(found)
-    for word in words:
-        notes.warn(f"NUTS: {word}")
-    if not words:
+    wrong = findings_of_chains(found)
+    for finding in wrong:
+        notes.warn(f"NUTS: {finding}")
+    if not wrong:
         least = min(found["ess_bulk"], found["ess_tail"])
         notes.info(f"NUTS: no divergences, R-hat up to {found['r_hat']:.3f}, at least "
                    f"{least:.0f} effective draws")  # fmt: skip
-    return {**found, "verdict": "; ".join(words) or "good"}
+    return {**found, "verdict": rendered(wrong)}
 
 
-def _summarise(ls: LeastSquares, idata: Any, options: Options) -> Estimate:
+def _summarise(ls: LeastSquares, idata: Any, choices: Choices) -> Estimate:
     posterior = idata["posterior"]
     beta, Psi, sigma = (_pooled(posterior[name]) for name in ("beta", "Psi", "sigma"))
     kept = np.unique(np.linspace(0, len(beta) - 1, _ENOUGH).astype(int))
@@ -162,11 +164,11 @@ def _summarise(ls: LeastSquares, idata: Any, options: Options) -> Estimate:
     sd = np.sqrt(np.maximum(square / len(kept) - gamma**2, 0.0) + within / len(kept))
     cov = np.cov(beta, rowvar=False)
     sigma2, mean_psi = np.array([np.mean(sigma**2)]), Psi.mean(axis=0)
-    z = statistics(predict(ls, centre, cov, mean_psi, sigma2), mean_psi, options.statistic)
+    z = statistics(predict(ls, centre, cov, mean_psi, sigma2), mean_psi, choices.statistic)
     ones = np.ones(len(centre))
     return Estimate(
         centre, np.atleast_2d(cov), np.inf * ones, ones, mean_psi, sigma2, gamma, sd, z,
-        p_values(z, sided=options.sided), {},
+        p_values(z, sided=choices.sided), {},
     )  # fmt: skip
 
 
@@ -199,7 +201,7 @@ def _mixture(ls: LeastSquares, idata: Any, active: list[int]) -> Estimate:
     }
     q = len(ls.random)
 
-    def law(values: dict[str, Array]) -> Contamination:
+    def contamination_of(values: dict[str, Array]) -> Contamination:
         whole = {name: np.zeros(q) for name in ("up", "down", "delta", "tau")}
         for name, value in whole.items():
             if len(active):
@@ -210,9 +212,9 @@ def _mixture(ls: LeastSquares, idata: Any, active: list[int]) -> Estimate:
             whole["delta"], np.square(whole["tau"]), np.array(active, dtype=int),
         )  # fmt: skip
 
-    centre = law({name: value.mean(axis=0) for name, value in pooled.items()})
+    centre = contamination_of({name: value.mean(axis=0) for name, value in pooled.items()})
     kept = np.unique(np.linspace(0, len(pooled["sigma"]) - 1, _MIXTURE_DRAWS).astype(int))
-    drawn = [law({name: value[d] for name, value in pooled.items()}) for d in kept]
+    drawn = [contamination_of({name: value[d] for name, value in pooled.items()}) for d in kept]
     sigma2 = np.array([np.mean(np.square(pooled["sigma"]))])
     cov = np.atleast_2d(np.cov(pooled["beta"], rowvar=False))
     return judge(ls, sigma2, np.inf, centre, drawn, cov, {})

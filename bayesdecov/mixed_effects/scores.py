@@ -14,7 +14,7 @@ Source: FastMix, section "Discriminant Analysis after FastMix".
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,10 +22,8 @@ import pandas as pd
 from bayesdecov import checks
 from bayesdecov.errors import InputError
 from bayesdecov.io.tables import expression_frame
+from bayesdecov.mixed_effects.fitted import FittedEffects
 from bayesdecov.mixed_effects.prepare import check_proportions, sample_table
-
-if TYPE_CHECKING:
-    from bayesdecov.mixed_effects.result import MixedEffects
 
 
 @dataclass(frozen=True)
@@ -52,7 +50,7 @@ class Scores:
 
 
 def discriminant_scores(
-    fit: MixedEffects,
+    fit: FittedEffects,
     new_expression: pd.DataFrame,
     new_proportions: pd.DataFrame,
     new_covariates: pd.DataFrame | None,
@@ -80,10 +78,12 @@ def discriminant_scores(
     -------
     Scores
     """
-    checks.probability(level, "level")
-    checks.choice(sparse, ("interactions", "all"), "sparse")
-    frame = checks.numeric(expression_frame(new_expression, "new_expression"), "new_expression")
-    checks.unique(frame.index, "new_expression", "gene")
+    checks.check_probability(level, "level")
+    checks.check_choice(sparse, ("interactions", "all"), "sparse")
+    frame = checks.check_numeric(
+        expression_frame(new_expression, "new_expression"), "new_expression"
+    )
+    checks.check_unique(frame.index, "new_expression", "gene")
     missing = fit.gene_names.difference(frame.index)
     if len(missing):
         raise InputError("new_expression", "needs every gene of the fit",
@@ -146,7 +146,7 @@ def _projection(residual: np.ndarray, delta: np.ndarray) -> tuple[np.ndarray, np
 
 
 def _imputed(
-    fit: MixedEffects, cells: pd.DataFrame, table: pd.DataFrame, response: str
+    fit: FittedEffects, cells: pd.DataFrame, table: pd.DataFrame, response: str
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The design of the new samples under either response."""
     values = fit.design.coding.binary.get(response)

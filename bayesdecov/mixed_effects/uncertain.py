@@ -7,21 +7,19 @@ prior they were made with.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from bayesdecov import checks
 from bayesdecov.algebra.terms import Array
-from bayesdecov.drawn import LEAST, Drawn, drawn
 from bayesdecov.errors import InputError, Notes
 from bayesdecov.io.tables import expression_frame
 from bayesdecov.mixed_effects.prepare import sample_table
-from bayesdecov.results import Proportions
-
-if TYPE_CHECKING:
-    from bayesdecov.runs import Run
+from bayesdecov.results.posterior_draws import LEAST, PosteriorDraws
+from bayesdecov.results.proportions import Proportions
+from bayesdecov.results.run import EFFECTS, Run, posterior_draws_of, run_of
 
 _FEWEST = 50  # effective draws below which the prior stays in
 _WHOLE = 1e-9
@@ -104,7 +102,7 @@ def _errors(given: Any, table: pd.DataFrame) -> Array:
     frame = expression_frame(given, "standard_errors")
     if not isinstance(frame, pd.DataFrame):
         raise InputError("standard_errors", rule, found=type(given).__name__)
-    frame = checks.numeric(sample_table(frame, "standard_errors"), "standard_errors")
+    frame = checks.check_numeric(sample_table(frame, "standard_errors"), "standard_errors")
     lost = [*table.index.difference(frame.index), *table.columns.difference(frame.columns)]
     if lost:
         raise InputError("standard_errors", rule, found=f"none for {checks.some(lost)}")
@@ -132,8 +130,7 @@ def _of_posterior(source: Any, notes: Notes, needed: bool) -> Uncertain:
         if not (run.sampled and needed):
             table = sample_table(run.tables["proportions"], "proportions")
             return Uncertain(table, states(run), None if run.sampled else _wald(run, table))
-    readable = isinstance(source, (str, Path, Proportions))
-    found = drawn(source) if readable else _of_container(source)
+    found = _draws_of(source)
     p = found.p
     known = np.isfinite(p).all(axis=(1, 2))
     if not known.all():
@@ -142,7 +139,7 @@ def _of_posterior(source: Any, notes: Notes, needed: bool) -> Uncertain:
         p = p[known]
     if not len(p):
         raise InputError("proportions", "must have a posterior of some sample", found="none")
-    weights = _weights(found, p if found.before is None else found.before[known], notes)
+    weights = _weights(found, p if found.unshifted is None else found.unshifted[known], notes)
     mean = np.einsum("sd,sdk->sk", weights, p)
     off = p - mean[:, None]
     covariance = np.einsum("sd,sdk,sdl->skl", weights, off, off, optimize=True)
@@ -166,8 +163,6 @@ def _wald(run: Run, table: pd.DataFrame) -> Array | None:
 
 
 def _run(folder: Path) -> Run:
-    from bayesdecov.runs import EFFECTS, run_of
-
     run = run_of(folder)
     if run.command == EFFECTS:
         raise InputError("proportions", "must be the folder of a run of deconvolve or gate",
@@ -175,7 +170,13 @@ def _run(folder: Path) -> Run:
     return run
 
 
-def _of_container(source: Any) -> Drawn:
+def _draws_of(source: Any) -> PosteriorDraws:
+    if isinstance(source, (str, Path)):
+        return posterior_draws_of(source)
+    return source.posterior_draws() if isinstance(source, Proportions) else _of_container(source)
+
+
+def _of_container(source: Any) -> PosteriorDraws:
     """Draws of somebody's own model."""
     from bayesdecov._arviz import dataset
 
@@ -191,10 +192,10 @@ def _of_container(source: Any) -> Drawn:
     samples, cell_types = (pd.Index([str(name) for name in posterior[dim].to_numpy()])
                            for dim in ("sample", "cell_type"))  # fmt: skip
     pooled = values.reshape(len(samples), -1, len(cell_types))
-    return Drawn(pooled, samples, cell_types, None, None, "proportions")
+    return PosteriorDraws(pooled, samples, cell_types, None, None, "proportions")
 
 
-def _weights(found: Drawn, p: Array, notes: Notes) -> Array:
+def _weights(found: PosteriorDraws, p: Array, notes: Notes) -> Array:
     """Weights of the draws that take the prior out, (sample, draw)."""
     n, count, _ = p.shape
     even = np.full((n, count), 1.0 / count)
@@ -216,7 +217,7 @@ def _closed(covariance: Array) -> Array:
     """Errors that add up to 0, with the variances that were given, or larger ones.
 
     A normal with variances ``w`` given that its sum is 0 has variances ``w - w^2 / sum(w)``. No
-    such law has one error larger than all others together; the others then grow.
+    such normal has one error larger than all others together; the others then grow.
     """
     wanted, k = np.diag(covariance), len(covariance)
     if np.abs(covariance.sum(axis=1)).max() <= 1e-6 * max(wanted.max(), 1e-300):

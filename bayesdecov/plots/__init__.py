@@ -5,6 +5,8 @@ from bayesdecov.plots.calibration import calibration
 from bayesdecov.plots.comparison import comparison
 from bayesdecov.plots.contrast import contrast
 from bayesdecov.plots.effects import effects, volcano
+from bayesdecov.plots.enrichment import enrichment
+from bayesdecov.plots.folder import draw
 from bayesdecov.plots.gating import gate, gates
 from bayesdecov.plots.proportions import intervals, stacked_bars
 
@@ -14,7 +16,9 @@ __all__ = [
     "comparison",
     "contrast",
     "cost",
+    "draw",
     "effects",
+    "enrichment",
     "gate",
     "gates",
     "heat_map",

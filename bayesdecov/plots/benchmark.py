@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.colors import Normalize, TwoSlopeNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from bayesdecov import checks
+from bayesdecov.benchmarking.result import Benchmark
 from bayesdecov.errors import InputError
 from bayesdecov.plots.proportions import plain
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
-    from bayesdecov.benchmarking.result import Benchmark
 
 
 class _Look(NamedTuple):
@@ -57,7 +54,7 @@ def heat_map(found: Benchmark, metric: str = "rmse") -> Figure:
     >>> found = benchmark("noise", ["nnls", "ols"], quick=True, memory=False)
     >>> figure = bd.plots.heat_map(found)
     """
-    look = _LOOKS[checks.choice(metric, tuple(_LOOKS), "metric")]
+    look = _LOOKS[checks.check_choice(metric, tuple(_LOOKS), "metric")]
     levels = found.levels()
     grid = _grid(levels, metric, list(found.summary().index))
     if metric in ("coverage", "width", "interval_score"):
@@ -69,7 +66,7 @@ def heat_map(found: Benchmark, metric: str = "rmse") -> Figure:
 
 def by_type(found: Benchmark, scenario: str, metric: str = "r") -> Figure:
     """One metric for every method and cell type of a scenario, levels and repeats averaged."""
-    look = _LOOKS[checks.choice(metric, _OF_TYPES, "metric")]
+    look = _LOOKS[checks.check_choice(metric, _OF_TYPES, "metric")]
     part = found.scores[found.scores["scenario"] == scenario]
     if not len(part):
         raise InputError("scenario", "must be one of the benchmark's",
@@ -95,7 +92,7 @@ def spill_over(found: Benchmark, level: str | None = None) -> Figure:
     if not len(part):
         raise InputError("benchmark", "has no scenario 'spill-over'")
     level = str(part["level"].iloc[-1]) if level is None else level
-    part = part[part["level"] == checks.choice(level, tuple(part["level"].unique()), "level")]
+    part = part[part["level"] == checks.check_choice(level, tuple(part["level"].unique()), "level")]
     methods = [name for name in found.summary().index if name in set(part["method"])]
     types = list(dict.fromkeys(part["cell_type"]))
     columns = min(5, len(methods))

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from matplotlib.figure import Figure
 
+from bayesdecov.calibration.result import Calibration
 from bayesdecov.plots.proportions import plain
-
-if TYPE_CHECKING:
-    from bayesdecov.calibration.calibrate import Calibration
 
 _MOST = 12
 
@@ -54,7 +50,7 @@ def calibration(found: Calibration) -> Figure:
     axes.set(xlabel="nominal probability", ylabel="intervals that hold the truth",
              xlim=(0.42, 1.0), ylim=(0.42, 1.0))  # fmt: skip
     axes.spines[["top", "right"]].set_visible(False)
-    s = found.settings
+    s = found.settings | found.facts
     figure.suptitle(f"Calibration of {s['model']} by {s['method']}, {s['simulations']} simulations",
                     fontsize=10)  # fmt: skip
     return figure

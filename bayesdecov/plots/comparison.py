@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from matplotlib.figure import Figure
 
+from bayesdecov.comparison import Comparison
 from bayesdecov.plots.proportions import plain
-
-if TYPE_CHECKING:
-    from bayesdecov.comparison import Comparison
 
 _EXACT = 0.1  # standard deviations: differences that nobody needs to care about
 

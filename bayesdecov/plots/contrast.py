@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from matplotlib.figure import Figure
 
+from bayesdecov.cohort.result import Contrast
 from bayesdecov.plots.proportions import plain
-
-if TYPE_CHECKING:
-    from bayesdecov.cohort.result import Contrast
 
 _COLUMNS = 3
 _SURE = 0.025

@@ -1,12 +1,11 @@
 """Pictures of how well a posterior was explored, and of what it predicts.
 
-They read a `bayesdecov.runs.Run`, so that they can be drawn from a fit or from its files.
+They read a `bayesdecov.results.run.Run`, so that they can be drawn from a fit or from its files.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -14,9 +13,7 @@ from matplotlib.figure import Figure
 from scipy.stats import rankdata
 
 from bayesdecov.plots.proportions import colours, plain
-
-if TYPE_CHECKING:
-    from bayesdecov.runs import Run
+from bayesdecov.results.run import Run
 
 _BINS = 20
 _MOST = 40  # samples in one picture

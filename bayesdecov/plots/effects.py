@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from matplotlib.figure import Figure
 from scipy.stats import t as student
 
 from bayesdecov import checks
+from bayesdecov.mixed_effects.fitted import FittedEffects
 from bayesdecov.plots.proportions import plain
-
-if TYPE_CHECKING:
-    from bayesdecov.mixed_effects.result import MixedEffects
 
 _GREY, _UP, _DOWN = "0.7", "#c0392b", "#2471a3"
 
 
-def volcano(fit: MixedEffects, covariate: str, *, fdr: float = 0.05, labels: int = 10) -> Figure:
+def volcano(fit: FittedEffects, covariate: str, *, fdr: float = 0.05, labels: int = 10) -> Figure:
     """Effect of every gene against its quasi-p-value, for one design column.
 
     Genes with a q-value below ``fdr`` are coloured by the sign of their deviation from the
@@ -30,8 +26,8 @@ def volcano(fit: MixedEffects, covariate: str, *, fdr: float = 0.05, labels: int
     >>> de = bd.fastmix(cohort.expression, cohort.proportions, cohort.covariates, "mixture")
     >>> figure = bd.plots.volcano(de, "Cell1.Group")
     """
-    checks.choice(covariate, fit.random, "covariate")
-    checks.probability(fdr, "fdr")
+    checks.check_choice(covariate, fit.random, "covariate")
+    checks.check_probability(fdr, "fdr")
     table = fit.genes[fit.genes["covariate"] == covariate]
     height = -np.log10(np.maximum(table["p_value"].to_numpy(), 1e-300))
     x, called = table["effect"].to_numpy(), table["q_value"].to_numpy() < fdr
@@ -62,7 +58,7 @@ def volcano(fit: MixedEffects, covariate: str, *, fdr: float = 0.05, labels: int
     return figure
 
 
-def effects(fit: MixedEffects, *, prob: float = 0.95) -> Figure:
+def effects(fit: FittedEffects, *, prob: float = 0.95) -> Figure:
     """Transcriptome-wide effects with intervals, over the spread of the genes' own effects.
 
     Wide bars span the central ``prob`` of the genes' effects, dots and thin bars are the fixed
@@ -75,7 +71,7 @@ def effects(fit: MixedEffects, *, prob: float = 0.95) -> Figure:
     >>> figure = bd.plots.effects(bd.fastmix(cohort.expression, cohort.proportions,
     ...                                      cohort.covariates))
     """
-    checks.probability(prob, "prob")
+    checks.check_probability(prob, "prob")
     fixed = fit.fixed
     tail = (1 - prob) / 2
     low, high = fit.effects.quantile([tail, 1 - tail]).to_numpy()

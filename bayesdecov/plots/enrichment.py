@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from matplotlib.figure import Figure
 
 from bayesdecov import checks
+from bayesdecov.enrichment import Enrichment
 from bayesdecov.errors import InputError
 from bayesdecov.plots.proportions import plain
-
-if TYPE_CHECKING:
-    from bayesdecov.enrichment import Enrichment
 
 
 def enrichment(found: Enrichment, top: int = 8) -> Figure:
     """The best sets of every effect: the size of a dot is the overlap, its colour -log10 q."""
-    top = checks.whole(top, "top")
+    top = checks.check_whole(top, "top")
     table = found.table
     if not len(table):
         raise InputError("enrichment", "holds no gene set to draw")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -11,10 +11,8 @@ from matplotlib.patches import Polygon as Patch
 
 from bayesdecov.errors import InputError
 from bayesdecov.gating.regions import Box, Polygon, Region, Slope
+from bayesdecov.gating.result import Gating
 from bayesdecov.plots.proportions import colours, plain
-
-if TYPE_CHECKING:
-    from bayesdecov.gating.result import Gating
 
 _GROUND = "#D3D3D3"
 _PARENT = "0.3"

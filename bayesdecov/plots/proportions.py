@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import unicodedata
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -11,9 +10,7 @@ from matplotlib import colormaps
 from matplotlib.figure import Figure
 
 from bayesdecov import checks
-
-if TYPE_CHECKING:
-    from bayesdecov.results import Proportions
+from bayesdecov.results.proportions import Proportions
 
 _LONGEST = 50  # letters of a name
 _FEW_SAMPLES = 20
@@ -87,7 +84,7 @@ def intervals(fit: Proportions, *, prob: float = 0.95, truth: pd.DataFrame | Non
     intervals that hold it is in each title; otherwise samples are named, or in order of their
     estimate where there are more than twenty.
     """
-    checks.probability(prob, "prob")
+    checks.check_probability(prob, "prob")
     table = fit.intervals(prob)
     names = list(fit.proportions.columns)
     columns = min(3, len(names))

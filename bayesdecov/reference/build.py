@@ -29,9 +29,9 @@ def from_samples(
     """Fields of a reference from purified replicates (see `Reference.from_samples`)."""
     notes = Notes()
     table, scale = _linear_table(purified, "purified", assume_linear, notes)
-    labels = checks.labels_of(labels, table.columns)
+    labels = checks.check_labels(labels, table.columns)
     if donors is not None:
-        donors = checks.labels_of(donors, table.columns, "donors").rename("donor")
+        donors = checks.check_labels(donors, table.columns, "donors").rename("donor")
     names = sorted(labels.unique())
     codes = pd.Categorical(labels, categories=names).codes.astype(np.intp)
     if scale.kind == "counts" and assume_linear:
@@ -47,7 +47,7 @@ def from_samples(
     mean = table.T.groupby(labels.to_numpy()).mean().T[names]
     rows, marker_note = _chosen_genes(table, mean, codes, replicates, genes, notes)
     chosen = table.iloc[rows]
-    checks.collinear(mean.iloc[rows], "purified")
+    checks.check_collinear(mean.iloc[rows], "purified")
     estimate = estimate_covariance(chosen.to_numpy(), codes, names, covariance, notes)
     return {
         "mean": mean.iloc[rows],
@@ -76,7 +76,7 @@ def from_signature(signature: Any, genes: Any, assume_linear: bool) -> dict[str,
     ones = np.ones(mean.shape[1], dtype=np.int64)
     rows, marker_note = _chosen_genes(mean, mean, np.arange(mean.shape[1]), ones, genes, notes)
     chosen = mean.iloc[rows]
-    checks.collinear(chosen, "signature")
+    checks.check_collinear(chosen, "signature")
     values = chosen.to_numpy()
     moderated = moderate(values, np.zeros_like(values), ones)
     notes.info(f"no replicates: the covariance is diagonal ({moderated.trend})")
@@ -96,8 +96,8 @@ def from_signature(signature: Any, genes: Any, assume_linear: bool) -> dict[str,
 
 def from_moments(mean: Any, covariances: Any, replicates: Any) -> dict[str, Any]:
     """Fields of a reference from exact moments (see `Reference.from_moments`)."""
-    frame = checks.expression(mean, "mean", what="cell types")
-    checks.unique(frame.index, "mean", "gene")
+    frame = checks.check_expression(mean, "mean", what="cell types")
+    checks.check_unique(frame.index, "mean", "gene")
     n_genes, n_types = frame.shape
     if n_types < 2:
         raise InputError("mean", "needs at least two cell types as columns", found=f"{n_types}")
@@ -117,12 +117,12 @@ def from_moments(mean: Any, covariances: Any, replicates: Any) -> dict[str, Any]
             found=f"{Sigma.shape}",
         )
     for name, matrix in zip(frame.columns, Sigma, strict=True):
-        checks.positive_definite(matrix, "covariances", name)
-    checks.collinear(frame, "mean")
+        checks.check_positive_definite(matrix, "covariances", name)
+    checks.check_collinear(frame, "mean")
     if replicates is None:
         counts = pd.Series(0, index=frame.columns)
     elif np.isscalar(replicates):
-        number = checks.whole(replicates, "replicates", at_least=0)
+        number = checks.check_whole(replicates, "replicates", at_least=0)
         counts = pd.Series(number, index=frame.columns)
     else:
         counts = pd.Series(replicates)
@@ -181,9 +181,9 @@ def _linear_table(
     table: Any, argument: str, assume_linear: bool, notes: Notes, what: str = "samples"
 ) -> tuple[pd.DataFrame, Scale]:
     """Checked, one row per gene, without spike-ins, on the linear scale."""
-    frame = checks.numeric(table, argument)
+    frame = checks.check_numeric(table, argument)
     frame = tidy_genes(frame, argument, notes)
-    frame = checks.expression(frame, argument, what=what)
+    frame = checks.check_expression(frame, argument, what=what)
     frame = drop_spike_ins(frame, argument, notes)
     scale = require_linear(detect_scale(frame), argument, notes, assume_linear=assume_linear)
     return frame, scale
@@ -202,13 +202,13 @@ def _chosen_genes(
     if genes is None:
         return expressed, f"all {len(expressed)} expressed genes"
     if isinstance(genes, (int, float, np.number)) and not isinstance(genes, bool):
-        count = checks.whole(genes, "genes", at_least=mean.shape[1])
+        count = checks.check_whole(genes, "genes", at_least=mean.shape[1])
     else:
         if isinstance(genes, (str, bool)):
             raise InputError("genes", "must be a number, a list of gene names or None",
                              found=repr(genes))  # fmt: skip
         wanted = pd.Index([str(name) for name in genes])
-        checks.unique(wanted, "genes", "gene")
+        checks.check_unique(wanted, "genes", "gene")
         absent = wanted.difference(mean.index)
         if len(absent):
             raise InputError("genes", "must all be in the table", found=f"missing "

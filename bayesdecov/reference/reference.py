@@ -12,7 +12,7 @@ import pandas as pd
 from bayesdecov import checks
 from bayesdecov.errors import InputError
 from bayesdecov.io.tables import expression_frame, read_labels
-from bayesdecov.reference import build
+from bayesdecov.reference import build, storage
 from bayesdecov.reference.structures import Covariance, FactorCovariance
 
 
@@ -110,7 +110,7 @@ class Reference:
         InputError
             Names that do not match, negative or missing values, logarithms, collinear means.
         """
-        checks.choice(covariance, build.ESTIMATORS, "covariance")
+        checks.check_choice(covariance, build.ESTIMATORS, "covariance")
         if isinstance(labels, (str, Path)):
             labels = read_labels(labels)
         return cls(
@@ -200,16 +200,12 @@ class Reference:
 
     def save(self, path: str | Path) -> None:
         """Write everything to one netCDF file with ``gene`` and ``cell_type`` coordinates."""
-        from bayesdecov.reference.storage import save
-
-        save(self, Path(path))
+        storage.save(vars(self), Path(path))
 
     @classmethod
     def load(cls, path: str | Path) -> Reference:
         """Read what `save` wrote."""
-        from bayesdecov.reference.storage import load
-
-        return cls(**load(Path(path)))
+        return cls(**storage.load(Path(path)))
 
     def __str__(self) -> str:
         kind = "full matrices"

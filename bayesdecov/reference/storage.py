@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import h5py
 import numpy as np
@@ -19,26 +20,23 @@ from bayesdecov.io.files import check_place, whole_files
 from bayesdecov.io.hdf5 import look_into, written
 from bayesdecov.reference.structures import Covariance, DenseCovariance, FactorCovariance
 
-if TYPE_CHECKING:
-    from bayesdecov.reference.reference import Reference
-
 _FORMAT = "bayesdecov reference 2"
 _WITHOUT_DIGEST = "bayesdecov reference 1"
 _AGAIN = "write it anew with 'bayesdecov reference' or Reference.save"
 _NO_FILE = "is not a readable netCDF file"
 
 
-def save(reference: Reference, path: Path) -> None:
-    """Write ``path`` whole or not at all."""
+def save(fields: Mapping[str, Any], path: Path) -> None:
+    """Write the fields of a `Reference`, as `load` returns them; whole or not at all."""
     check_target(path, force=True)
-    genes, types = _text(reference.genes), _text(reference.cell_types)
-    coords: dict[str, Any] = {"gene": genes, "cell_type": types}
+    mean, covariance = fields["mean"], fields["covariance"]
+    genes = _text(mean.index)
+    coords: dict[str, Any] = {"gene": genes, "cell_type": _text(mean.columns)}
     variables: dict[str, Any] = {
-        "mean": (("gene", "cell_type"), reference.mean.to_numpy()),
-        "replicates": ("cell_type", reference.replicates.to_numpy()),
-        "counting": ("cell_type", reference.counting.to_numpy()),
+        "mean": (("gene", "cell_type"), mean.to_numpy()),
+        "replicates": ("cell_type", fields["replicates"].to_numpy()),
+        "counting": ("cell_type", fields["counting"].to_numpy()),
     }
-    covariance = reference.covariance
     if isinstance(covariance, DenseCovariance):
         variables["covariance"] = (("cell_type", "gene", "gene_bis"), covariance.Sigma)
         coords["gene_bis"] = genes
@@ -48,19 +46,21 @@ def save(reference: Reference, path: Path) -> None:
         variables["factor_cell_type"] = ("factor", covariance.owner)
         if covariance.multiplier is not None:
             variables["multiplier"] = ("cell_type", covariance.multiplier)
-    if reference.transcriptome is not None:
-        variables["transcriptome"] = (("any_gene", "cell_type"), reference.transcriptome.to_numpy())
-        coords["any_gene"] = _text(reference.transcriptome.index)
-    if reference.profiles is not None and reference.labels is not None:
-        variables["profiles"] = (("gene", "purified_sample"), reference.profiles.to_numpy())
-        variables["labels"] = ("purified_sample", _text(reference.labels))
-        if reference.donors is not None:
-            variables["donors"] = ("purified_sample", _text(reference.donors))
-        coords["purified_sample"] = _text(reference.profiles.columns)
+    transcriptome = fields.get("transcriptome")
+    if transcriptome is not None:
+        variables["transcriptome"] = (("any_gene", "cell_type"), transcriptome.to_numpy())
+        coords["any_gene"] = _text(transcriptome.index)
+    profiles, labels = fields.get("profiles"), fields.get("labels")
+    if profiles is not None and labels is not None:
+        variables["profiles"] = (("gene", "purified_sample"), profiles.to_numpy())
+        variables["labels"] = ("purified_sample", _text(labels))
+        if fields.get("donors") is not None:
+            variables["donors"] = ("purified_sample", _text(fields["donors"]))
+        coords["purified_sample"] = _text(profiles.columns)
     dataset = xr.Dataset(variables, coords=coords, attrs={
-        "format": _FORMAT, "scale": reference.scale,
-        "settings": json.dumps(reference.settings, default=str),
-        "notes": json.dumps(list(reference.notes)),
+        "format": _FORMAT, "scale": fields["scale"],
+        "settings": json.dumps(fields["settings"], default=str),
+        "notes": json.dumps(list(fields["notes"])),
     })  # fmt: skip
     dataset.attrs["digest"] = _digest(dataset)
     encoding = {  # checksums: a damaged number is an error, not another reference
@@ -138,7 +138,7 @@ def _check(fields: dict[str, Any]) -> None:
     """Numbers that a reference can have: a file could hold any."""
     mean, covariance = fields["mean"], fields["covariance"]
     for axis, what in ((mean.index, "gene"), (mean.columns, "cell type")):
-        checks.plain_names(axis, "reference", what)
+        checks.check_plain_names(axis, "reference", what)
         if not axis.is_unique:
             raise _Wrong(f"the {what} {axis[axis.duplicated()][0]!r} twice")
     tables = {"means": mean.to_numpy(), "variances": covariance.variances()}

@@ -9,7 +9,7 @@ from bayesdecov.errors import InputError
 from bayesdecov.io.files import check_place, whole_files
 from bayesdecov.io.records import register
 from bayesdecov.reporting.page import page
-from bayesdecov.runs import EFFECTS, GATING, PROPORTIONS, Run, run_of, usable
+from bayesdecov.results.run import EFFECTS, GATING, PROPORTIONS, Run, run_of, usable
 
 _GENERATOR = b'<meta name="generator" content="bayesdecov">'
 

@@ -15,8 +15,10 @@ from bayesdecov.plots import effects as draw_effects
 from bayesdecov.plots import volcano
 from bayesdecov.reporting import graph, words
 from bayesdecov.reporting.parts import picture, section, table_of
-from bayesdecov.runs import Run
+from bayesdecov.results.run import Run
+from bayesdecov.verdicts import findings_of_chains
 
+_OF_CHAINS = ("divergences", "r_hat", "ess_bulk", "ess_tail", "e_bfmi")
 _FDR = 0.05
 _VOLCANOES = 6
 _TOP = 15
@@ -52,8 +54,9 @@ def content(run: Run) -> dict[str, Any]:
 def _verdict(run: Run) -> dict[str, Any]:
     reasons = []
     s = run.settings
-    if run.method == "nuts" and s.get("verdict") not in (None, "good"):
-        reasons += str(s["verdict"]).split("; ")
+    if run.method == "nuts":
+        measures = {name: checks.to_number(s[name]) for name in _OF_CHAINS if name in s}
+        reasons += [str(finding) for finding in findings_of_chains(measures)]
     if s.get("converged") is False:
         reasons.append("the estimator did not converge")
     if run.method == "joint":

@@ -10,10 +10,11 @@ from typing import Any
 import pandas as pd
 
 from bayesdecov import checks
+from bayesdecov.io.files import file_names
 from bayesdecov.plots.proportions import intervals, stacked_bars
 from bayesdecov.reporting import words
 from bayesdecov.reporting.parts import Picture, picture, section, table_of
-from bayesdecov.runs import Run
+from bayesdecov.results.run import Run
 
 _SPREAD = 0.02  # a proportion that moves more over seeds wants a look
 _SHARE_LOST = 0.05  # of a sample's events with missing values
@@ -113,8 +114,6 @@ def _gates(run: Run) -> dict[str, Any] | None:
     """Strips of the gates: drawn from the fit, or those in the folder of the run."""
     names = [gate["name"] for gate in run.settings["hierarchy"]["gate"]]
     if isinstance(run.source, Path):
-        from bayesdecov.gating.write import file_names
-
         stems = file_names(names).values()
         found = [_from_file(path) for stem in stems for path in _files(run.source, stem)]
         text = "" if found else "The run drew no pictures (--no-plots)."

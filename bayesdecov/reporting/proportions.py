@@ -9,13 +9,14 @@ import numpy as np
 import pandas as pd
 
 from bayesdecov import checks
-from bayesdecov.deconvolution.diagnostics import LARGEST_MISFIT, LEAST_CORRELATION
-from bayesdecov.diagnostics import E_BFMI, ESS, MEANINGS, PARETO_K, R_HAT
+from bayesdecov.deconvolution.diagnostics import LARGEST_MISFIT, LEAST_CORRELATION, findings
+from bayesdecov.diagnostics import MEANINGS
 from bayesdecov.plots import diagnostics as draw
 from bayesdecov.plots.proportions import stacked_bars
 from bayesdecov.reporting import graph, words
 from bayesdecov.reporting.parts import picture, section, table_of
-from bayesdecov.runs import Run
+from bayesdecov.results.run import Run
+from bayesdecov.verdicts import E_BFMI, ESS, PARETO_K, R_HAT, Finding
 
 _WORST = 10
 _CHAINS = 3  # samples whose chains are drawn
@@ -55,39 +56,32 @@ def content(run: Run) -> dict[str, Any]:
 
 def verdict(run: Run) -> dict[str, Any]:
     """In one line whether to trust the run, and why not."""
-    table = run.tables["diagnostics"]
-    said = table["verdict"].astype(str)
-    bad = said[said != "good"]
-    n = len(said)
-    if not len(bad):
+    found = _findings(run)
+    bad = {sample: mine for sample, mine in found.items() if mine}
+    n = len(found)
+    if not bad:
         what = "All diagnostics are good" if run.method in ("nuts", "laplace") else "All converged"
         return {"colour": "good", "text": f"{what} in all {n} samples.", "reasons": []}
     reasons: dict[str, list[str]] = {}
-    for sample, text in bad.items():
-        for kind in dict.fromkeys(_kind(part) for part in text.split("; ")):
-            reasons.setdefault(kind, []).append(str(sample))
+    for sample, mine in bad.items():
+        for kind in dict.fromkeys(finding.kind for finding in mine):
+            reasons.setdefault(kind, []).append(sample)
     colour = "poor" if len(bad) > 0.2 * n else "mixed"
     return {
         "colour": colour,
-        "text": f"{n - len(bad)} of {n} samples are good; {len(bad)} want a look.",
+        "text": f"{n - len(bad)} of {n} samples are good; look at the other {len(bad)}.",
         "reasons": [
             f"{kind}: {len(names)} ({checks.some(names)})" for kind, names in reasons.items()
         ],
     }
 
 
-def _kind(part: str) -> str:
-    """The kind of a complaint without its numbers."""
-    for start, name in (
-        ("convergence is not known", "convergence is not known (fewer than two chains)"),
-        ("R-hat", f"chains disagree (R-hat above {R_HAT:g})"),
-        ("ess", f"fewer than {ESS:.0f} effective draws"),
-        ("E-BFMI", f"E-BFMI below {E_BFMI:g}"),
-        ("approximation refused", "Laplace approximation refused (Pareto-k too large)"),
-    ):
-        if part.startswith(start):
-            return name
-    return "divergent transitions" if "divergences" in part else part
+def _findings(run: Run) -> dict[str, list[Finding]]:
+    """What is wrong with each sample."""
+    table = run.tables["diagnostics"].drop(columns="verdict")
+    limit = checks.to_number(run.settings.get("max_pareto_k", PARETO_K))
+    n_genes = run.groups["observed_data"].sizes["gene"]
+    return dict(zip(table.index.astype(str), findings(table, n_genes, limit), strict=True))
 
 
 def _glance(run: Run) -> list[tuple[str, str]]:
@@ -306,7 +300,8 @@ def _predictive(run: Run) -> dict[str, Any]:
 
 def _strangers(run: Run) -> dict[str, Any]:
     table = run.tables["diagnostics"]
-    strange = table[table["verdict"].astype(str).str.contains("does not look like a mixture")]
+    codes = [{finding.code for finding in mine} for mine in _findings(run).values()]
+    strange = table[["not_a_mixture" in mine for mine in codes]]
     rule = (
         f"correlation with the fit below {LEAST_CORRELATION:g} or Mahalanobis distance per gene "
         f"above {LARGEST_MISFIT:g}"

@@ -3,7 +3,7 @@ r"""Figure 2 of DeCovarT (arXiv:2309.09557): two genes, two cell types, and thei
 Every sample is :math:`y = X p` with :math:`x_j \sim N(\mu_j, \Sigma_j)`, unit variances and
 correlations from -.8 to .8 in steps of .2 in each cell type; centroids (20, 22) / (22, 20) or
 (20, 40) / (40, 20); proportions (.5, .5) or (.95, .05). Heat maps show the mean squared error of
-the first proportion: least squares on the simplex, the paper's Eq. 8 (which counts the
+the first proportion: least squares on the simplex, DeCovarT Eq. 8 (which counts the
 log-determinant twice), and the likelihood itself.
 """
 
@@ -81,13 +81,13 @@ def overlap(centroid: str, rho1: float, rho2: float, rng: np.random.Generator) -
 
     As in MixSim, with equal weights; by Monte Carlo, the same draws for every configuration.
     """
-    laws = [multivariate_normal(mu, _covariance(rho))
+    normals = [multivariate_normal(mu, _covariance(rho))
             for mu, rho in zip(CENTROIDS[centroid].T, (rho1, rho2), strict=True)]  # fmt: skip
     z = rng.normal(size=(_OVERLAP_DRAWS, 2))
     total = 0.0
     for own, other, rho in ((0, 1, rho1), (1, 0, rho2)):
         x = CENTROIDS[centroid][:, own] + z @ np.linalg.cholesky(_covariance(rho)).T
-        total += float(np.mean(laws[own].logpdf(x) < laws[other].logpdf(x)))
+        total += float(np.mean(normals[own].logpdf(x) < normals[other].logpdf(x)))
     return total
 
 

@@ -20,6 +20,7 @@ from bayesdecov.algebra.terms import Array
 from bayesdecov.algebra.truncation import consistency, inverse_root, root
 from bayesdecov.io.tables import write_table
 from bayesdecov.mixed_effects.fastmix import fastmix
+from bayesdecov.options import EstimatorOptions
 from bayesdecov.plots.ellipse import normal_ellipse
 from bayesdecov.progress import track
 from bayesdecov.reproductions.reproduction import Reproduction
@@ -41,7 +42,7 @@ def ellipses(
     """Covariances of the two effects' estimates by estimator, the estimates, who reacts."""
     cohort = simulate("II", "paper", genes, SAMPLES, correlation=_CORRELATION, seed=seed)
     tables = (cohort.expression, cohort.proportions, cohort.covariates)
-    paper = fastmix(*tables, preset="paper", screen=tuple(EFFECTS))
+    paper = fastmix(*tables, preset="paper", estimator=EstimatorOptions(screen=tuple(EFFECTS)))
     mixture = fastmix(*tables, method="mixture")
     ls = paper.least_squares
     two = [paper.random.index(name) for name in EFFECTS]

@@ -29,7 +29,7 @@ class Reproduction(NamedTuple):
         progress: bool = False,
     ) -> str:
         """Make it in a new folder, whole or not at all, with ``summary.txt`` and ``run.json``."""
-        checks.whole(seed, "seed", at_least=0)
+        checks.check_whole(seed, "seed", at_least=0)
         with whole_folder(folder, force=force) as partial:
             text = self.make(partial, quick, seed, progress)
             (partial / "summary.txt").write_text(text + "\n", encoding="utf-8")

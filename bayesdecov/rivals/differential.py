@@ -12,6 +12,7 @@ from bayesdecov import checks
 from bayesdecov.errors import InputError
 from bayesdecov.io.tables import expression_frame
 from bayesdecov.mixed_effects.fastmix import fastmix
+from bayesdecov.rivals.registry import RIVALS
 from bayesdecov.rivals.rival import Data
 
 
@@ -60,17 +61,15 @@ def differential(
     >>> list(table.columns)
     ['gene', 'covariate', 'effect', 'sd', 'p_value', 'q_value']
     """
-    from bayesdecov.rivals import RIVALS
-
-    rival = RIVALS[checks.choice(method, tuple(RIVALS), "method")]
-    permutations = checks.whole(permutations, "permutations")
-    rng = checks.generator(seed)
+    rival = RIVALS[checks.check_choice(method, tuple(RIVALS), "method")]
+    permutations = checks.check_whole(permutations, "permutations")
+    rng = checks.make_generator(seed)
     frame = expression_frame(expression, "expression")
     # the checks, the alignment and the design of fastmix; its estimate costs next to nothing
     fit = fastmix(frame, proportions, covariates, "map", **design)
     kinds = fit.design.columns
     X = fit.design.table
-    Y = checks.numeric(frame, "expression").loc[fit.effects.index, list(X.index)]
+    Y = checks.check_numeric(frame, "expression").loc[fit.effects.index, list(X.index)]
     cells = [str(name) for name in kinds.index[kinds["kind"] == "cell"]]
     group, products = _groups(X, kinds, cells)
     if rival.needs_groups and group is None:

@@ -16,6 +16,7 @@ import pandas as pd
 from bayesdecov import checks
 from bayesdecov.algebra.terms import Array
 from bayesdecov.errors import InputError
+from bayesdecov.options import renamed
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class Cohort:
         )
 
 
+@renamed(law="distribution")
 def convolution(
     n_samples: int = 40,
     n_genes: int = 200,
@@ -56,7 +58,7 @@ def convolution(
     replicates: int = 10,
     cell_types: Sequence[str] | None = None,
     concentration: float | Sequence[float] = 2.0,
-    law: str = "lognormal",
+    distribution: str = "lognormal",
     factors: int = 3,
     factor_sd: float = 0.2,
     own_sd: float = 0.2,
@@ -71,12 +73,12 @@ def convolution(
     n_samples, n_genes, n_types
         Sizes.
     replicates
-        Purified samples of each cell type, drawn from the same law as the donors of the bulks.
+        Purified samples of each cell type, drawn from the same distribution as the bulks' donors.
     cell_types
         Names; their number then is ``n_types``.
     concentration
         Dirichlet concentration of the proportions, one number or one per cell type.
-    law
+    distribution
         "lognormal": :math:`x = \mu \exp(Lf + e - \tfrac12\mathrm{var})`, with ``factors`` latent
         factors of total log-sd ``factor_sd`` and independent log-sd ``own_sd`` for each gene and
         cell type. "gaussian": a normal with the same mean and covariance (it can be negative).
@@ -100,15 +102,19 @@ def convolution(
     (5, 3)
     """
     names = list(cell_types) if cell_types is not None else None
-    n_types = len(names) if names is not None else checks.whole(n_types, "n_types", at_least=2)
-    n_genes = checks.whole(n_genes, "n_genes", at_least=n_types)
-    n_samples, replicates = checks.whole(n_samples, "n_samples"), checks.whole(
+    n_types = (
+        len(names) if names is not None else checks.check_whole(n_types, "n_types", at_least=2)
+    )
+    n_genes = checks.check_whole(n_genes, "n_genes", at_least=n_types)
+    n_samples, replicates = checks.check_whole(n_samples, "n_samples"), checks.check_whole(
         replicates, "replicates")  # fmt: skip
-    checks.choice(law, ("lognormal", "gaussian"), "law")
-    if law == "gaussian" and depth is not None:
-        raise InputError("depth", "counting needs law='lognormal' (profiles must be positive)")
+    checks.check_choice(distribution, ("lognormal", "gaussian"), "distribution")
+    if distribution == "gaussian" and depth is not None:
+        raise InputError(
+            "depth", "counting needs distribution='lognormal' (profiles must be positive)"
+        )
     alpha = np.broadcast_to(np.asarray(concentration, dtype=float), (n_types,))
-    rng = checks.generator(seed)
+    rng = checks.make_generator(seed)
     names = names or [f"type{j + 1}" for j in range(n_types)]
     genes = pd.Index([f"gene{g + 1:04d}" for g in range(n_genes)], name="gene")
     samples = pd.Index([f"bulk{i + 1:03d}" for i in range(n_samples)], name="sample")
@@ -124,7 +130,7 @@ def convolution(
     Sigma = np.expm1(log_covariance) * np.einsum("gj,hj->jgh", mu, mu)
 
     def profiles(j: int, count: int) -> Array:
-        if law == "gaussian":
+        if distribution == "gaussian":
             return rng.multivariate_normal(mu[:, j], Sigma[j], count, method="cholesky")
         log_x = rng.normal(size=(count, factors)) @ loadings[j].T
         log_x += own_sd * rng.normal(size=(count, n_genes))
@@ -142,7 +148,7 @@ def convolution(
     labels = [name for name in names for _ in range(replicates)]
     purified_names = [f"{name} {i + 1}" for name in names for i in range(replicates)]
     if depth is not None:
-        depth = checks.positive(depth, "depth")
+        depth = checks.check_positive(depth, "depth")
         Y = rng.poisson(Y / Y.sum(axis=1, keepdims=True) * depth).astype(float)
         X = rng.poisson(X / X.sum(axis=1, keepdims=True) * depth).astype(float)
     return Cohort(

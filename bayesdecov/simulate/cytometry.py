@@ -48,7 +48,7 @@ _CELLS = {
     "NK cells": _Cell(0.05, 82e3, 30e3, {"CD45": 42e3, "CD8": 1.5e3}),
 }
 _DEBRIS, _DEAD, _DOUBLETS = 0.08, 0.05, 0.04  # shares of all events
-_CONCENTRATION = 40.0  # of the Dirichlet law between donors
+_CONCENTRATION = 40.0  # of the Dirichlet between donors
 _CELL_SD = 0.25  # of the logarithm, between cells
 _DONOR_SD = 0.08  # of the logarithm, between donors, one for each channel
 _HEIGHT = 0.75  # of a single cell's height to its area
@@ -157,7 +157,7 @@ def cytometry(
     proportions
         Samples x cell types ("Neutrophils", "Monocytes", "CD4 T cells", "CD8 T cells", "B cells",
         "NK cells", or some of them): shares of live single leukocytes, sums at most 1. What is
-        left is shared by the types that are not named. Default: drawn from a Dirichlet law.
+        left is shared by the types that are not named. Default: drawn from a Dirichlet.
     seed
         None, an int or a Generator.
 
@@ -168,16 +168,16 @@ def cytometry(
     >>> cohort.proportions.sum(axis=1).round(6).tolist()
     [1.0, 1.0]
     """
-    rng = checks.generator(seed)
-    n_events = checks.whole(n_events, "n_events", at_least=50)
+    rng = checks.make_generator(seed)
+    n_events = checks.check_whole(n_events, "n_events", at_least=50)
     names = list(_CELLS)
     if proportions is None:
-        n_samples = checks.whole(n_samples, "n_samples")
+        n_samples = checks.check_whole(n_samples, "n_samples")
         alpha = _CONCENTRATION * np.array([cell.share for cell in _CELLS.values()])
         index = pd.Index([f"donor{i + 1:02d}" for i in range(n_samples)], name="sample")
         P = pd.DataFrame(rng.dirichlet(alpha, n_samples), index, names)
     else:
-        P = _completed(checks.numeric(proportions, "proportions"), names)
+        P = _completed(checks.check_numeric(proportions, "proportions"), names)
     spillover = _spillover()
     samples, labels = {}, {}
     for name, p in zip(P.index, P.to_numpy(), strict=True):

@@ -17,21 +17,23 @@ from bayesdecov import checks
 from bayesdecov.mixed_effects.design import build
 
 
-class _Law(NamedTuple):
+class _Setting(NamedTuple):
     covariates: tuple[str, ...]
     shifted: tuple[str, ...]
     moved: dict[str, float]  # fixed effects that are not zero
 
 
-_TWO = _Law(
+_TWO = _Setting(
     ("Severity", "Sex"),
     ("Cell1", "Severity", "Cell2.Severity", "Cell2.Sex"),
     {"Cell1": 1.5, "Cell1.Severity": 0.75},
 )
-_LAWS = {
+_SETTINGS = {
     "I": _TWO._replace(shifted=()),
     "II": _TWO,
-    "III": _Law(("Group",), ("Cell1.Group", "Cell2.Group"), {"Cell1": 1.5, "Cell1.Group": 0.75}),
+    "III": _Setting(
+        ("Group",), ("Cell1.Group", "Cell2.Group"), {"Cell1": 1.5, "Cell1.Group": 0.75}
+    ),
 }
 # standard deviation of covariate main effects, and shift in standard deviations
 _VERSIONS = {"paper": (0.8, 3.0), "code": (0.6, 3.5)}
@@ -98,7 +100,7 @@ def fastmix(
     ----------
     simulation
         "II": Severity (0 to 10) and Sex, 11 effects, genes shifted in four of them. "III": one
-        binary Group, 7 effects, genes shifted in Cell1.Group and Cell2.Group. "I": the law of II
+        binary Group, 7 effects, genes shifted in Cell1.Group and Cell2.Group. "I": as II
         without shifted genes (the case "no DEGs" of Table 1).
     version
         "paper": standard deviation .8 of covariate main effects and shifts of 3 standard
@@ -132,54 +134,54 @@ def fastmix(
     >>> simulate.fastmix("III", n_genes=100, n_samples=20, seed=0).effects.shape
     (100, 7)
     """
-    law = _LAWS[checks.choice(simulation, tuple(_LAWS), "simulation")]
-    covariate_sd, shift = _VERSIONS[checks.choice(version, tuple(_VERSIONS), "version")]
-    n_genes = checks.whole(n_genes, "n_genes", at_least=20)
-    n_samples = checks.whole(n_samples, "n_samples", at_least=4)
-    rng = checks.generator(seed)
+    setting = _SETTINGS[checks.check_choice(simulation, tuple(_SETTINGS), "simulation")]
+    covariate_sd, shift = _VERSIONS[checks.check_choice(version, tuple(_VERSIONS), "version")]
+    n_genes = checks.check_whole(n_genes, "n_genes", at_least=20)
+    n_samples = checks.check_whole(n_samples, "n_samples", at_least=4)
+    rng = checks.make_generator(seed)
     samples = pd.Index([f"sample{i + 1:03d}" for i in range(n_samples)], name="sample")
     genes = pd.Index([f"gene{g + 1:05d}" for g in range(n_genes)], name="gene")
     cells = ["Cell1", "Cell2", "Cell3"]
-    if checks.choice(proportions, ("uniform", "dirichlet"), "proportions") == "uniform":
+    if checks.check_choice(proportions, ("uniform", "dirichlet"), "proportions") == "uniform":
         drawn_p = rng.uniform(0.2, 0.3, (n_samples, 3))
     else:
         drawn_p = rng.dirichlet(_DIRICHLET, n_samples)[:, :3]
     P = pd.DataFrame(drawn_p, samples, cells)
     half = np.repeat([0, 1], [n_samples // 2, n_samples - n_samples // 2])
-    drawn = {name: rng.permutation(half) for name in law.covariates if name != "Severity"}
-    if "Severity" in law.covariates:
+    drawn = {name: rng.permutation(half) for name in setting.covariates if name != "Severity"}
+    if "Severity" in setting.covariates:
         drawn["Severity"] = np.round(rng.uniform(0, 10, n_samples), 1)
-    D = pd.DataFrame({name: drawn[name] for name in law.covariates}, index=samples)
+    D = pd.DataFrame({name: drawn[name] for name in setting.covariates}, index=samples)
     scaled = (D - D.mean()) / D.std(ddof=1)
     X = build(P, scaled)
 
-    per_kind = [len(cells), len(law.covariates), len(cells) * len(law.covariates)]
+    per_kind = [len(cells), len(setting.covariates), len(cells) * len(setting.covariates)]
     sd = np.repeat([1.0, covariate_sd, 1.2], per_kind)
     R = np.full((len(sd), len(sd)), float(correlation))
     np.fill_diagonal(R, 1.0)
     Psi = R * np.outer(sd, sd)
     beta = pd.Series(0.0, index=X.columns)
-    beta.update(pd.Series(law.moved))
+    beta.update(pd.Series(setting.moved))
     effects = beta.to_numpy() + rng.multivariate_normal(
         np.zeros(len(sd)), Psi, n_genes, method="cholesky"
     )
     differential = np.zeros(effects.shape, dtype=bool)
     count, order = int(_SHARE * n_genes), rng.permutation(n_genes)
-    for i, name in enumerate(law.shifted):
+    for i, name in enumerate(setting.shifted):
         rows, column = order[i * count : (i + 1) * count], X.columns.get_loc(name)
         sign = np.where(np.arange(count) < round(up * count), 1.0, -1.0)
         effects[rows, column] += sign * shift * sd[column]
         differential[rows, column] = True
     noise = np.full(n_genes, _NOISE_SD**2)
     if variance_df is not None:
-        df = checks.positive(variance_df, "variance_df")
+        df = checks.check_positive(variance_df, "variance_df")
         noise = noise * df / rng.chisquare(df, n_genes)
     Y = effects @ X.to_numpy().T + np.sqrt(noise)[:, None] * rng.normal(size=(n_genes, n_samples))
     measured = P
     if error_sd:
-        measured = P + checks.positive(error_sd, "error_sd") * rng.normal(size=P.shape)
+        measured = P + checks.check_positive(error_sd, "error_sd") * rng.normal(size=P.shape)
     if hidden:
-        scores = rng.normal(size=(checks.whole(hidden, "hidden"), n_samples))
+        scores = rng.normal(size=(checks.check_whole(hidden, "hidden"), n_samples))
         Y += 0.3 * rng.normal(size=(n_genes, hidden)) @ scores
     return MixedCohort(
         expression=pd.DataFrame(Y, genes, samples),

@@ -134,7 +134,7 @@ def tissue(
         raise InputError("lineages", "must hold two cell types or more, each of them once",
                          found=checks.some(name for types in tree.values() for name in types)
                          )  # fmt: skip
-    n_genes = checks.whole(n_genes, "n_genes", at_least=10 * n_types)
+    n_genes = checks.check_whole(n_genes, "n_genes", at_least=10 * n_types)
     if isinstance(proportions, pd.DataFrame):
         if set(proportions.columns) != set(names):
             raise InputError("proportions", "must have the cell types as columns",
@@ -148,9 +148,9 @@ def tissue(
         if not ((given >= 0).all() and (given.sum(axis=1) > 0).all()):
             raise InputError("proportions", "must be positive numbers in every sample")
         n_samples, given = len(given), given / given.sum(axis=1, keepdims=True)
-    n_samples = checks.whole(n_samples, "n_samples")
-    replicates = checks.whole(replicates, "replicates")
-    checks.positive(depth, "depth")
+    n_samples = checks.check_whole(n_samples, "n_samples")
+    replicates = checks.check_whole(replicates, "replicates")
+    checks.check_positive(depth, "depth")
     foreign_share = np.asarray(other, dtype=float)
     if foreign_share.shape not in ((), (n_samples,)) or not (
         (foreign_share >= 0).all() and (foreign_share < 1).all()
@@ -162,7 +162,7 @@ def tissue(
                          fix="donor_sd starts at 0, sibling_fold at 1")  # fmt: skip
     if not 0 <= together <= 1 - _SHARED:
         raise InputError("together", f"must lie between 0 and {1 - _SHARED}", found=repr(together))
-    rng = checks.generator(seed)
+    rng = checks.make_generator(seed)
     log_mu = _centres(tree, n_genes, sibling_fold, rng)
     loadings = rng.normal(size=(n_types, n_genes, _N_FACTORS)) / np.sqrt(_N_FACTORS)
     foreign = rng.normal(3.0, 1.5, n_genes)

@@ -9,8 +9,8 @@ from hypothesis.extra.numpy import arrays
 
 from bayesdecov.algebra.lowrank import LowRank
 from bayesdecov.algebra.simplex import proportions, theta_of, to_cells, to_mrna
-from bayesdecov.foreign.extended import moved
 from bayesdecov.reference.structures import DenseCovariance, FactorCovariance
+from bayesdecov.unknown_content.extended import moved
 
 numbers = st.floats(-30, 30)
 sizes = st.floats(1e-3, 1e3)

@@ -158,9 +158,11 @@ def test_bootstrap(cohort, method):
     few = made.bulk.iloc[:, :3]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", bd.BayesdecovWarning)
-        fit = bd.deconvolve(few, reference, method, seed=1, bootstrap=40)
+        fit = bd.deconvolve(few, reference, method, seed=1, sampling=bd.Sampling(bootstrap=40))
         plain = bd.deconvolve(few, reference, method)
-        one = bd.deconvolve(few.iloc[:, [1]], reference, method, seed=1, bootstrap=40)
+        one = bd.deconvolve(
+            few.iloc[:, [1]], reference, method, seed=1, sampling=bd.Sampling(bootstrap=40)
+        )
     assert (fit.proportions == plain.proportions).all(axis=None)
     table = fit.intervals(0.9)
     assert (table["low"] <= table["high"]).all()
@@ -173,7 +175,7 @@ def test_bootstrap(cohort, method):
 
 def test_bootstrap_of_nnls_is_what_a_loop_gives(cohort):
     made, reference = cohort
-    fit = bd.deconvolve(made.bulk, reference, "nnls", seed=3, bootstrap=25)
+    fit = bd.deconvolve(made.bulk, reference, "nnls", seed=3, sampling=bd.Sampling(bootstrap=25))
     mu = fit.reference.mean.to_numpy()
     y = fit.bulk.to_numpy()
     genes = np.random.default_rng([fit.settings["random_stream"], 7]).integers(120, size=120)
@@ -185,9 +187,9 @@ def test_bootstrap_of_nnls_is_what_a_loop_gives(cohort):
 def test_bootstrap_belongs_to_baselines(cohort):
     made, reference = cohort
     with pytest.raises(InputError, match="bootstrap: is not an option of method='map'"):
-        bd.deconvolve(made.bulk, reference, bootstrap=10)
+        bd.deconvolve(made.bulk, reference, sampling=bd.Sampling(bootstrap=10))
     with pytest.raises(InputError, match="bootstrap: must be a whole number >= 2"):
-        bd.deconvolve(made.bulk, reference, "nnls", bootstrap=1)
+        bd.deconvolve(made.bulk, reference, "nnls", sampling=bd.Sampling(bootstrap=1))
 
 
 def test_negative_proportions_are_said(cohort):

@@ -8,6 +8,7 @@ import pytest
 import bayesdecov as bd
 from bayesdecov.calibration import calibrate
 from bayesdecov.errors import InputError
+from tests.options import of_deconvolve
 
 
 def test_laplace():
@@ -52,7 +53,7 @@ def test_a_reference_of_ones_own(tmp_path):
 )
 def test_bad_options(options, message):
     with pytest.raises(InputError, match=message):
-        calibrate(**options)
+        calibrate(**of_deconvolve(options))
 
 
 @pytest.mark.calibration
@@ -63,7 +64,7 @@ def test_bad_options(options, message):
     ids=["laplace", "nuts", "nuts, t", "effects"],
 )  # fmt: skip
 def test_ranks_are_uniform_nightly(options):
-    found = calibrate(simulations=200, seed=4, **options)
+    found = calibrate(simulations=200, seed=4, **of_deconvolve(options))
     assert found.uniform["uniform"].all()
     mean = found.coverage[found.coverage["level"] == 0.95]["coverage"].mean()
     assert 0.93 < mean < 0.97

@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 
 import bayesdecov as bd
-from bayesdecov.cohort.collapsed import _density, _packed, _parts, collapsed, find_law
+from bayesdecov.cohort.collapsed import _density, _packed, _parts, collapsed, find_mode
 from bayesdecov.cohort.fit import prior_of
 from bayesdecov.cohort.gibbs import Sites, sample
-from bayesdecov.results import Draws, Proportions
+from bayesdecov.results.proportions import Draws, Proportions
 
 
 def sites(n, d, seed, precision=20.0):
@@ -43,7 +43,7 @@ def test_the_same_posterior_as_gibbs():
     X, known, truth = sites(400, 3, 2)
     prior, rng = prior_of(2), np.random.default_rng(3)
     chain = sample(X, known, prior, None, draws=3000, tune=500, rng=rng)
-    found = collapsed(X, known, prior, find_law(X, known, prior, None), 3000, rng)
+    found = collapsed(X, known, prior, find_mode(X, known, prior, None), 3000, rng)
     assert found is not None
     for ours, theirs in ((found.coefficients, chain.coefficients),
                          (found.covariance, chain.covariance)):  # fmt: skip
@@ -53,7 +53,7 @@ def test_the_same_posterior_as_gibbs():
         np.testing.assert_allclose(ours.std(axis=0) / sd, 1, atol=0.15)
     assert np.abs((found.coefficients.mean(axis=0) - truth) / chain.coefficients.std(axis=0)
                   ).max() < 4  # fmt: skip
-    np.testing.assert_allclose(found.law.mean, chain.mean, atol=0.15)
+    np.testing.assert_allclose(found.mode.mean, chain.mean, atol=0.15)
 
 
 def test_many_samples():
@@ -71,8 +71,8 @@ def test_many_samples():
     )  # fmt: skip
     group = pd.DataFrame({"group": np.repeat(["A", "B"], 1000)}, index=names)
     found = bd.contrast(fit, group, seed=1)
-    assert found.settings["ess_bulk"] > 500
-    assert found.settings["r_hat"] < 1.02
+    assert found.facts["ess_bulk"] > 500
+    assert found.facts["r_hat"] < 1.02
     row = found.table.set_index("cell_type")
     true = 100 * (p[1000:].mean(axis=0) - p[:1000].mean(axis=0))
     assert (np.abs(row["difference"] - true) < 4 * row["sd"]).all()

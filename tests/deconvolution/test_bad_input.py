@@ -9,6 +9,7 @@ import pytest
 import bayesdecov as bd
 from bayesdecov.algebra.priors import Dirichlet
 from bayesdecov.errors import BayesdecovWarning, InputError
+from tests.options import of_deconvolve
 
 BAD = {
     "no overlap": (lambda y: y.set_axis([f"ENSG{i:011d}" for i in range(150)]), "0 shared of 150"),
@@ -69,7 +70,7 @@ def test_counts_against_tpm_is_said(cohort):
 )
 def test_bad_options(options, message, cohort, reference):
     with pytest.raises(InputError, match=message):
-        bd.deconvolve(cohort.bulk, reference, **options)
+        bd.deconvolve(cohort.bulk, reference, **of_deconvolve(options))
 
 
 def test_bad_reference(cohort):

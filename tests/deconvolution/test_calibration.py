@@ -6,15 +6,20 @@ import numpy as np
 import pytest
 
 import bayesdecov as bd
+from tests.options import of_deconvolve
 
 
 def _coverage(method, n_samples, seed):
     """Share of 95 % intervals that hold the truth, and its standard error over samples."""
-    cohort = bd.simulate.convolution(n_samples=n_samples, n_genes=60, n_types=4, law="gaussian",
-                                     concentration=5.0, own_sd=0.3, seed=seed)  # fmt: skip
+    cohort = bd.simulate.convolution(
+        n_samples=n_samples, n_genes=60, n_types=4, distribution="gaussian", concentration=5.0,
+        own_sd=0.3, seed=seed,
+    )  # fmt: skip
     reference = bd.Reference.from_moments(cohort.mean, cohort.covariances)
     limit = {"max_pareto_k": np.inf} if method == "laplace" else {}  # all of them are judged
-    fit = bd.deconvolve(cohort.bulk.clip(lower=0), reference, method, seed=1, **limit)
+    fit = bd.deconvolve(
+        cohort.bulk.clip(lower=0), reference, method, seed=1, **of_deconvolve(limit)
+    )
     table = fit.intervals(0.95)
     truth = cohort.proportions.to_numpy().ravel()
     inside = ((table["low"] <= truth) & (truth <= table["high"])).to_numpy()

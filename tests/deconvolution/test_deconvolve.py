@@ -59,11 +59,14 @@ def test_same_seed_same_draws_whatever_the_workers(cohort, monkeypatch):
     bulk = pd.concat([cohort.bulk, cohort.bulk.add_suffix("b"), cohort.bulk.add_suffix("c")],
                      axis=1)  # fmt: skip
     runs = [
-        bd.deconvolve(bulk, reference, "laplace", draws=20, seed=7, n_jobs=jobs) for jobs in (1, 2)
+        bd.deconvolve(
+            bulk, reference, "laplace", seed=7, n_jobs=jobs, sampling=bd.Sampling(draws=20)
+        )
+        for jobs in (1, 2)
     ]
     np.testing.assert_array_equal(runs[0].draws.proportions, runs[1].draws.proportions)
     np.testing.assert_array_equal(runs[0].proportions, runs[1].proportions)
-    other = bd.deconvolve(bulk, reference, "laplace", draws=20, seed=8)
+    other = bd.deconvolve(bulk, reference, "laplace", seed=8, sampling=bd.Sampling(draws=20))
     assert not np.array_equal(runs[0].draws.proportions, other.draws.proportions)
 
 
@@ -93,7 +96,7 @@ def test_baselines_have_no_intervals_and_say_so(cohort, reference):
 
 def test_laplace_agrees_with_map_where_data_are_strong(cohort, reference):
     one = bd.deconvolve(cohort.bulk, reference, "map")
-    two = bd.deconvolve(cohort.bulk, reference, "laplace", seed=1, draws=2000)
+    two = bd.deconvolve(cohort.bulk, reference, "laplace", seed=1, sampling=bd.Sampling(draws=2000))
     inside = (one.proportions > 0.1).to_numpy()
     gap = np.abs(one.proportions - two.proportions).to_numpy()
     sd = two.intervals()["sd"].to_numpy().reshape(gap.shape)
@@ -105,7 +108,7 @@ def test_laplace_is_the_exact_posterior_of_a_gaussian_toy():
     mean = pd.DataFrame({"a": [100.0, 0.0], "b": [0.0, 100.0]}, ["g1", "g2"])
     reference = bd.Reference.from_moments(mean, np.stack([np.eye(2)] * 2) * 1e-3)
     bulk = pd.DataFrame({"s": [30.0, 70.0]}, ["g1", "g2"])
-    fit = bd.deconvolve(bulk, reference, "laplace", draws=4000, seed=3)
+    fit = bd.deconvolve(bulk, reference, "laplace", seed=3, sampling=bd.Sampling(draws=4000))
     grid = np.linspace(0.29, 0.31, 4001)
     v = 1e-3 * (grid**2 + (1 - grid) ** 2)
     log_density = -np.log(v) - 0.5 * ((30 - 100 * grid) ** 2 + (70 - 100 * (1 - grid)) ** 2) / v
@@ -229,7 +232,9 @@ def test_size_factor(cohort):
     np.testing.assert_allclose(scaled.bulk, plain.bulk.loc[scaled.bulk.index] * 37.5)
     shift = usual.diagnostics["log_likelihood"] - scaled.diagnostics["log_likelihood"]
     np.testing.assert_allclose(shift, len(made.genes) * np.log(37.5), rtol=1e-6)
-    drawn = bd.deconvolve(plain.bulk * 37.5, made, "laplace", seed=1, draws=200)
+    drawn = bd.deconvolve(
+        plain.bulk * 37.5, made, "laplace", seed=1, sampling=bd.Sampling(draws=200)
+    )
     posterior = drawn.to_inference_data()["posterior"]
     mean = posterior["size_factor"].mean(("chain", "draw")).to_numpy()
     np.testing.assert_allclose(mean, scaled.diagnostics["size_factor"], rtol=0.1)
@@ -296,14 +301,18 @@ def test_uncertain_means_widen_the_intervals(cohort):
 
 def test_inference_data_has_names_and_dims(cohort, reference):
     for method in ("map", "laplace", "nnls"):
-        data = bd.deconvolve(cohort.bulk, reference, method, draws=30, seed=1).to_inference_data()
+        data = bd.deconvolve(
+            cohort.bulk, reference, method, seed=1, sampling=bd.Sampling(draws=30)
+        ).to_inference_data()
         assert data["posterior"]["proportions"].dims == ("chain", "draw", "sample", "cell_type")
         assert list(data["posterior"]["sample"].values) == list(cohort.bulk.columns)
         assert data["observed_data"]["bulk"].dims == ("sample", "gene")
         assert "converged" in data["fit"]
     import arviz as az
 
-    drawn = bd.deconvolve(cohort.bulk, reference, "laplace", draws=400, seed=1)
+    drawn = bd.deconvolve(
+        cohort.bulk, reference, "laplace", seed=1, sampling=bd.Sampling(draws=400)
+    )
     posterior = drawn.to_inference_data()["posterior"]
     dataset = posterior.to_dataset() if hasattr(posterior, "to_dataset") else posterior
     ess = az.ess(dataset[["proportions"]])["proportions"]

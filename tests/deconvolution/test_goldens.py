@@ -8,6 +8,7 @@ import pytest
 
 import bayesdecov as bd
 from tests.conftest import REFERENCE
+from tests.options import of_deconvolve
 
 CENTROIDS = {True: [[20.0, 22.0], [22.0, 20.0]], False: [[20.0, 40.0], [40.0, 20.0]]}
 GENES, TYPES = ["g1", "g2"], ["a", "b"]
@@ -21,7 +22,7 @@ def toy_reference(near: bool, rho) -> bd.Reference:
 
 def toy_estimates(near, rho, y, **options) -> bd.deconvolve:
     bulk = pd.DataFrame(np.asarray(y).T, GENES, [f"s{i}" for i in range(len(y))])
-    return bd.deconvolve(bulk, toy_reference(near, rho), **options)
+    return bd.deconvolve(bulk, toy_reference(near, rho), **of_deconvolve(options))
 
 
 @pytest.mark.parametrize(("prior", "name"), [("flat", "mle"), ("decovart", "eq8")])

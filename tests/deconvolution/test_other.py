@@ -10,6 +10,7 @@ from sklearn.metrics import roc_auc_score
 import bayesdecov as bd
 from bayesdecov.algebra.priors import Dirichlet
 from bayesdecov.errors import BayesdecovWarning, InputError
+from tests.options import of_deconvolve
 
 SHARE = np.concatenate([np.zeros(8), np.linspace(0.1, 0.5, 12)])
 
@@ -26,8 +27,14 @@ def reference(tissue):
 
 @pytest.fixture(scope="module")
 def fit(tissue, reference):
-    return bd.deconvolve(tissue.bulk, reference, "laplace", other=True, seed=1,
-                         max_pareto_k=np.inf)  # fmt: skip
+    return bd.deconvolve(
+        tissue.bulk,
+        reference,
+        "laplace",
+        other=True,
+        seed=1,
+        sampling=bd.Sampling(max_pareto_k=np.inf),
+    )
 
 
 def test_other_cells_are_found(fit, tissue):
@@ -63,9 +70,11 @@ def test_the_alarm(fit):
 
 def test_workers_do_not_matter_and_seeds_do(fit, tissue, reference):
     options = {"other": True, "max_pareto_k": np.inf}
-    again = bd.deconvolve(tissue.bulk, reference, "laplace", seed=1, n_jobs=2, **options)
+    again = bd.deconvolve(
+        tissue.bulk, reference, "laplace", seed=1, n_jobs=2, **of_deconvolve(options)
+    )
     assert (again.proportions == fit.proportions).all(axis=None)
-    another = bd.deconvolve(tissue.bulk, reference, "laplace", seed=2, **options)
+    another = bd.deconvolve(tissue.bulk, reference, "laplace", seed=2, **of_deconvolve(options))
     assert not (another.proportions == fit.proportions).any(axis=None)
 
 
@@ -129,7 +138,7 @@ def test_priors_get_a_concentration_for_other(tissue, reference):
 )
 def test_refusals(options, words, tissue, reference):
     with pytest.raises(InputError, match=words):
-        bd.deconvolve(tissue.bulk, reference, other=True, **options)
+        bd.deconvolve(tissue.bulk, reference, other=True, **of_deconvolve(options))
 
 
 def test_a_type_called_other_is_refused(tissue):

@@ -12,11 +12,12 @@ from bayesdecov._arviz import dataset, load, save
 from bayesdecov.deconvolution.predictive import (
     expression_of,
     kept,
-    likelihood_of,
+    phi_of,
     prior_draws,
     replicate,
 )
 from bayesdecov.errors import InputError
+from tests.options import of_deconvolve
 
 GROUPS = {
     "posterior", "sample_stats", "prior", "prior_predictive", "posterior_predictive",
@@ -33,7 +34,7 @@ def fits(cohort, reference):
         warnings.simplefilter("ignore", bd.BayesdecovWarning)
         for method in ("map", "laplace", "nuts", "nnls"):
             options = nuts if method == "nuts" else {}
-            made[method] = bd.deconvolve(few, reference, method, seed=1, **options)
+            made[method] = bd.deconvolve(few, reference, method, seed=1, **of_deconvolve(options))
     return made
 
 
@@ -72,12 +73,13 @@ def test_replicated_bulks_have_the_moments_of_the_law():
     for df in (None, 8.0):
         given = bd.Reference.from_moments(cohort.mean, cohort.covariances)
         fit = bd.deconvolve(cohort.bulk, given, df=df)
-        law = likelihood_of(fit)
+        model, phi = fit.model, phi_of(fit)
         q = expression_of(fit, kept(fit, 1))
-        drawn = replicate(law, np.repeat(q, 20_000, axis=1), np.random.default_rng(1))[0, :, 0]
-        V = law.density.covariance(q[0, 0], law.phi)[0] * (1.0 if df is None else df / (df - 2))
+        many = np.repeat(q, 20_000, axis=1)
+        drawn = replicate(model, phi, many, np.random.default_rng(1))[0, :, 0]
+        V = model.genewise.covariance(q[0, 0], phi)[0] * (1.0 if df is None else df / (df - 2))
         sd = np.sqrt(np.diag(V))
-        mean = q[0, 0, 0] @ law.density.mu.T
+        mean = q[0, 0, 0] @ model.mu.T
         assert (np.abs(drawn.mean(axis=0) - mean) < 4 * sd / np.sqrt(20_000)).all()
         np.testing.assert_allclose(np.cov(drawn.T), V, atol=0.08 * np.outer(sd, sd).max())
 
@@ -95,7 +97,9 @@ def test_a_reference_of_factors_draws_its_covariance(reference):
 
 
 def test_prior_draws():
-    cohort = bd.simulate.convolution(n_samples=2, n_genes=10, n_types=2, law="gaussian", seed=5)
+    cohort = bd.simulate.convolution(
+        n_samples=2, n_genes=10, n_types=2, distribution="gaussian", seed=5
+    )
     given = bd.Reference.from_moments(cohort.mean, cohort.covariances)
     for prior in ("flat", "decovart", "normal"):
         fit = bd.deconvolve(cohort.bulk.clip(lower=0), given, prior=prior)

@@ -9,6 +9,7 @@ import pytest
 import bayesdecov as bd
 from bayesdecov.deconvolution.pseudobulk import _donors_out, _replicates_out
 from bayesdecov.errors import InputError
+from tests.options import of_deconvolve
 
 LINEAGES = {"a": ["T"], "b": ["B"], "c": ["M"]}
 
@@ -26,7 +27,9 @@ def reference(tissue):
 
 def fit(tissue, reference, calibrate, method="laplace", **options):
     options |= {"max_pareto_k": np.inf} if method == "laplace" else {}
-    return bd.deconvolve(tissue.bulk, reference, method, seed=1, calibrate=calibrate, **options)
+    return bd.deconvolve(
+        tissue.bulk, reference, method, seed=1, calibrate=calibrate, **of_deconvolve(options)
+    )
 
 
 def coverage(found, tissue):
@@ -37,16 +40,16 @@ def coverage(found, tissue):
 
 def test_intervals_hold_what_they_say(tissue, reference):
     plain, calibrated = fit(tissue, reference, False), fit(tissue, reference, True)
-    settings = calibrated.settings
+    facts = calibrated.facts
     assert coverage(plain, tissue) < 0.92
     assert coverage(calibrated, tissue) > coverage(plain, tissue) + 0.03
-    assert 1.05 < settings["inflation"] < 3
-    assert settings["coverage_before"] < 0.93
-    assert settings["coverage_after"] == pytest.approx(0.95, abs=0.01)
+    assert 1.05 < facts["inflation"] < 3
+    assert facts["coverage_before"] < 0.93
+    assert facts["coverage_after"] == pytest.approx(0.95, abs=0.01)
     assert any("intervals were widened" in note for note in calibrated.notes)
     wider = calibrated.intervals()["sd"].mean() / plain.intervals()["sd"].mean()
-    assert wider == pytest.approx(settings["inflation"], rel=0.15)
-    assert calibrated.law.power == pytest.approx(settings["inflation"] ** -2)
+    assert wider == pytest.approx(facts["inflation"], rel=0.15)
+    assert calibrated.model.power == pytest.approx(facts["inflation"] ** -2)
     again = fit(tissue, reference, True)
     pd.testing.assert_frame_equal(again.proportions, calibrated.proportions)
 
@@ -55,14 +58,14 @@ def test_wald_intervals_widen_and_the_estimate_stays(tissue, reference):
     plain, calibrated = (fit(tissue, reference, how, "map") for how in (False, True))
     np.testing.assert_allclose(plain.proportions, calibrated.proportions, atol=1e-4)
     ratio = calibrated.intervals()["sd"] / plain.intervals()["sd"]
-    np.testing.assert_allclose(ratio, calibrated.settings["inflation"], rtol=1e-3)
+    np.testing.assert_allclose(ratio, calibrated.facts["inflation"], rtol=1e-3)
 
 
 def test_a_normal_law_with_many_replicates_is_left_alone():
     data = bd.simulate.convolution(n_samples=20, n_genes=60, n_types=3, replicates=60, seed=2)
     reference = bd.Reference.from_samples(data.purified, data.labels, "factor", genes=None)
     found = bd.deconvolve(data.bulk, reference, "map", calibrate=True, seed=1)
-    assert found.settings["inflation"] < 1.25
+    assert found.facts["inflation"] < 1.25
 
 
 def test_the_same_density_in_pymc(tissue, reference, python_mode):
@@ -74,10 +77,10 @@ def test_the_same_density_in_pymc(tissue, reference, python_mode):
     model = few.to_pymc()
     assert [each.name for each in model.potentials] == ["calibration"]
     observed = pm.logp(model["bulk"], few.bulk.T.to_numpy()).sum()
-    values = [few.proportions.to_numpy(), *(few.law.unit[None] if few.law.free_size else [])]
+    values = [few.proportions.to_numpy(), *(few.unit[None] if few.model.free_size else [])]
     evaluate = pytensor.function(model.free_RVs, [observed, model.potentials[0]], mode=python_mode)
     plain, added = evaluate(*values)
-    assert added == pytest.approx((few.law.power - 1) * plain, rel=1e-12)
+    assert added == pytest.approx((few.model.power - 1) * plain, rel=1e-12)
 
 
 def test_what_is_left_out():

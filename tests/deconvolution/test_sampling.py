@@ -9,22 +9,23 @@ import pytest
 
 import bayesdecov as bd
 from bayesdecov._arviz import dataset
-from bayesdecov.algebra import nearby
+from bayesdecov.algebra import interpolated
 from bayesdecov.algebra.density import evaluate
 from bayesdecov.algebra.priors import Dirichlet
 from bayesdecov.deconvolution import laplace
 from bayesdecov.deconvolution.fit import log_posterior
 from bayesdecov.deconvolution.importance import adapt
-from bayesdecov.deconvolution.posterior import expand
-from bayesdecov.deconvolution.problem import prepare
+from bayesdecov.deconvolution.posterior import laplace_approximation
+from bayesdecov.deconvolution.prepare import prepare
 from bayesdecov.errors import BayesdecovWarning
+from tests.options import of_deconvolve
 
 QUIET = {"draws": 600, "tune": 200, "chains": 4, "cores": 1, "seed": 1}
 
 
 def _toy(n_types, n_samples=2, seed=1):
     cohort = bd.simulate.convolution(n_samples=n_samples, n_genes=12, n_types=n_types,
-                                     law="gaussian", own_sd=0.4, seed=seed)  # fmt: skip
+                                     distribution="gaussian", own_sd=0.4, seed=seed)  # fmt: skip
     return cohort, bd.Reference.from_moments(cohort.mean, cohort.covariances)
 
 
@@ -37,12 +38,12 @@ def _on_a_grid(bulk, reference, prior, n_types):
         one, two = np.meshgrid(*[(np.arange(500) + 0.5) / 500] * 2)
         inside = one + two < 1
         points = np.column_stack([one[inside], two[inside], 1 - one[inside] - two[inside]])
-    problem = prepare(bulk, reference, prior=prior)
-    means = []
-    for y in problem.y:
+    prepared = prepare(bulk, reference, prior=prior)
+    model, means = prepared.model, []
+    for y in prepared.data.y:
         data = np.tile(y, (len(points), 1))
-        pieces = evaluate(problem.density, points, data, np.zeros(len(points)), order=0)
-        weight = problem.target(pieces).value
+        pieces = evaluate(model.density, points, data, np.zeros(len(points)), order=0)
+        weight = model.target(pieces).value
         weight = np.exp(weight - weight.max())
         means.append(weight @ points / weight.sum())
     return np.array(means)
@@ -53,7 +54,7 @@ def _on_a_grid(bulk, reference, prior, n_types):
 def test_means_are_those_of_the_exact_posterior(n_types, prior, method):
     cohort, reference = _toy(n_types)
     options = QUIET if method == "nuts" else {"draws": 4000, "seed": 1}
-    fit = bd.deconvolve(cohort.bulk, reference, method, prior, **options)
+    fit = bd.deconvolve(cohort.bulk, reference, method, prior, **of_deconvolve(options))
     exact = _on_a_grid(cohort.bulk, reference, prior, n_types)
     spread = fit.intervals()["sd"].to_numpy().reshape(exact.shape)
     if method == "nuts":
@@ -67,7 +68,7 @@ def test_means_are_those_of_the_exact_posterior(n_types, prior, method):
 def test_both_samplers_find_the_same_posterior(sampler):
     cohort, reference = _toy(3, n_samples=1, seed=3)
     options = QUIET | {"draws": 1000, "nuts_sampler": sampler}
-    fit = bd.deconvolve(cohort.bulk, reference, "nuts", **options)
+    fit = bd.deconvolve(cohort.bulk, reference, "nuts", **of_deconvolve(options))
     exact = _on_a_grid(cohort.bulk, reference, "flat", 3)
     assert (np.abs(fit.proportions.to_numpy() - exact) < 4 * fit.diagnostics["mcse"].iloc[0]).all()
     assert fit.settings["nuts_sampler"] == sampler
@@ -85,7 +86,7 @@ def test_both_samplers_find_the_same_posterior(sampler):
 
 def test_a_free_size_factor_and_counting_noise_are_sampled_too(cohort, reference):
     few = cohort.bulk.iloc[:, :2]
-    fit = bd.deconvolve(few * 3.0, reference, "nuts", size_factor="free", **QUIET)
+    fit = bd.deconvolve(few * 3.0, reference, "nuts", size_factor="free", **of_deconvolve(QUIET))
     lap = bd.deconvolve(few * 3.0, reference, "laplace", size_factor="free", seed=1)
     assert (fit.draws.size_factor.std(axis=(1, 2)) > 0).all()
     sd = lap.intervals()["sd"].to_numpy().reshape(2, -1)
@@ -97,7 +98,9 @@ def test_the_same_seed_gives_the_same_chains_whatever_the_workers():
     options = QUIET | {"draws": 50, "tune": 50}
     with pytest.warns(BayesdecovWarning, match="NUTS"):
         one, two = (
-            bd.deconvolve(cohort.bulk, reference, "nuts", **(options | {"cores": cores}))
+            bd.deconvolve(
+                cohort.bulk, reference, "nuts", **of_deconvolve(options | {"cores": cores})
+            )
             for cores in (1, 2)
         )
     np.testing.assert_array_equal(one.draws.proportions, two.draws.proportions)
@@ -107,14 +110,26 @@ def test_a_long_wait_is_announced(monkeypatch):
     cohort, reference = _toy(2, n_samples=1)
     monkeypatch.setattr("bayesdecov.deconvolution.run.expected_minutes", lambda *a: 40.0)
     with pytest.warns(BayesdecovWarning) as said:
-        bd.deconvolve(cohort.bulk, reference, "nuts", draws=20, tune=20, chains=2, seed=1)
+        bd.deconvolve(
+            cohort.bulk,
+            reference,
+            "nuts",
+            seed=1,
+            sampling=bd.Sampling(draws=20, tune=20, chains=2),
+        )
     assert "sampling will take about 40 minutes (1 samples, 12 genes)" in str(said[0].message)
 
 
 def test_too_few_draws_are_said():
     cohort, reference = _toy(2, n_samples=1)
     with pytest.warns(BayesdecovWarning) as said:
-        fit = bd.deconvolve(cohort.bulk, reference, "nuts", draws=30, tune=100, chains=2, seed=1)
+        fit = bd.deconvolve(
+            cohort.bulk,
+            reference,
+            "nuts",
+            seed=1,
+            sampling=bd.Sampling(draws=30, tune=100, chains=2),
+        )
     assert "NUTS: few effective draws in 1 of 1 samples: bulk001" in [str(w.message) for w in said]
     assert "draw more" in fit.diagnostics["verdict"].iloc[0]
 
@@ -152,7 +167,9 @@ def test_a_refused_approximation_has_no_intervals_unless_asked_for(monkeypatch):
     assert fit.proportions.sum(axis=1).round(9).eq(1).all()
     assert "refused: Pareto-k 0.90" in fit.diagnostics["verdict"].iloc[0]
     assert fit.diagnostics["verdict"].iloc[1] == "good"
-    asked = bd.deconvolve(cohort.bulk, reference, "laplace", max_pareto_k=float("inf"), seed=1)
+    asked = bd.deconvolve(
+        cohort.bulk, reference, "laplace", seed=1, sampling=bd.Sampling(max_pareto_k=float("inf"))
+    )
     assert asked.intervals().notna().to_numpy().all()
 
 
@@ -169,16 +186,16 @@ def test_interpolated_densities_give_the_same_posterior(many_factors, monkeypatc
     options = {"noise": "counting", "draws": 4000, "seed": 1, "max_pareto_k": float("inf")}
     with monkeypatch.context() as patch:
         patch.setattr(laplace, "helps", lambda density: False)
-        exact = bd.deconvolve(bulk, reference, "laplace", **options)
+        exact = bd.deconvolve(bulk, reference, "laplace", **of_deconvolve(options))
     made = []
 
-    def near(density, q, phi):
-        found = nearby.near(density, q, phi)
+    def interpolate(density, q, phi):
+        found = interpolated.interpolate(density, q, phi)
         made.append(found)
         return replace(found, parts=1.02 * found.parts) if spoiled else found
 
-    monkeypatch.setattr(laplace, "near", near)
-    ours = bd.deconvolve(bulk, reference, "laplace", **options)
+    monkeypatch.setattr(laplace, "interpolate", interpolate)
+    ours = bd.deconvolve(bulk, reference, "laplace", **of_deconvolve(options))
     assert len(made) == 4
     assert max(len(density.genes) for density in made) < 100
     ours, exact = (fit.draws.pooled for fit in (ours, exact))
@@ -190,12 +207,13 @@ def test_interpolated_densities_give_the_same_posterior(many_factors, monkeypatc
 
 def test_what_interpolation_got_wrong_is_seen_and_computed_exactly(many_factors):
     bulk, reference = many_factors
-    problem = prepare(bulk, reference, noise="counting")
-    normal = expand(problem)
-    target = log_posterior(problem, normal.modes.data, normal.modes.phi, jacobian=True, order=0)
+    prepared = prepare(bulk, reference, noise="counting")
+    normal = laplace_approximation(prepared.model, prepared.data)
+    modes = normal.modes
+    target = log_posterior(prepared.model, modes.projected, modes.phi, jacobian=True, order=0)
     rows = np.array([1])
     rngs = list(np.random.default_rng(3).spawn(4))
-    exact = adapt(target, normal.modes.x[rows], normal.root[rows], rows, [300, 300], rngs)
+    exact = adapt(target, modes.x[rows], normal.root[rows], rows, [300, 300], rngs)
     assert laplace._close(exact, target, rows)
     assert laplace._close(exact._replace(value=exact.value + 7.0), target, rows)  # a constant
     half = np.arange(600) % 2 * 0.1

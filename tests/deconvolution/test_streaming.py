@@ -13,6 +13,7 @@ import bayesdecov as bd
 from bayesdecov.deconvolution import shards, streaming
 from bayesdecov.deconvolution.streaming import deconvolve_to
 from bayesdecov.errors import InputError
+from tests.options import of_deconvolve
 
 N = 70
 LAPLACE = {"draws": 50, "max_pareto_k": np.inf}
@@ -44,11 +45,18 @@ def draws(folder):
 
 
 def test_shards_do_not_matter(cohort, reference, tmp_path):
-    whole = bd.deconvolve(cohort.bulk, reference, "laplace", seed=3, **LAPLACE)
+    whole = bd.deconvolve(cohort.bulk, reference, "laplace", seed=3, **of_deconvolve(LAPLACE))
     whole.write(tmp_path / "whole")
     for size, jobs in ((1000, 1), (32, 1), (40, 2)):
-        out = deconvolve_to(tmp_path / f"{size}", cohort.bulk, reference, seed=3, **LAPLACE,
-                            shard_size=size, n_jobs=jobs)  # fmt: skip
+        out = deconvolve_to(
+            tmp_path / f"{size}",
+            cohort.bulk,
+            reference,
+            seed=3,
+            **of_deconvolve(LAPLACE),
+            shard_size=size,
+            n_jobs=jobs,
+        )
         for name in ("proportions", "intervals", "diagnostics"):
             found = (out / f"{name}.csv").read_bytes()
             assert found == (tmp_path / "whole" / f"{name}.csv").read_bytes()
@@ -59,7 +67,9 @@ def test_shards_do_not_matter(cohort, reference, tmp_path):
 
 
 def test_the_folder_is_a_run_like_any_other(cohort, reference, tmp_path):
-    out = deconvolve_to(tmp_path / "run", cohort.bulk, reference, seed=3, **LAPLACE, shard_size=32)
+    out = deconvolve_to(
+        tmp_path / "run", cohort.bulk, reference, seed=3, **of_deconvolve(LAPLACE), shard_size=32
+    )
     group = pd.DataFrame({"group": np.repeat(["a", "b"], N // 2)}, index=cohort.bulk.columns)
     assert len(bd.contrast(out, group, seed=1).table) == 3
     bd.report(out, tmp_path / "report.html")
@@ -82,13 +92,13 @@ def dying(monkeypatch):
 
 def test_an_interrupted_run_goes_on(cohort, reference, tmp_path, monkeypatch):
     options = LAPLACE | {"shard_size": 32}  # and no seed: it comes from the input
-    expected = deconvolve_to(tmp_path / "whole", cohort.bulk, reference, **options)
+    expected = deconvolve_to(tmp_path / "whole", cohort.bulk, reference, **of_deconvolve(options))
     calls = dying(monkeypatch)
     with pytest.raises(KeyboardInterrupt):
-        deconvolve_to(tmp_path / "run", cohort.bulk, reference, **options)
+        deconvolve_to(tmp_path / "run", cohort.bulk, reference, **of_deconvolve(options))
     assert not (tmp_path / "run").exists()
     assert calls == [0, 32]
-    out = deconvolve_to(tmp_path / "run", cohort.bulk, reference, **options)
+    out = deconvolve_to(tmp_path / "run", cohort.bulk, reference, **of_deconvolve(options))
     assert calls == [0, 32, 32, 64]  # the first shard was kept
     for name in ("proportions", "intervals", "diagnostics"):
         assert (out / f"{name}.csv").read_bytes() == (expected / f"{name}.csv").read_bytes()
@@ -126,7 +136,9 @@ def test_methods_without_a_posterior(cohort, reference, tmp_path):
 def test_what_needs_the_whole_cohort_is_refused(cohort, reference, tmp_path):
     for name in ("calibrate", "other"):
         with pytest.raises(InputError, match=f"{name}: learns from the whole cohort"):
-            deconvolve_to(tmp_path / "run", cohort.bulk, reference, "map", **{name: True})
+            deconvolve_to(
+                tmp_path / "run", cohort.bulk, reference, "map", **of_deconvolve({name: True})
+            )
     assert not list(tmp_path.iterdir())
 
 
@@ -142,7 +154,7 @@ def test_parts_on_different_scales_are_refused(cohort, reference, tmp_path):
 def test_bad_options_are_refused_as_in_deconvolve(cohort, reference, tmp_path):
     for options in ({"mrna_per_cell": 3}, {"shard_size": 0}, {"prob": 95}, {"seed": "x"}):
         with pytest.raises(InputError, match=next(iter(options))):
-            deconvolve_to(tmp_path / "run", cohort.bulk, reference, "map", **options)
+            deconvolve_to(tmp_path / "run", cohort.bulk, reference, "map", **of_deconvolve(options))
     assert not list(tmp_path.iterdir())
 
 
@@ -150,7 +162,9 @@ def test_dask_gives_the_same(cohort, reference, tmp_path):
     distributed = pytest.importorskip("distributed")
     import joblib
 
-    expected = deconvolve_to(tmp_path / "one", cohort.bulk, reference, seed=3, **LAPLACE)
+    expected = deconvolve_to(
+        tmp_path / "one", cohort.bulk, reference, seed=3, **of_deconvolve(LAPLACE)
+    )
     with (
         distributed.LocalCluster(
             n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
@@ -158,7 +172,9 @@ def test_dask_gives_the_same(cohort, reference, tmp_path):
         distributed.Client(cluster),
         joblib.parallel_config("dask"),
     ):
-        out = deconvolve_to(tmp_path / "two", cohort.bulk, reference, seed=3, **LAPLACE, n_jobs=-1)
+        out = deconvolve_to(
+            tmp_path / "two", cohort.bulk, reference, seed=3, **of_deconvolve(LAPLACE), n_jobs=-1
+        )
     for name in ("proportions", "intervals", "diagnostics"):
         assert (out / f"{name}.csv").read_bytes() == (expected / f"{name}.csv").read_bytes()
     np.testing.assert_array_equal(draws(out), draws(expected))

@@ -34,7 +34,7 @@ def found(tissue, reference):
 
 
 def test_confused_types_are_named(found):
-    pairs = found.tables["Pairs of cell types, the hardest first"]
+    pairs = found.sections["Pairs of cell types, the hardest first"]
     assert pairs.index[0] == "T1 - T2"
     assert pairs.iloc[0]["error_correlation"] < -0.8
     assert pairs.iloc[0]["smallest_exchange"] > 1.4 * pairs.iloc[-1]["smallest_exchange"]
@@ -45,25 +45,27 @@ def test_confused_types_are_named(found):
 def test_errors_of_a_typical_bulk_are_those_of_a_fit(found, tissue, reference):
     fit = bd.deconvolve(tissue.bulk, reference)
     sd = fit.intervals().groupby("cell_type")["sd"].median()
-    said = found.tables["Cell types"]["sd_of_a_bulk"]
+    said = found.sections["Cell types"]["sd_of_a_bulk"]
     np.testing.assert_allclose(said / sd.loc[said.index], 1, atol=0.5)
 
 
 def test_the_smallest_proportion_is_seen_four_times_in_five():
     """On bulks of the fitted law: false alarms and power as said."""
     from bayesdecov.deconvolution.fit import maximum_a_posteriori
-    from bayesdecov.deconvolution.problem import prepare
+    from bayesdecov.deconvolution.prepare import prepare
     from bayesdecov.doctor.bulk import LEVEL, _simulated, _typical, _with
 
     data = bd.simulate.convolution(n_samples=20, n_genes=60, n_types=3, seed=2)
     reference = bd.Reference.from_samples(data.purified, data.labels, "diagonal", genes=None)
-    said = examine_bulk(data.bulk, reference).tables["Cell types"]["smallest_proportion"]
-    problem = prepare(data.bulk, reference)
+    said = examine_bulk(data.bulk, reference).sections["Cell types"]["smallest_proportion"]
+    prepared = prepare(data.bulk, reference)
+    model = prepared.model
     rng = np.random.default_rng(5)
-    at = _typical(problem, maximum_a_posteriori(problem), rng)
+    fitted = maximum_a_posteriori(model, prepared.data)
+    at = _typical(model, fitted, prepared.data.unit, rng)
     for j, name in enumerate(reference.cell_types):
         null, there = (
-            _simulated(problem, np.tile(_with(at.p, j, share), (500, 1)), at, rng).p[:, j]
+            _simulated(model, np.tile(_with(at.p, j, share), (500, 1)), at, rng).p[:, j]
             for share in (0.0, said[name])
         )
         power = (there > np.quantile(null, 1 - LEVEL)).mean()
@@ -88,7 +90,7 @@ def test_a_cohort():
     cohort = bd.simulate.fastmix("III", n_genes=800, n_samples=60, proportions="dirichlet",
                                  error_sd=0.06, seed=3)  # fmt: skip
     found = examine_cohort(cohort.measured, cohort.covariates, standard_errors=0.06)
-    columns = found.tables["Design columns"]
+    columns = found.sections["Design columns"]
     plain = bd.fastmix(cohort.expression, cohort.measured.clip(lower=0), cohort.covariates)
     np.testing.assert_allclose(columns["vif"].sort_index(),
                                plain.design.columns["vif"].sort_index(), rtol=0.2)  # fmt: skip
@@ -98,7 +100,7 @@ def test_a_cohort():
     slope = np.polyfit(cohort.effects[name], b, 1)[0]
     assert columns.loc[name, "left_of_effect"] == pytest.approx(slope, abs=0.1)
     assert "use method='joint'" in str(found)
-    types = found.tables["Cell types"]
+    types = found.sections["Cell types"]
     assert (types["reliability"] < 0.95).all()
     unknown = examine_cohort(cohort.proportions, cohort.covariates)
     assert any("Nothing is known of the proportions' errors" in each for each in unknown.verdict)

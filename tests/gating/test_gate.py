@@ -15,6 +15,7 @@ import bayesdecov as bd
 from bayesdecov.errors import BayesdecovWarning, InputError
 from bayesdecov.gating import Box, Clustering, Composition, Gate, Hierarchy
 from bayesdecov.gating.fcs import read_raw
+from bayesdecov.gating.files import read_hierarchy
 from bayesdecov.io.tables import read_table
 from bayesdecov.simulate.cytometry import PANEL
 
@@ -205,7 +206,7 @@ def test_folder_of_results(result, tmp_path):
     }  # fmt: skip
     assert read_table(out / "counts.csv").index.name == "sample"
     assert np.allclose(read_table(out / "proportions.csv"), result.proportions)
-    assert Hierarchy.read(out / "hierarchy.toml") == TREE
+    assert read_hierarchy(out / "hierarchy.toml") == TREE
     record = json.loads((out / "run.json").read_text())
     assert record["command"] == "gate"
     assert len(record["inputs"]["donor01"]["sha256"]) == 64
@@ -260,7 +261,7 @@ def test_fastmix_takes_a_gating(result):
                      _linear(cohort).items()}, _by_events())  # fmt: skip
     expression = pd.DataFrame(rng.normal(size=(80, n)), columns=P.index)
     group = pd.DataFrame({"group": np.repeat(["a", "b"], n // 2)}, index=P.index)
-    fit = bd.fastmix(expression, gated, group, "map", rest="rest")
+    fit = bd.fastmix(expression, gated, group, "map", design=bd.DesignOptions(rest="rest"))
     assert any(name.startswith("Neutrophils") for name in fit.fixed.index)
 
 

@@ -19,6 +19,7 @@ from bayesdecov.gating import (
     Reading,
     Slope,
 )
+from bayesdecov.gating.files import read_hierarchy, write_hierarchy
 from bayesdecov.gating.toml_format import from_tree, to_tree
 
 EXAMPLES = Path(bd.__file__).parents[1] / "examples" / "hierarchies"
@@ -39,28 +40,28 @@ GATE = {"name": "a", "x": "CD3", "y": "CD4", "box": [0, 1, 0, 1]}
 
 
 def test_toml_both_ways(tmp_path):
-    FULL.write(tmp_path / "full.toml")
-    assert Hierarchy.read(tmp_path / "full.toml") == FULL
+    write_hierarchy(FULL, tmp_path / "full.toml")
+    assert read_hierarchy(tmp_path / "full.toml") == FULL
     with pytest.raises(InputError, match="exists"):
-        FULL.write(tmp_path / "full.toml")
-    FULL.write(tmp_path / "full.toml", force=True)
+        write_hierarchy(FULL, tmp_path / "full.toml")
+    write_hierarchy(FULL, tmp_path / "full.toml", force=True)
     assert [path.name for path in tmp_path.iterdir()] == ["full.toml"]
 
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.toml")), ids=lambda path: path.stem)
 def test_examples_are_read(path, tmp_path):
-    tree = Hierarchy.read(path)
+    tree = read_hierarchy(path)
     assert len(tree.gates) >= 5
     assert "placeholder" in path.read_text()
-    tree.write(tmp_path / "again.toml")
-    assert Hierarchy.read(tmp_path / "again.toml") == tree
+    write_hierarchy(tree, tmp_path / "again.toml")
+    assert read_hierarchy(tmp_path / "again.toml") == tree
 
 
 def test_a_table_of_compensation_lies_beside_the_file(tmp_path):
     (tmp_path / "t.toml").write_text(
         '[read]\ncompensate = "m.csv"\n[[gate]]\nname="a"\nx="A"\ny="B"\nbox=[0,1,0,1]\n'
     )
-    assert Hierarchy.read(tmp_path / "t.toml").reading.compensate == str(tmp_path / "m.csv")
+    assert read_hierarchy(tmp_path / "t.toml").reading.compensate == str(tmp_path / "m.csv")
 
 
 def edited(**changes):
@@ -130,14 +131,14 @@ def test_messages_name_the_gate_and_the_field(tree, said):
 def test_broken_files(tmp_path):
     (tmp_path / "a.toml").write_text("name = [")
     with pytest.raises(InputError, match="no valid TOML"):
-        Hierarchy.read(tmp_path / "a.toml")
+        read_hierarchy(tmp_path / "a.toml")
     with pytest.raises(InputError, match="does not exist"):
-        Hierarchy.read(tmp_path / "b.toml")
+        read_hierarchy(tmp_path / "b.toml")
     (tmp_path / "a.yaml").write_text("")
     with pytest.raises(InputError, match=r"must be a .toml, .config"):
-        Hierarchy.read(tmp_path / "a.yaml")
+        read_hierarchy(tmp_path / "a.yaml")
     with pytest.raises(InputError, match="holds its own settings"):
-        Hierarchy.read(EXAMPLES / "hvp01.toml", k=5)
+        read_hierarchy(EXAMPLES / "hvp01.toml", k=5)
 
 
 INCLUSION = """1\t1\t2\t200\t150\t91\t200\t0\t2\t0\t1\tSinglets
@@ -156,7 +157,7 @@ def config(tmp_path):
 
 
 def test_config_is_read(config):
-    tree = Hierarchy.from_config(config / "in.config", config / "ex.config", k=100, k_sub=30)
+    tree = read_hierarchy(config / "in.config", config / "ex.config", k=100, k_sub=30)
     assert tree.names == ["Singlets", "pop2", "CD45"]
     singlets, second, third = tree.gates
     assert singlets.region == Slope(91 / 200, 200 / 150)
@@ -167,17 +168,17 @@ def test_config_is_read(config):
 
 
 def test_config_both_ways(config):
-    tree = Hierarchy.from_config(config / "in.config", config / "ex.config", k=100, k_sub=30)
+    tree = read_hierarchy(config / "in.config", config / "ex.config", k=100, k_sub=30)
     with pytest.warns(BayesdecovWarning, match="not in them: clustering"):
-        tree.write(config / "again.config", config / "again_ex.config")
-    again = Hierarchy.from_config(config / "again.config", config / "again_ex.config", 100, 30)
+        write_hierarchy(tree, config / "again.config", config / "again_ex.config")
+    again = read_hierarchy(config / "again.config", config / "again_ex.config", k=100, k_sub=30)
     assert again.gates == tree.gates
     assert from_tree(to_tree(tree)) == tree
 
 
 def test_names_become_column_numbers(tmp_path):
     tree = Hierarchy((Gate("a", "CD4", "CD3", Box(0, 0.5, 0.25, 1)),), scale=1)
-    tree.write(tmp_path / "a.config", columns=["CD3", "CD4"])
+    write_hierarchy(tree, tmp_path / "a.config", columns=["CD3", "CD4"])
     assert (tmp_path / "a.config").read_text() == "1\t2\t1\t0\t100\t50\t200\t0\t0\t1\t0\ta\n"
 
 
@@ -192,7 +193,7 @@ def test_names_become_column_numbers(tmp_path):
 ])  # fmt: skip
 def test_what_config_cannot_say(tree, said, tmp_path):
     with pytest.raises(InputError, match=said):
-        tree.write(tmp_path / "a.config")
+        write_hierarchy(tree, tmp_path / "a.config")
     assert not list(tmp_path.iterdir())
 
 
@@ -209,21 +210,21 @@ def test_what_config_cannot_say(tree, said, tmp_path):
 def test_bad_config(line, said, tmp_path):
     (tmp_path / "x.config").write_text(line.replace("|", "\t") + "\n")
     with pytest.raises(InputError, match=said):
-        Hierarchy.read(tmp_path / "x.config")
+        read_hierarchy(tmp_path / "x.config")
 
 
 def test_more_exclusions_than_gates(config):
     (config / "many.config").write_text(EXCLUSION * 3)
     with pytest.raises(InputError, match="more rows"):
-        Hierarchy.from_config(config / "in.config", config / "many.config")
+        read_hierarchy(config / "in.config", config / "many.config")
 
 
 def test_blank_lines_between_exclusions_are_refused(config):
     (config / "gap.config").write_text(EXCLUSION.replace("\n2", "\n\n2"))
     with pytest.raises(InputError, match="blank lines between its rows; found line 2"):
-        Hierarchy.from_config(config / "in.config", config / "gap.config")
+        read_hierarchy(config / "in.config", config / "gap.config")
     (config / "zeros.config").write_text("\t".join("0" * 11) + "\n")
-    tree = Hierarchy.from_config(config / "in.config", config / "zeros.config")
+    tree = read_hierarchy(config / "in.config", config / "zeros.config")
     assert not any(gate.exclude for gate in tree)
 
 
@@ -265,7 +266,7 @@ GATE = '[[gate]]\nname = "L"\nx = 1\ny = 2\n'
 def test_hostile_toml(text, tmp_path):
     (tmp_path / "g.toml").write_text(text)
     with pytest.raises(InputError, match="hierarchy") as caught:
-        Hierarchy.read(tmp_path / "g.toml")
+        read_hierarchy(tmp_path / "g.toml")
     assert str(caught.value).isprintable()
 
 
@@ -274,14 +275,14 @@ def test_hostile_configurations(cell, tmp_path):
     row = ["1", "1", "2", "0", cell, "0", "100", "0", "0", "1", "0", "n"]
     (tmp_path / "g.config").write_text("\t".join(row) + "\n", encoding="utf-8")
     with pytest.raises(InputError, match="must hold whole numbers") as caught:
-        Hierarchy.read(tmp_path / "g.config")
+        read_hierarchy(tmp_path / "g.config")
     assert str(caught.value).isprintable()
 
 
 def test_a_key_of_countless_parts(tmp_path):
     (tmp_path / "g.toml").write_text("a" + ".a" * 30000 + " = 1")
     with pytest.raises(InputError, match="more than 60 parts"):
-        Hierarchy.read(tmp_path / "g.toml")
+        read_hierarchy(tmp_path / "g.toml")
 
 
 def test_control_characters_in_axes(tmp_path):
@@ -289,7 +290,7 @@ def test_control_characters_in_axes(tmp_path):
         '[[gate]]\nname = "L"\nx = "a\\u001b[2J"\ny = 2\nbox = [0, 1, 0, 1]'
     )
     with pytest.raises(InputError, match="control characters"):
-        Hierarchy.read(tmp_path / "g.toml")
+        read_hierarchy(tmp_path / "g.toml")
 
 
 def test_force_replaces_files_of_gates_only(tmp_path):
@@ -297,16 +298,16 @@ def test_force_replaces_files_of_gates_only(tmp_path):
     (tmp_path / "pyproject.toml").write_text("[project]\n")
     (tmp_path / "thesis").write_text("years of work")
     with pytest.raises(InputError, match="holds no gates, so it is not overwritten"):
-        hierarchy.write(tmp_path / "pyproject.toml", force=True)
-    simple = Hierarchy.from_config(_config(tmp_path / "in.config"))
+        write_hierarchy(hierarchy, tmp_path / "pyproject.toml", force=True)
+    simple = read_hierarchy(_config(tmp_path / "in.config"))
     with pytest.raises(InputError, match="holds no gates, so it is not overwritten"):
-        simple.write(tmp_path / "o.config", tmp_path / "thesis", force=True)
+        write_hierarchy(simple, tmp_path / "o.config", tmp_path / "thesis", force=True)
     with pytest.raises(InputError, match="a file of its own"):
-        simple.write(tmp_path / "o.config", tmp_path / "o.config")
+        write_hierarchy(simple, tmp_path / "o.config", tmp_path / "o.config")
     assert (tmp_path / "thesis").read_text() == "years of work"
     assert not (tmp_path / "o.config").exists()
-    hierarchy.write(tmp_path / "g.toml")
-    hierarchy.write(tmp_path / "g.toml", force=True)
+    write_hierarchy(hierarchy, tmp_path / "g.toml")
+    write_hierarchy(hierarchy, tmp_path / "g.toml", force=True)
 
 
 def _config(path):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from bayesdecov.gating.initial_centers import start_of
 from bayesdecov.gating.kmeans import lloyd, plain_squares
-from bayesdecov.gating.starts import start_of
 
 
 def plain(z, start, iterations=100):

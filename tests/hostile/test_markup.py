@@ -10,10 +10,10 @@ from html.parser import HTMLParser
 import numpy as np
 import pandas as pd
 import pytest
+from bayesdecov.benchmarking.write import write_benchmark
 
 import bayesdecov as bd
 from bayesdecov.benchmarking import Case, benchmark
-from bayesdecov.benchmarking.write import write_benchmark
 from bayesdecov.errors import BayesdecovWarning
 from bayesdecov.gating.gates import Clustering, Gate
 from bayesdecov.gating.hierarchy import Hierarchy
@@ -46,7 +46,7 @@ def pages(tmp_path_factory):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", BayesdecovWarning)
         reference = bd.Reference.from_samples(purified, cohort.labels, "diagonal")
-        fit = bd.deconvolve(bulk, reference, "laplace", draws=100, seed=1)
+        fit = bd.deconvolve(bulk, reference, "laplace", seed=1, sampling=bd.Sampling(draws=100))
         fit.write(folder / "<b>run")
         found = [bd.report(fit, folder / "memory.html"),
                  bd.report(folder / "<b>run", folder / "proportions.html")]  # fmt: skip

@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 import numpy as np
 import pandas as pd
 import pytest
+from bayesdecov.mixed_effects.write import draw as draw_effects
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -16,11 +17,11 @@ import bayesdecov as bd
 from bayesdecov.demo import draw
 from bayesdecov.doctor import examine_cohort
 from bayesdecov.errors import BayesdecovWarning, InputError
+from bayesdecov.gating.files import read_hierarchy, write_hierarchy
 from bayesdecov.gating.gates import Clustering, Gate
 from bayesdecov.gating.hierarchy import Hierarchy
 from bayesdecov.gating.regions import Box
 from bayesdecov.io.tables import read_labels, read_table
-from bayesdecov.mixed_effects.write import draw as draw_effects
 
 NAMES = [
     "=1+1", "+1", "-1", "@SUM(A1)", "'", "\"", "\"a", "a,b", "a;b", "a\tb", "a\nb", "a\rb",
@@ -87,7 +88,7 @@ def test_deconvolve(axis, name, tmp_path_factory):
         again = bd.Reference.load(folder / "reference.nc")
         assert list(again.genes) == list(reference.genes)
         assert list(again.cell_types) == list(reference.cell_types)
-        fit = bd.deconvolve(bulk, again, "laplace", draws=30, seed=1)
+        fit = bd.deconvolve(bulk, again, "laplace", seed=1, sampling=bd.Sampling(draws=30))
         seen = {"gene": again.genes, "sample": fit.proportions.index,
                 "type": fit.proportions.columns}[axis]  # fmt: skip
         assert name.strip() in list(seen) or not name.strip()  # nameless genes are left out
@@ -143,7 +144,7 @@ def test_fastmix_and_contrast(axis, name, tmp_path_factory):
         table = read_table(folder / "D.csv", text=True)
         assert list(table.columns) == [str(part).strip() for part in D.columns]
     with allowed():
-        found = bd.contrast(P, D, draws=60, chains=1, seed=1)
+        found = bd.contrast(P, D, seed=1, sampling=bd.Sampling(draws=60, chains=1))
         found.write(folder / "contrast")
         examine_cohort(P, D)
 
@@ -159,8 +160,8 @@ def test_gate(name, sample, tmp_path_factory):
     with allowed():
         gates = (Gate(name, "CD3", "CD4", Box(0, 200, 0, 120)),)
         hierarchy = Hierarchy(gates, clustering=Clustering(k=5))
-        hierarchy.write(folder / "gates.toml")
-        assert Hierarchy.read(folder / "gates.toml").names == [name]
+        write_hierarchy(hierarchy, folder / "gates.toml")
+        assert read_hierarchy(folder / "gates.toml").names == [name]
         gated = bd.gate({sample: events, "other": events}, hierarchy, draws=50)
         gated.write(folder / "run", members="csv")
         read = read_table(folder / "run" / "counts.csv")

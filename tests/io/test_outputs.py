@@ -316,7 +316,7 @@ def test_folders_deep_within_each_other(tmp_path):
 def test_files_of_a_deconvolution(tmp_path):
     cohort = bd.simulate.convolution(n_samples=5, n_genes=60, n_types=3, seed=1)
     reference = bd.Reference.from_samples(cohort.purified, cohort.labels, genes=30)
-    fit = bd.deconvolve(cohort.bulk, reference, "laplace", draws=50, seed=1)
+    fit = bd.deconvolve(cohort.bulk, reference, "laplace", seed=1, sampling=bd.Sampling(draws=50))
     fit.write(tmp_path / "out")
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert names == {

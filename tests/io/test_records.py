@@ -10,14 +10,14 @@ import bayesdecov as bd
 from bayesdecov.errors import InputError
 from bayesdecov.io import records
 from bayesdecov.io.outputs import whole_folder
-from bayesdecov.runs import run_of
+from bayesdecov.results.run import run_of
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     cohort = bd.simulate.convolution(n_samples=4, n_genes=40, n_types=3, seed=1)
     reference = bd.Reference.from_samples(cohort.purified, cohort.labels, "diagonal")
-    fit = bd.deconvolve(cohort.bulk, reference, "laplace", draws=100, seed=1)
+    fit = bd.deconvolve(cohort.bulk, reference, "laplace", seed=1, sampling=bd.Sampling(draws=100))
     place = tmp_path_factory.mktemp("finished") / "run"
     fit.write(place)
     return place
@@ -32,7 +32,7 @@ def run(finished, tmp_path):
 
 def test_a_run_is_read_as_it_was_written(run):
     assert run_of(run).method == "laplace"
-    assert records.foreign(run) == []
+    assert records.not_ours(run) == []
 
 
 @pytest.mark.parametrize("name", ["proportions.csv", "intervals.csv", "posterior.nc"])
@@ -90,14 +90,14 @@ def test_what_is_no_record(text, run):
 
 def test_reports_become_part_of_the_run(run):
     bd.report(run, run / "report.html")
-    assert records.foreign(run) == []
+    assert records.not_ours(run) == []
     assert run_of(run).method == "laplace"
     bd.report(run, run / "report.html", force=True)
-    assert records.foreign(run) == []
+    assert records.not_ours(run) == []
     (run / "report.html").write_text("mine now")
     with pytest.raises(InputError, match="is not a report, so it is not overwritten"):
         bd.report(run, run / "report.html", force=True)
-    assert records.foreign(run) == ["report.html (changed since)"]
+    assert records.not_ours(run) == ["report.html (changed since)"]
 
 
 def test_runs_within_runs(tmp_path):
@@ -106,11 +106,11 @@ def test_runs_within_runs(tmp_path):
         for place in (folder, folder / "inner"):
             records.write_json({"command": "demo", "settings": {}}, place / "run.json")
     inner = tmp_path / "out" / "inner"
-    assert records.foreign(inner) == records.foreign(tmp_path / "out") == []
+    assert records.not_ours(inner) == records.not_ours(tmp_path / "out") == []
     (inner / "report.html").write_text("x")
-    assert records.foreign(tmp_path / "out") == ["inner/report.html"]
+    assert records.not_ours(tmp_path / "out") == ["inner/report.html"]
     records.register(inner / "report.html")
-    assert records.foreign(inner) == records.foreign(tmp_path / "out") == []
+    assert records.not_ours(inner) == records.not_ours(tmp_path / "out") == []
 
 
 def test_a_report_outside_of_a_run_registers_nothing(tmp_path):

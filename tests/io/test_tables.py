@@ -179,4 +179,4 @@ def test_nested_and_object_columns_are_refused(ending, tmp_path):
         table.to_parquet(tmp_path / "t.parquet")
         said = "must hold numbers and text only; found list"
     with pytest.raises(InputError, match=said):
-        checks.numeric(read_table(tmp_path / f"t.{ending}", "bulk"), "bulk")
+        checks.check_numeric(read_table(tmp_path / f"t.{ending}", "bulk"), "bulk")

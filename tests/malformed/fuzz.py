@@ -16,6 +16,7 @@ import pandas as pd
 
 import bayesdecov as bd
 from bayesdecov.errors import InputError
+from bayesdecov.gating.files import read_hierarchy, write_hierarchy
 
 _BITS = [b"0", b"-1", b"99999999999", b"nan", b"inf", b"1e400", b"\x00", b"\xff\xfe", b'"', b",",
          b"\t", b"\n", b"\r\n", b"[", b"]", b"{", b"=", b"#", b"<", b">", b"&", b"%s", b"../", b"'",
@@ -73,7 +74,7 @@ def readers(folder: Path) -> dict[str, Reader]:
     table = cohort.bulk.to_csv(index_label="gene").encode()
     hierarchy = bd.simulate.blood_hierarchy(k=20)
     bd.simulate.cytometry(1, 200, seed=1).write(folder)
-    hierarchy.write(folder / "gates.toml")
+    write_hierarchy(hierarchy, folder / "gates.toml")
     bd.Reference.from_samples(cohort.purified, cohort.labels, "diagonal").save(folder / "r.nc")
     cohort.bulk.to_parquet(folder / "t.parquet")
     adata = anndata.AnnData(cohort.bulk.T)
@@ -81,7 +82,9 @@ def readers(folder: Path) -> dict[str, Reader]:
     adata.write_h5ad(folder / "dense.h5ad")
     adata.X = scipy.sparse.csr_matrix(adata.X)
     adata.write_h5ad(folder / "sparse.h5ad", compression="gzip")
-    fit = bd.deconvolve(cohort.bulk, folder / "r.nc", "laplace", draws=20, seed=1)
+    fit = bd.deconvolve(
+        cohort.bulk, folder / "r.nc", "laplace", seed=1, sampling=bd.Sampling(draws=20)
+    )
     fit.write(folder / "run")
     fcs = (folder / "donor01.fcs").read_bytes()
     events = pd.DataFrame(np.random.default_rng(0).integers(0, 4096, (50, 4)), columns=list("abcd"))
@@ -107,10 +110,10 @@ def readers(folder: Path) -> dict[str, Reader]:
         "event table": Reader(events.to_csv(sep="\t", index=False).encode(), ".txt",
                               lambda path: read_events(path, hierarchy)),
         "gates.toml": Reader((folder / "gates.toml").read_bytes(), ".toml",
-                             bd.gating.Hierarchy.read),
+                             read_hierarchy),
         "DAFi config": Reader(
             b"1\t1\t3\t38\t200\t5\t200\t0\t0\t1\t1\tCells\n2\t2\t3\t0\t99\t0\t99\t1\t0\t1\t2\tT\n",
-            ".config", bd.gating.Hierarchy.from_config,
+            ".config", read_hierarchy,
         ),
     }  # fmt: skip
     return found
@@ -118,7 +121,7 @@ def readers(folder: Path) -> dict[str, Reader]:
 
 def _record(folder: Path) -> Callable[[Path], Any]:
     def read(path: Path) -> Any:
-        from bayesdecov.runs import run_of
+        from bayesdecov.results.run import run_of
 
         (folder / "run" / "run.json").write_bytes(path.read_bytes())
         return run_of(folder / "run")

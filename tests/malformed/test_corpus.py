@@ -32,7 +32,7 @@ def whole(tmp_path_factory):
     effects.proportions.to_csv(folder / "proportions.csv", index_label="sample")
     effects.covariates.to_csv(folder / "covariates.csv", index_label="sample")
     bd.simulate.cytometry(1, 800, seed=4).write(folder)
-    bd.simulate.blood_hierarchy(k=20).write(folder / "gates.toml")
+    bd.gating.write_hierarchy(bd.simulate.blood_hierarchy(k=20), folder / "gates.toml")
     return folder
 
 
@@ -65,8 +65,11 @@ def in_python(command, f):
         return bd.fastmix(f / "expression.csv", read_table(f / "proportions.csv", "proportions"),
                           read_table(f / "covariates.csv", "covariates"))  # fmt: skip
     if command == "contrast":
-        return bd.contrast(read_table(f / "proportions.csv", "proportions"),
-                           read_table(f / "covariates.csv", "covariates"), draws=100)  # fmt: skip
+        return bd.contrast(
+            read_table(f / "proportions.csv", "proportions"),
+            read_table(f / "covariates.csv", "covariates"),
+            sampling=bd.Sampling(draws=100),
+        )
     return bd.gate([f / "donor01.fcs"], f / "gates.toml")
 
 

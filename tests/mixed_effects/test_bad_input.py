@@ -8,6 +8,7 @@ import pytest
 
 import bayesdecov as bd
 from bayesdecov.errors import BayesdecovWarning, InputError
+from tests.options import of_fastmix
 
 SAMPLES = [f"sample{i + 1:03d}" for i in range(40)]
 AGES = [np.nan, *[1.0, 2.0] * 19, 3.0]
@@ -99,14 +100,14 @@ def test_bad_expression(tables):
 )  # fmt: skip
 def test_bad_options(options, message, tables):
     with pytest.raises(InputError, match=message):
-        bd.fastmix(*tables, **options)
+        bd.fastmix(*tables, **of_fastmix(options))
 
 
 def test_columns_of_zeros_and_rare_labels(tables):
     Y, P, D = tables
     P0 = P.assign(Cell1=P["Cell1"].where(D["Group"] == 0, 0.0))
     with pytest.raises(InputError, match=r"only zeros in Cell1\.Group"):
-        bd.fastmix(Y, P0, D, standardise=False)
+        bd.fastmix(Y, P0, D, design=bd.DesignOptions(standardise=False))
     gone = P.assign(NK=[0.1, *[0.0] * 39])
     with pytest.raises(InputError, match="only zeros in NK"):
         bd.fastmix(Y.iloc[:, 1:], gone, D)

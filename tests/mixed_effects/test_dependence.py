@@ -56,11 +56,17 @@ def repeated():
 def test_subject_equals_the_covariance_it_stands_for(repeated):
     Y, P, D = repeated
     de = bd.fastmix(Y, P, D, "map", subject="patient")
-    rho = de.settings["correlation_within_subjects"]
+    rho = de.facts["correlation_within_subjects"]
     assert abs(rho - 0.25 / (0.25 + 0.0625)) < 0.05
     assert "patient" not in de.design.coding.sources
     C = exchangeable(rho, np.repeat(np.arange(20), 2))
-    known = bd.fastmix(Y, P, D[["Group"]], "map", weights=pd.DataFrame(C, P.index, P.index))
+    known = bd.fastmix(
+        Y,
+        P,
+        D[["Group"]],
+        "map",
+        design=bd.DesignOptions(weights=pd.DataFrame(C, P.index, P.index)),
+    )
     np.testing.assert_allclose(de.fixed, known.fixed, rtol=1e-8)
     series = bd.fastmix(Y, P, D[["Group"]], "map", subject=D["patient"])
     np.testing.assert_allclose(de.fixed, series.fixed, rtol=1e-12)
@@ -96,7 +102,13 @@ def test_weights_are_generalised_least_squares():
     """Variances over eight orders of magnitude: nothing is floored."""
     cohort = bd.simulate.fastmix("III", n_genes=100, n_samples=40, seed=5)
     C = np.diag(np.logspace(-4, 4, 40))
-    de = bd.fastmix(cohort.expression, cohort.proportions, cohort.covariates, "map", weights=C)
+    de = bd.fastmix(
+        cohort.expression,
+        cohort.proportions,
+        cohort.covariates,
+        "map",
+        design=bd.DesignOptions(weights=C),
+    )
     X, K = de.design.table.to_numpy(), np.linalg.inv(C)
     slow = np.linalg.solve(X.T @ K @ X, X.T @ K @ cohort.expression.T.to_numpy()).mean(axis=1)
     np.testing.assert_allclose(de.fixed["estimate"], slow, rtol=1e-6)

@@ -38,18 +38,20 @@ def test_proportions_that_sum_to_one(parts):
 
 def test_main_effects_would_be_aliased_and_are_named(parts):
     with pytest.raises(InputError, match=r"Mono\.age is determined by age \+ T\.age \+ B\.age"):
-        bd.fastmix(*parts, formula="~ age", include_covariates=True)
+        bd.fastmix(*parts, formula="~ age", design=bd.DesignOptions(include_covariates=True))
 
 
 def test_reference_cell_type(parts):
-    de = bd.fastmix(*parts, formula="~ age", reference_cell_type="Mono")
+    de = bd.fastmix(*parts, formula="~ age", design=bd.DesignOptions(reference_cell_type="Mono"))
     assert de.design.table.columns.tolist() == ["T", "B", "Mono", "age", "T.age", "B.age"]
     # the same space: effects in the reference plus differences are the effects themselves
     plain = bd.fastmix(*parts, formula="~ age")
     np.testing.assert_allclose(
         de.fitted.to_numpy().mean(0), plain.fitted.to_numpy().mean(0), rtol=0.02
     )
-    fixed = bd.fastmix(*parts, "map", formula="~ age", reference_cell_type="Mono").fixed["estimate"]
+    fixed = bd.fastmix(
+        *parts, "map", formula="~ age", design=bd.DesignOptions(reference_cell_type="Mono")
+    ).fixed["estimate"]
     other = bd.fastmix(*parts, "map", formula="~ age").fixed["estimate"]
     np.testing.assert_allclose(fixed["age"] + fixed["T.age"], other["T.age"], rtol=1e-8)
 
@@ -57,7 +59,7 @@ def test_reference_cell_type(parts):
 def test_rest(parts):
     """A measured rest is the baseline: the same space, other coordinates."""
     Y, P, D = parts
-    baseline = bd.fastmix(Y, P, D, "map", formula="~ age", rest="Mono")
+    baseline = bd.fastmix(Y, P, D, "map", formula="~ age", design=bd.DesignOptions(rest="Mono"))
     columns = ["T", "B", "Intercept", "age", "T.age", "B.age"]
     assert baseline.design.table.columns.tolist() == columns
     plain = bd.fastmix(Y, P, D, "map", formula="~ age").fixed["estimate"]
@@ -65,11 +67,11 @@ def test_rest(parts):
     np.testing.assert_allclose(fixed["Intercept"], plain["Mono"], rtol=1e-7)
     np.testing.assert_allclose(fixed["B"] + fixed["Intercept"], plain["B"], rtol=1e-7)
     np.testing.assert_allclose(fixed["age"] + fixed["T.age"], plain["T.age"], rtol=1e-7)
-    added = bd.fastmix(Y, P[["T", "B"]], D, formula="~ age", rest="other")
+    added = bd.fastmix(Y, P[["T", "B"]], D, formula="~ age", design=bd.DesignOptions(rest="other"))
     np.testing.assert_allclose(added.design.table["other"], P["Mono"], atol=1e-12)
     assert "age" not in added.design.table
     with pytest.raises(InputError, match="'other' is no cell type"):
-        bd.fastmix(Y, P, D, formula="~ age", rest="other")
+        bd.fastmix(Y, P, D, formula="~ age", design=bd.DesignOptions(rest="other"))
     again = baseline.design.encode(P.iloc[:3], D.iloc[:3])
     pd.testing.assert_frame_equal(again, baseline.design.table.iloc[:3])
 
@@ -83,9 +85,11 @@ def test_rounded_proportions_are_scaled_to_one(parts):
     np.testing.assert_allclose(rounded.design.table[["T", "B", "Mono"]].sum(axis=1), 1)
     np.testing.assert_allclose(rounded.fixed["estimate"], exact.fixed["estimate"], atol=0.2)
     with pytest.raises(InputError, match="is determined by"):
-        bd.fastmix(Y, P.round(5), D, formula="~ age", include_covariates=True)
+        bd.fastmix(
+            Y, P.round(5), D, formula="~ age", design=bd.DesignOptions(include_covariates=True)
+        )
     with pytest.raises(InputError, match="leave no rest"):
-        bd.fastmix(Y, P * 0.9999, D, formula="~ age", rest="other")
+        bd.fastmix(Y, P * 0.9999, D, formula="~ age", design=bd.DesignOptions(rest="other"))
 
 
 def test_products_of_covariates_are_of_centred_ones(parts):
@@ -111,7 +115,9 @@ def test_labels_are_coded_against_the_first(parts):
     de = bd.fastmix(*parts, formula="~ arm + sex")
     covariates = de.design.columns["covariate"].unique().tolist()
     assert covariates == ["", "arm[T.b]", "arm[T.c]", "sex"]
-    raw = bd.fastmix(*parts, formula="~ arm", standardise=False).design.table
+    raw = bd.fastmix(
+        *parts, formula="~ arm", design=bd.DesignOptions(standardise=False)
+    ).design.table
     np.testing.assert_allclose(raw["T.arm[T.b]"], parts[1]["T"] * (parts[2]["arm"] == "b"))
 
 

@@ -11,6 +11,7 @@ import pytest
 import bayesdecov as bd
 from bayesdecov._arviz import load
 from bayesdecov.errors import BayesdecovWarning, InputError
+from tests.options import of_fastmix
 
 
 def test_columns_of_the_contract(tables):
@@ -57,10 +58,12 @@ def test_intervals_know_that_the_covariance_is_estimated():
 def test_block_correction_stays_positive_definite(tables):
     """Eq. 13 as a whole block: eigenvalues never go below those of the noise."""
     options = {"screen": ["Cell1.Group", "Cell2.Group", "Cell3.Group"]}
-    block = bd.fastmix(*tables, **options)
-    diagonal = bd.fastmix(*tables, correction="diagonal", **options)
-    assert block.settings["flagged"] == options["screen"]
-    assert block.settings["kept_genes"] == 300
+    block = bd.fastmix(*tables, **of_fastmix(options))
+    diagonal = bd.fastmix(
+        *tables, **of_fastmix(options), estimator=bd.EstimatorOptions(correction="diagonal")
+    )
+    assert block.facts["flagged"] == options["screen"]
+    assert block.facts["kept_genes"] == 300
     assert not np.allclose(block.covariance, diagonal.covariance)
     assert np.linalg.eigvalsh(block.covariance)[0] > 0
 
@@ -69,12 +72,12 @@ def test_block_correction_stays_positive_definite(tables):
 def test_classical_robust_covariances(covariance):
     cohort = bd.simulate.fastmix("III", "code", 2000, 50, seed=6)
     tables = cohort.expression, cohort.proportions, cohort.covariates
-    robust = bd.fastmix(*tables, covariance=covariance, seed=1)
-    plain = bd.fastmix(*tables, covariance="sample")
+    robust = bd.fastmix(*tables, seed=1, estimator=bd.EstimatorOptions(covariance=covariance))
+    plain = bd.fastmix(*tables, estimator=bd.EstimatorOptions(covariance="sample"))
     error = [np.abs(de.covariance - cohort.covariance).loc["Cell1.Group", "Cell1.Group"]
              for de in (robust, plain)]  # fmt: skip
     assert error[0] < error[1]
-    again = bd.fastmix(*tables, covariance=covariance, seed=1)
+    again = bd.fastmix(*tables, seed=1, estimator=bd.EstimatorOptions(covariance=covariance))
     pd.testing.assert_frame_equal(robust.covariance, again.covariance)
 
 
@@ -86,7 +89,9 @@ def test_presets_and_options(tables):
     assert (code.fixed["df"] == 40 - 7 - 1).all()
     ours = bd.fastmix(*tables)
     assert (ours.fixed["df"] > 50).all()
-    changed = bd.fastmix(*tables, preset="fastmix-0.2.5", statistic="marginal")
+    changed = bd.fastmix(
+        *tables, preset="fastmix-0.2.5", estimator=bd.EstimatorOptions(statistic="marginal")
+    )
     assert not np.allclose(changed.p_values, code.p_values)
 
 
@@ -95,7 +100,12 @@ def test_unbalanced_shifts_do_not_move_the_fixed_effects(bias):
     """90 % of the shifts go up: the plain mean is off, the corrected one much less."""
     cohort = bd.simulate.fastmix("III", "code", 4000, 50, up=0.9, seed=9)
     tables = cohort.expression, cohort.proportions, cohort.covariates
-    error = bd.fastmix(*tables, bias=bias, screen="anderson").fixed["estimate"] - cohort.fixed
+    error = (
+        bd.fastmix(*tables, estimator=bd.EstimatorOptions(bias=bias, screen="anderson")).fixed[
+            "estimate"
+        ]
+        - cohort.fixed
+    )
     plain = bd.fastmix(*tables, "map").fixed["estimate"] - cohort.fixed
     shifted = ["Cell1.Group", "Cell2.Group"]
     assert plain[shifted].abs().mean() > 0.1
@@ -127,7 +137,7 @@ def test_what_other_methods_would_ignore_is_refused(tables):
         ({"reference_cell_type": "Cell9"}, "reference_cell_type: must be one of"),
     ):
         with pytest.raises(InputError, match=message):
-            bd.fastmix(*tables, **options)
+            bd.fastmix(*tables, **of_fastmix(options))
 
 
 def test_scores_separate_the_groups():
@@ -169,7 +179,7 @@ def test_files_and_arviz(tables, tmp_path):
     text = (tmp_path / "out" / "run.json").read_text()
     assert "Infinity" not in text  # equal variances: infinite prior degrees of freedom
     record = json.loads(text)
-    assert record["settings"]["components"].keys() == de.settings["components"].keys()
+    assert record["settings"]["components"].keys() == de.facts["components"].keys()
     assert record["settings"]["standardisation"]["Group"]["mean"] == 0.5
     idata = load(tmp_path / "out" / "posterior.nc")
     assert idata["fit"]["random_effect_mean"].dims == ("gene", "random_effect")
@@ -214,7 +224,7 @@ def test_one_gene_far_out_does_not_decide(factor):
     np.testing.assert_allclose(dirty.fixed["std_error"], clean.fixed["std_error"], rtol=0.5)
     assert np.isfinite(dirty.genes.select_dtypes("number").to_numpy()).all()
     if factor > 10:
-        assert dirty.settings["outliers"] == 1
+        assert dirty.facts["outliers"] == 1
         assert any("too far out" in note for note in dirty.notes)
 
 
@@ -223,7 +233,7 @@ def test_named_effects_without_variance_are_not_said_to_be_trimmed(tables):
     rng = np.random.default_rng(0)
     noise = pd.DataFrame(rng.normal(size=Y.shape), Y.index, Y.columns)
     names = ["Cell1.Group", "Cell2.Group", "Cell3.Group"]
-    de = bd.fastmix(noise, P, D, screen=names)
-    flat = [name for name in names if name not in de.settings["flagged"]]
+    de = bd.fastmix(noise, P, D, estimator=bd.EstimatorOptions(screen=names))
+    flat = [name for name in names if name not in de.facts["flagged"]]
     assert flat
     assert any("nothing to trim" in note and flat[0] in note for note in de.notes)

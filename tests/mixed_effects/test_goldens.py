@@ -11,6 +11,7 @@ import pytest
 
 import bayesdecov as bd
 from tests.conftest import REFERENCE
+from tests.options import of_fastmix
 
 OPTIONS = {
     "test2": {"screen": "anderson"}, "trimfixF": {"trim_fixed": False}, "bias0": {"bias": "none"},
@@ -44,8 +45,10 @@ def test_packed_runs():
         pd.DataFrame(case["Demo"], samples, ["Severity", "Sex"]),
     )
     for run, screen, flagged in (("default", None, 0), ("test2", "anderson", 4)):
-        de = bd.fastmix(*tables, preset="fastmix-0.2.5", screen=screen)
-        assert len(de.settings["flagged"]) == flagged
+        de = bd.fastmix(
+            *tables, preset="fastmix-0.2.5", estimator=bd.EstimatorOptions(screen=screen)
+        )
+        assert len(de.facts["flagged"]) == flagged
         fixed = case[f"{run}_fixed_results"]
         close(de.fixed["estimate"], fixed[:, 0], 1e-8)
         close(de.fixed["t"], fixed[:, 1], 1e-8)
@@ -73,9 +76,9 @@ def test_every_run(case, run, goldens):
             options |= option
     if "weighted" in run:
         options["weights"] = read(folder / "input" / "cov_matrix.csv").to_numpy()
-    de = bd.fastmix(*tables, preset="fastmix-0.2.5", **options)
+    de = bd.fastmix(*tables, preset="fastmix-0.2.5", **of_fastmix(options))
     theirs = json.loads((folder / run / "scalars.json").read_text())
-    decisions = np.isin(de.random, de.settings["flagged"])
+    decisions = np.isin(de.random, de.facts["flagged"])
     assert decisions.tolist() == np.atleast_1d(theirs["out_idx"]).astype(bool).tolist()
     close(de.noise, theirs["var_epsilon"], 1e-10)
 
@@ -107,7 +110,9 @@ def test_scores(scores, model, level, goldens):
     for tables in (train, test):
         for table in tables[1:]:
             table.index = tables[0].columns
-    de = bd.fastmix(*train, preset="fastmix-0.2.5", include_covariates=model == "demo")
+    de = bd.fastmix(
+        *train, preset="fastmix-0.2.5", design=bd.DesignOptions(include_covariates=model == "demo")
+    )
     # scores of exactly their fit, so that only the scores are compared
     tables = {name: read(folder / f"model_{model}" / f"{name}.csv")
               for name in ("fixed_results", "beta_mat", "re_ind_pvalue")}  # fmt: skip

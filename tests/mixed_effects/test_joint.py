@@ -12,8 +12,9 @@ import pytest
 import bayesdecov as bd
 from bayesdecov.errors import BayesdecovWarning, InputError
 from bayesdecov.mixed_effects.hidden import effective_genes
-from bayesdecov.mixed_effects.latent import anchors, cohort_law, refine, uncertainty
+from bayesdecov.mixed_effects.latent import anchors, cohort_distribution, refine, uncertainty
 from bayesdecov.mixed_effects.uncertain import Uncertain, uncertain
+from tests.options import of_fastmix
 from tests.test_cli import run
 
 SD = 0.08
@@ -28,7 +29,9 @@ def simulated(**options):
 def fit(data, method="joint", **options):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", BayesdecovWarning)
-        return bd.fastmix(data.expression, data.measured, data.covariates, method, **options)
+        return bd.fastmix(
+            data.expression, data.measured, data.covariates, method, **of_fastmix(options)
+        )
 
 
 def error(de, data):
@@ -60,7 +63,7 @@ def test_effects_are_nearly_those_of_the_true_proportions(data, joint, oracle):
     e, truth = joint.estimate, data.effects.to_numpy()
     inside = ((e.low < truth) & (truth < e.high)).mean()
     assert 0.93 < inside < 0.965
-    assert set(joint.settings["components"]) == {"Cell1.Group", "Cell2.Group"}
+    assert set(joint.facts["components"]) == {"Cell1.Group", "Cell2.Group"}
 
 
 def test_refined_proportions_are_sharper_and_know_by_how_much(data, joint):
@@ -69,7 +72,7 @@ def test_refined_proportions_are_sharper_and_know_by_how_much(data, joint):
     truth = data.proportions.stack().to_numpy()
     inside = ((table["low"] < truth) & (truth < table["high"])).mean()
     assert inside > 0.85  # what is left is one linear map of 9 numbers: no 150 separate errors
-    assert joint.settings["error_scale"] * SD == pytest.approx(off(data.measured, data), rel=0.1)
+    assert joint.facts["error_scale"] * SD == pytest.approx(off(data.measured, data), rel=0.1)
     np.testing.assert_allclose(joint.design.table["Cell1"], joint.refined.proportions["Cell1"],
                                atol=0.05)  # fmt: skip
 
@@ -77,22 +80,22 @@ def test_refined_proportions_are_sharper_and_know_by_how_much(data, joint):
 def test_errors_that_are_not_there_do_no_harm(oracle):
     exact = simulated(error_sd=0.0)
     joint = fit(exact, standard_errors=0.05)
-    assert joint.settings["error_scale"] < 0.1
+    assert joint.facts["error_scale"] < 0.1
     assert error(joint, exact) < 1.01 * error(oracle, exact)
 
 
 @pytest.mark.parametrize("factor", [0.5, 2.0])
 def test_misstated_errors_are_found_out(factor, data, joint):
     other = fit(data, standard_errors=factor * SD)
-    scale = joint.settings["error_scale"] / factor
-    assert other.settings["error_scale"] == pytest.approx(scale, rel=0.02)
+    scale = joint.facts["error_scale"] / factor
+    assert other.facts["error_scale"] == pytest.approx(scale, rel=0.02)
     np.testing.assert_allclose(other.effects, joint.effects, atol=0.02)
 
 
 def test_hidden_factors_do_not_become_proportions():
     data = simulated(hidden=3, n_samples=100)
     joint = fit(data, standard_errors=SD)
-    assert joint.settings["hidden_factors"] >= 3
+    assert joint.facts["hidden_factors"] >= 3
     assert off(joint.refined.proportions, data) < 0.3 * off(data.measured, data)
     oracle = bd.fastmix(data.expression, data.proportions, data.covariates, "mixture")
     assert error(joint, data) < 0.8 * error(oracle, data)  # which takes them for noise
@@ -134,7 +137,7 @@ def test_rest_and_blocks_and_weights(data, monkeypatch):
 def test_lifts_are_the_designs_derivative(data):
     for options in ({}, {"rest": "other"}, {"rest": "Cell3"}, {"reference_cell_type": "Cell1"}):
         clipped = data.measured.clip(lower=0.01, upper=0.3)
-        de = bd.fastmix(data.expression, clipped, data.covariates, "map", **options)
+        de = bd.fastmix(data.expression, clipped, data.covariates, "map", **of_fastmix(options))
         coded = de.design.coding.apply(data.covariates)
         lifts = de.design.lifts(coded)
         moved = clipped + 0.001 * np.arange(3)
@@ -142,14 +145,14 @@ def test_lifts_are_the_designs_derivative(data):
         np.testing.assert_allclose(step, lifts @ (0.001 * np.arange(3)), atol=1e-12)
 
 
-def test_cohort_law_is_maximum_likelihood():
+def test_cohort_distribution_is_maximum_likelihood():
     """Without covariates: the mean, and the variance beyond the errors'."""
     rng = np.random.default_rng(1)
     F = rng.normal([0.3, 0.5], [0.1, 0.05], (400, 2))
     noisy = F + 0.05 * rng.normal(size=F.shape)
     known = anchors(noisy, np.tile(0.05**2 * np.eye(2), (400, 1, 1)), np.zeros((400, 1, 2)),
                     np.zeros((400, 1)), np.zeros((400, 0)))  # fmt: skip
-    law = cohort_law(known)
+    law = cohort_distribution(known)
     spread = known.directions @ law.spread @ known.directions.T
     np.testing.assert_allclose(spread, np.cov(noisy.T, ddof=0) - 0.05**2 * np.eye(2), atol=1e-5)
     slopes = [np.polyfit((law.phi @ known.directions.T)[:, j], F[:, j], 1)[0] for j in range(2)]
@@ -159,7 +162,7 @@ def test_cohort_law_is_maximum_likelihood():
 def test_the_maximum_is_one(data, joint):
     """The gradient is zero there, and the covariance that of the curvature."""
     known, seen, found = joint.sharpened
-    start = cohort_law(known)._replace(phi=found.phi, scale2=found.scale**2)
+    start = cohort_distribution(known)._replace(phi=found.phi, scale2=found.scale**2)
     at = refine(known, seen, start)
     assert at.converged
     np.testing.assert_allclose(at.phi, found.phi, atol=0.1 * SD)
@@ -184,7 +187,7 @@ def test_a_bootstrap_and_a_fit_of_effects(data, joint):
 
     tissue = bd.simulate.tissue(6, 100, {"a": ["T"], "b": ["B"]}, seed=1)
     reference = bd.Reference.from_samples(tissue.purified, tissue.labels, "diagonal", genes=30)
-    boot = bd.deconvolve(tissue.bulk, reference, "nnls", bootstrap=20, seed=1)
+    boot = bd.deconvolve(tissue.bulk, reference, "nnls", seed=1, sampling=bd.Sampling(bootstrap=20))
     assert uncertain(boot, None, Notes(), needed=True).covariance.shape == (6, 2, 2)
     with pytest.raises(InputError, match="must be a pandas DataFrame"):
         fit(SimpleNamespace(expression=data.expression, measured=joint,
@@ -248,7 +251,7 @@ def test_standard_errors_of_whole_proportions_add_up():
 )
 def test_what_is_refused(change, message, data):
     with pytest.raises(InputError, match=message):
-        bd.fastmix(data.expression, data.proportions, data.covariates, **change)
+        bd.fastmix(data.expression, data.proportions, data.covariates, **of_fastmix(change))
 
 
 def test_standard_errors_need_every_sample(data):
@@ -264,7 +267,9 @@ def folder(tmp_path_factory):
     tissue = bd.simulate.tissue(n_genes=200, lineages={"a": ["T"], "b": ["B"], "c": ["M"]},
                                 n_samples=24, seed=1)  # fmt: skip
     reference = bd.Reference.from_samples(tissue.purified, tissue.labels, "factor", genes=60)
-    fitted = bd.deconvolve(tissue.bulk, reference, "laplace", seed=1, max_pareto_k=np.inf)
+    fitted = bd.deconvolve(
+        tissue.bulk, reference, "laplace", seed=1, sampling=bd.Sampling(max_pareto_k=np.inf)
+    )
     fitted.write(home / "run")
     reference.save(home / "r.nc")
     tissue.bulk.to_csv(home / "bulk.csv")

@@ -43,7 +43,7 @@ def test_statsmodels_agrees(reml):
 
 def test_untrimmed_moments_are_the_interior_of_reml(tables):
     """Eq. 12 with the mean in place of the median residual variance."""
-    moments = bd.fastmix(*tables, covariance="sample")
+    moments = bd.fastmix(*tables, estimator=bd.EstimatorOptions(covariance="sample"))
     reml = bd.fastmix(*tables, "map")
     difference = moments.noise - reml.noise
     V = np.linalg.inv(moments.design.table.T.to_numpy() @ moments.design.table.to_numpy())
@@ -77,7 +77,7 @@ def test_diagonal_against_a_general_optimiser():
     X, Y = simulate(80, 12, (1.5, 0.8, 0.0), seed=5)
     ls = least_squares(X, Y)
     found = fit_likelihood(ls, resolve(None, {"diagonal": True}), True, Notes())
-    assert found.settings["converged"]
+    assert found.facts["converged"]
 
     def criterion(x):
         return -log_likelihood(ls, ls.mean, np.diag(x[:3]), x[3], restricted=True)
@@ -94,7 +94,7 @@ def test_diagonal_with_effects_that_do_not_vary(seed):
     X, Y = simulate(60, 14, (0.0, 0.0, 0.7, 0.0), seed=seed)
     ls = least_squares(X, Y)
     found = fit_likelihood(ls, resolve(None, {"diagonal": True}), True, Notes())
-    assert found.settings["converged"]
+    assert found.facts["converged"]
     psi, sigma2 = np.diag(found.Psi), found.sigma2[0]
     best = log_likelihood(ls, ls.mean, found.Psi, sigma2, restricted=True)
     for k in range(4):
@@ -134,9 +134,14 @@ def test_intervals_with_one_random_effect(method):
         X = bd.fastmix(cohort.expression, cohort.proportions, cohort.covariates).design.table
         truth = 0.3 + rng.normal(0, 1, 60)
         Y = np.outer(truth, X["Cell1.Group"]) + 0.25 * rng.normal(size=(60, 30))
-        de = bd.fastmix(pd.DataFrame(Y, cohort.expression.index, X.index), cohort.proportions,
-                        cohort.covariates, method, random="Cell1.Group",
-                        screen="none" if method == "moments" else None)  # fmt: skip
+        de = bd.fastmix(
+            pd.DataFrame(Y, cohort.expression.index, X.index),
+            cohort.proportions,
+            cohort.covariates,
+            method,
+            design=bd.DesignOptions(random="Cell1.Group"),
+            estimator=bd.EstimatorOptions(screen="none" if method == "moments" else None),
+        )
         inside.append((de.genes["low"] < truth) & (truth < de.genes["high"]))
         p.append(de.fixed.loc["Cell1.Group"])
     assert abs(np.mean(inside) - 0.95) < 0.035
@@ -153,7 +158,13 @@ def test_no_variance_between_genes():
     )
     for seed in range(40):  # a scatter below what noise explains
         noise[:] = np.random.default_rng(seed).normal(size=(60, 30))
-        de = bd.fastmix(noise, cohort.proportions, cohort.covariates, "map", random="Cell1.Group")
+        de = bd.fastmix(
+            noise,
+            cohort.proportions,
+            cohort.covariates,
+            "map",
+            design=bd.DesignOptions(random="Cell1.Group"),
+        )
         if de.covariance.iloc[0, 0] == 0:
             break
     assert de.covariance.iloc[0, 0] == 0

@@ -30,8 +30,8 @@ def binomial(share, n, sigmas=4.0):
 
 
 def test_components_are_those_of_the_truth(fit, cohort):
-    assert set(fit.settings["components"]) == {"Cell1.Group", "Cell2.Group"}
-    for part in fit.settings["components"].values():
+    assert set(fit.facts["components"]) == {"Cell1.Group", "Cell2.Group"}
+    for part in fit.facts["components"].values():
         assert abs(part["up"] + part["down"] - 0.05) < 0.03
         assert abs(part["delta"] / (3.5 * 1.2) - 1) < 0.25
     moments = bd.fastmix(cohort.expression, cohort.proportions, cohort.covariates)
@@ -80,10 +80,10 @@ def test_without_shifted_genes_it_is_the_normal_model():
     cohort = bd.simulate.fastmix("I", n_genes=2000, seed=5)
     tables = cohort.expression, cohort.proportions, cohort.covariates
     fit, plain = (
-        bd.fastmix(*tables, "mixture", variance="common"),
-        bd.fastmix(*tables, "map", reml=False),
+        bd.fastmix(*tables, "mixture", estimator=bd.EstimatorOptions(variance="common")),
+        bd.fastmix(*tables, "map", estimator=bd.EstimatorOptions(reml=False)),
     )
-    assert fit.settings["components"] == {}
+    assert fit.facts["components"] == {}
     assert any("no effect needs a component" in note for note in fit.notes)
     np.testing.assert_allclose(fit.covariance, plain.covariance, atol=2e-3)
     np.testing.assert_allclose(fit.fixed["estimate"], plain.fixed["estimate"], atol=1e-3)
@@ -95,8 +95,8 @@ def test_own_variances_where_genes_differ():
     cohort = bd.simulate.fastmix("III", "code", 3000, 40, variance_df=4.0, seed=8)
     tables = cohort.expression, cohort.proportions, cohort.covariates
     own = bd.fastmix(*tables, "mixture")
-    one = bd.fastmix(*tables, "mixture", variance="common")
-    assert abs(own.settings["variance_prior_df"] / 4 - 1) < 0.2
+    one = bd.fastmix(*tables, "mixture", estimator=bd.EstimatorOptions(variance="common"))
+    assert abs(own.facts["variance_prior_df"] / 4 - 1) < 0.2
     assert len(own.noise) == 3000
     assert abs(np.log(own.noise / cohort.noise).mean()) < 0.1
     null = ~cohort.differential.to_numpy()
@@ -145,9 +145,14 @@ def test_standard_errors_with_few_genes(genes, low, high):
 
 def test_a_subset_of_random_effects(cohort):
     fit = bd.fastmix(
-        cohort.expression, cohort.proportions, cohort.covariates, "mixture",
-        random=["Cell1", "Cell2", "Cell3", "Cell1.Group", "Cell2.Group", "Cell3.Group"],
-    )  # fmt: skip
+        cohort.expression,
+        cohort.proportions,
+        cohort.covariates,
+        "mixture",
+        design=bd.DesignOptions(
+            random=["Cell1", "Cell2", "Cell3", "Cell1.Group", "Cell2.Group", "Cell3.Group"]
+        ),
+    )
     assert np.ptp(fit.effects["Group"]) == 0
     assert fit.genes["covariate"].nunique() == 6
     assert np.isfinite(fit.fixed["std_error"]).all()

@@ -11,6 +11,7 @@ import pytest
 import bayesdecov as bd
 from bayesdecov.errors import BayesdecovWarning, InputError
 from bayesdecov.io import blocks
+from tests.options import of_fastmix
 
 anndata = pytest.importorskip("anndata")
 
@@ -62,9 +63,9 @@ def test_other_samples_weights_and_subjects(cohort, stored):
     path = stored / "expression.h5ad"
     for options in ({"weights": weights}, {"subject": subjects}):
         with pytest.warns(BayesdecovWarning, match="10 samples of the expression are missing"):
-            expected = bd.fastmix(cohort.expression, proportions, covariates, **options)
+            expected = bd.fastmix(cohort.expression, proportions, covariates, **of_fastmix(options))
         with pytest.warns(BayesdecovWarning, match="10 samples of the expression are missing"):
-            found = bd.fastmix(path, proportions, covariates, **options)
+            found = bd.fastmix(path, proportions, covariates, **of_fastmix(options))
         np.testing.assert_allclose(found.fixed, expected.fixed, rtol=1e-8)
 
 

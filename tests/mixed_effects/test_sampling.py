@@ -9,6 +9,7 @@ import xarray as xr
 import bayesdecov as bd
 from bayesdecov._arviz import dataset, from_groups, load, save
 from bayesdecov.errors import BayesdecovWarning, InputError
+from tests.options import of_fastmix
 
 CHAINS, DRAWS = 2, 1500
 
@@ -54,7 +55,11 @@ def drawn(tables, monkeypatch):
 def test_genes_are_averaged_over_the_draws(drawn, tables):
     """Rao-Blackwell moments are those of draws of the genes' effects."""
     reml, asked = drawn
-    de = bd.fastmix(*tables, "nuts", nuts_sampler="pymc", draws=50, chains=3, target_accept=0.8)
+    de = bd.fastmix(
+        *tables,
+        "nuts",
+        sampling=bd.Sampling(nuts_sampler="pymc", draws=50, chains=3, target_accept=0.8),
+    )
     assert (asked["draws"], asked["chains"], asked["target_accept"]) == (50, 3, 0.8)
     assert asked["nuts_sampler"] == "pymc"
     np.testing.assert_allclose(de.fixed["estimate"], reml.fixed["estimate"], atol=0.02)
@@ -77,7 +82,7 @@ def test_genes_are_averaged_over_the_draws(drawn, tables):
 def test_arviz_reads_it(drawn, tables, tmp_path):
     import arviz as az
 
-    de = bd.fastmix(*tables, "nuts", nuts_sampler="pymc")
+    de = bd.fastmix(*tables, "nuts", sampling=bd.Sampling(nuts_sampler="pymc"))
     idata = de.to_inference_data()
     table = az.summary(idata, var_names=["beta", "sigma"])
     assert len(table) == 8
@@ -86,15 +91,15 @@ def test_arviz_reads_it(drawn, tables, tmp_path):
     again = load(tmp_path / "posterior.nc")
     np.testing.assert_array_equal(again["posterior"]["Psi"], idata["posterior"]["Psi"])
     assert "NUTS: no divergences" in str(de)
-    assert de.settings["ess_bulk"] > 400
+    assert de.facts["ess_bulk"] > 400
 
 
 def test_divergences_are_said(drawn, tables):
     _, asked = drawn
     asked["fail"] = 3
     with pytest.warns(BayesdecovWarning, match="NUTS: 3 divergences: raise target_accept"):
-        de = bd.fastmix(*tables, "nuts", nuts_sampler="pymc")
-    assert de.settings["divergences"] == 3
+        de = bd.fastmix(*tables, "nuts", sampling=bd.Sampling(nuts_sampler="pymc"))
+    assert de.facts["divergences"] == 3
 
 
 def _chains(values):
@@ -127,14 +132,14 @@ def made_up(monkeypatch):
 def test_the_contaminated_posterior_says_which_genes_react(made_up):
     cohort = bd.simulate.fastmix("III", "code", 1000, 50, seed=1)
     tables = cohort.expression, cohort.proportions, cohort.covariates
-    em = bd.fastmix(*tables, "mixture", variance="common")
-    parts = em.settings["components"]
+    em = bd.fastmix(*tables, "mixture", estimator=bd.EstimatorOptions(variance="common"))
+    parts = em.facts["components"]
     made_up |= {"beta": em.fixed["estimate"], "Psi": em.covariance, "sigma": np.sqrt(em.noise)}
     made_up |= {name: [part[name] for part in parts.values()]
                 for name in ("up", "down", "delta", "tau")}  # fmt: skip
     made_up["null"] = 1 - np.sum(made_up["up"]) - np.sum(made_up["down"])
-    de = bd.fastmix(*tables, "nuts", contaminated=True)
-    assert de.settings["components"] == list(parts)
+    de = bd.fastmix(*tables, "nuts", estimator=bd.EstimatorOptions(contaminated=True))
+    assert de.facts["components"] == list(parts)
     both = de.genes.merge(em.genes, on=["gene", "covariate"])
     assert np.corrcoef(both["prob_deg_x"], both["prob_deg_y"])[0, 1] > 0.98
     np.testing.assert_allclose(both["effect_x"], both["effect_y"], atol=0.05)
@@ -150,7 +155,7 @@ def test_heavy_tails_widen_the_genes_that_fit_badly(made_up, tables):
                 "sigma": np.sqrt(reml.noise)}  # fmt: skip
     normal = bd.fastmix(*tables, "nuts")
     made_up["nu"] = 4.0
-    heavy = bd.fastmix(*tables, "nuts", nu="estimate")
+    heavy = bd.fastmix(*tables, "nuts", estimator=bd.EstimatorOptions(nu="estimate"))
     ls = reml.least_squares
     ratio = (heavy.estimate.sd / normal.estimate.sd)[:, 0]
     assert np.corrcoef(ratio, np.sqrt(ls.rss))[0, 1] > 0.5
@@ -175,7 +180,7 @@ def test_heavy_tails_widen_the_genes_that_fit_badly(made_up, tables):
 )
 def test_options_that_do_not_go_together(options, message, tables):
     with pytest.raises(InputError, match=message):
-        bd.fastmix(*tables, **options)
+        bd.fastmix(*tables, **of_fastmix(options))
 
 
 @pytest.mark.slow
@@ -186,13 +191,13 @@ def test_nuts_agrees_with_reml(sampler):
         pytest.importorskip("nutpie")
     cohort = bd.simulate.fastmix("I", n_genes=2000, n_samples=40, correlation=0.3, seed=2)
     tables = cohort.expression, cohort.proportions, cohort.covariates
-    de = bd.fastmix(*tables, "nuts", nuts_sampler=sampler, seed=1, cores=2)
+    de = bd.fastmix(*tables, "nuts", seed=1, sampling=bd.Sampling(nuts_sampler=sampler, cores=2))
     reml = bd.fastmix(*tables, "map")
-    assert de.settings["divergences"] == 0
-    assert de.settings["r_hat"] < 1.01
-    assert de.settings["ess_bulk"] > 400
+    assert de.facts["divergences"] == 0
+    assert de.facts["r_hat"] < 1.01
+    assert de.facts["ess_bulk"] > 400
     off = (de.fixed["estimate"] - reml.fixed["estimate"]) / reml.fixed["std_error"]
-    assert off.abs().max() < 5 / np.sqrt(de.settings["ess_bulk"]) + 0.02
+    assert off.abs().max() < 5 / np.sqrt(de.facts["ess_bulk"]) + 0.02
     np.testing.assert_allclose(de.fixed["std_error"], reml.fixed["std_error"], rtol=0.1)
     np.testing.assert_allclose(de.noise, reml.noise, rtol=0.01)
     truth = cohort.effects.to_numpy().ravel()

@@ -20,8 +20,14 @@ def test_pytensor_equals_numpy(hidden, python_mode):
                                error_sd=0.05, hidden=hidden, seed=2)  # fmt: skip
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", BayesdecovWarning)
-        fit = bd.fastmix(data.expression, data.measured, data.covariates, "joint",
-                         standard_errors=0.05, variance="common")  # fmt: skip
+        fit = bd.fastmix(
+            data.expression,
+            data.measured,
+            data.covariates,
+            "joint",
+            standard_errors=0.05,
+            estimator=bd.EstimatorOptions(variance="common"),
+        )
     model, (known, seen, found) = fit.to_pymc(), fit.sharpened
     assert {v.name for v in model.free_RVs} == {
         "z", "error_scale", "cohort_mean", "cohort", "beta", "psi", "sigma",

@@ -12,7 +12,8 @@ import pytest
 import bayesdecov as bd
 from bayesdecov.errors import InputError
 from bayesdecov.reporting.proportions import verdict
-from bayesdecov.runs import run_of
+from bayesdecov.results.run import run_of
+from tests.options import of_deconvolve
 
 
 class Page(HTMLParser):
@@ -58,7 +59,11 @@ def fits():
         for method in ("map", "laplace", "nuts", "nnls"):
             options = {"draws": 150, "tune": 100, "chains": 2, "cores": 1}
             made[method] = bd.deconvolve(
-                bulk, reference, method, seed=1, **(options if method == "nuts" else {})
+                bulk,
+                reference,
+                method,
+                seed=1,
+                **of_deconvolve(options if method == "nuts" else {}),
             )
     return made
 

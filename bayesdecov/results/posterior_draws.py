@@ -1,0 +1,69 @@
+r"""Posterior draws of proportions and the prior that is in them, whatever they come from.
+
+What uses them as a likelihood (a cohort's distribution, the mixed model's true proportions) weighs
+them by one over that prior.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from bayesdecov.algebra.priors import Dirichlet, Prior, SoftmaxNormal
+from bayesdecov.algebra.simplex import shift_log_odds, to_cells, to_mrna
+from bayesdecov.algebra.terms import Array
+from bayesdecov.errors import InputError
+
+LEAST = 1e-12  # a draw's smallest proportion
+
+
+class PosteriorDraws(NamedTuple):
+    """Draws (sample, draw, cell_type) with their prior; NaN where a sample has no posterior.
+
+    ``prior`` is of the fractions of mRNA where ``per_cell`` (mRNA of a cell of each type) is given,
+    and None where it is unknown or cannot be divided out (DeCovarT Eq. 8). ``unshifted`` are the
+    draws that have this prior, where those of ``p`` were shifted for an uncertainty that is not the
+    sample's own (None: they were not).
+    """
+
+    p: Array
+    samples: pd.Index
+    cell_types: pd.Index
+    prior: Prior | None
+    per_cell: Array | None
+    quantity: str
+    unshifted: Array | None = None
+
+    def log_prior(self, p: Array) -> Array:
+        """Log prior density of log-ratios, up to a constant, over the last axis of ``p``."""
+        log_p = np.log(np.maximum(p if self.per_cell is None else to_mrna(p, self.per_cell), LEAST))
+        if isinstance(self.prior, Dirichlet):  # as a density of log-ratios: the Jacobian is in
+            return np.asarray((log_p * np.asarray(self.prior.alpha, dtype=float)).sum(axis=-1))
+        assert isinstance(self.prior, SoftmaxNormal)
+        centred = log_p - log_p.mean(axis=-1, keepdims=True)
+        return np.asarray(-0.5 * np.square(centred).sum(axis=-1) / self.prior.scale**2)
+
+
+def before_shift(draws: Array, shift: Array | None, per_cell: Array | None) -> Array | None:
+    """Pooled draws (sample, chain, draw, cell_type) as they were before `shift_log_odds`."""
+    if shift is None:
+        return None
+    p = draws if per_cell is None else to_mrna(draws, per_cell)
+    p = shift_log_odds(p, -shift)
+    if per_cell is not None:
+        p = to_cells(p, per_cell)
+    return np.asarray(p.reshape(len(p), -1, p.shape[-1]))
+
+
+def no_prior(argument: str) -> InputError:
+    """The error of those who have to divide the prior out."""
+    return InputError(argument, "must have a prior that can be divided out", found="'decovart'",
+                      fix="deconvolve with prior='flat'")  # fmt: skip
+
+
+def no_posterior(argument: str, method: str) -> InputError:
+    """The error of those who need draws."""
+    return InputError(argument, "must have a posterior", found=f"method={method!r}",
+                      fix="deconvolve with method 'laplace' or 'nuts'")  # fmt: skip

@@ -1,0 +1,76 @@
+"""A reference with one more cell type, and what its uncertainty does to proportions."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from bayesdecov.algebra.terms import Array
+from bayesdecov.reference.reference import Reference
+from bayesdecov.unknown_content.cohort import Cohort
+from bayesdecov.unknown_content.profile import Profile
+
+OTHER = "other"
+_MARKER = 2.0  # times higher in foreign cells than in any other
+_FLOOR = 0.01  # of the level of an ordinary cell: no gene is certain to be silent
+_SEEN = 0.002  # a share below cannot be told from none
+
+
+def with_profile(reference: Reference, cohort: Cohort, profile: Profile) -> Reference:
+    """The reference with `OTHER`, its markers, and means moved by what the cohort has in common.
+
+    Foreign cells get as many marker genes of their own as a known cell type has on average.
+    """
+    genes, names = reference.genes, list(reference.cell_types)
+    at = cohort.genes.get_indexer(genes)
+    ratio = profile.h / (cohort.mu.max(axis=1) + cohort.level)
+    ratio[at[at >= 0]] = 0.0
+    best = np.argsort(-ratio, kind="stable")[: max(1, len(genes) // len(names))]
+    new = np.sort(best[ratio[best] > _MARKER])
+    rows = np.concatenate([at, new])
+    h = np.maximum(profile.h, _FLOOR * cohort.level)[rows]
+    known = np.vstack([reference.mean.to_numpy(), cohort.mu[new]])
+    # proportions sum to one: what is added to every mean is added to every mixture
+    shifted = np.maximum(known + profile.shift[rows, None], 0.0)
+    counting = np.nan_to_num(reference.counting.to_numpy())
+    of_genes = cohort.relative_variance * cohort.mu[new] ** 2 + cohort.mu[new] * counting
+    of_genes = np.maximum(of_genes, np.square(_FLOOR * cohort.level[new])[:, None])
+    of_type = (profile.between + profile.error)[rows]
+    index = genes.append(cohort.genes[new])
+    one = pd.Series
+    return replace(
+        reference,
+        mean=pd.DataFrame(np.column_stack([shifted, h]), index, [*names, OTHER]),
+        covariance=reference.covariance.extended(of_genes, of_type),
+        replicates=pd.concat([reference.replicates, one({OTHER: 0})]),
+        counting=pd.concat([reference.counting, one({OTHER: 0.0})]),
+        transcriptome=None,
+        profiles=None,
+        labels=None,
+        donors=None,
+        settings=reference.settings | {"other": "learned from the bulk"},
+    )
+
+
+def log_odds_shifts(share: Array, replicates: Array) -> Array:
+    """Differences of log-odds between resampled cohorts (replicate, sample) and the shares."""
+    return np.asarray(_log_odds(replicates) - _log_odds(share))
+
+
+def wider(covariance: Array, p: Array, shift: Array) -> Array:
+    """Covariances (sample, cell_type, cell_type) with the variance that `shift_log_odds` adds.
+
+    ``shift`` is (replicate, sample).
+    """
+    share = np.clip(p[:, -1:], _SEEN, 1 - _SEEN)
+    direction = -p * share
+    direction[:, -1:] = share * (1 - share)
+    spread = np.square(shift).mean(axis=0)[:, None, None]
+    return np.asarray(covariance + spread * direction[:, :, None] * direction[:, None, :])
+
+
+def _log_odds(share: Array) -> Array:
+    inside = np.clip(share, _SEEN, 1 - _SEEN)
+    return np.asarray(np.log(inside) - np.log1p(-inside))
