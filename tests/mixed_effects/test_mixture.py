@@ -9,10 +9,6 @@ import pandas as pd
 import pytest
 
 import bayesdecov as bd
-from bayesdecov.mixed_effects.contamination import expectation
-from bayesdecov.mixed_effects.parameters import Contamination
-from bayesdecov.mixed_effects.posterior import _quantile, _States
-from bayesdecov.mixed_effects.shift_test import shift_p_values
 
 
 @pytest.fixture(scope="module")
@@ -111,23 +107,6 @@ def test_a_gene_that_is_rather_not_shifted_is_not_called(fit):
     assert (fit.q_values.to_numpy()[unlikely] >= 0.5).all()
 
 
-def test_the_test_of_a_shift_is_uniform_at_the_true_parameters():
-    """Strongly correlated effects and shifted neighbours: 200,000 genes."""
-    rng = np.random.default_rng(9)
-    at = Contamination(
-        np.zeros(2), np.array([[1.0, 0.9], [0.9, 1.0]]), 0.8, np.array([0.0, 0.12]),
-        np.array([0.0, 0.08]), np.array([0.0, 2.0]), np.array([0.0, 0.3]), np.array([1]),
-    )  # fmt: skip
-    Vz = 0.1 * np.eye(2)
-    state = rng.choice(3, 200_000, p=[0.8, 0.12, 0.08])
-    c = rng.multivariate_normal(np.zeros(2), at.Psi + Vz, 200_000)
-    shift = np.array([0.0, 2.0, -2.0])[state]
-    c[:, 1] += shift + np.where(state > 0, np.sqrt(0.3), 0) * rng.normal(size=200_000)
-    p = shift_p_values(expectation(c, Vz, np.ones(1), at), at, None)[:, 0]
-    for level in (0.01, 0.05, 0.2, 0.5, 0.8):
-        assert abs((p < level).mean() - level) < binomial(level, 200_000)
-
-
 @pytest.mark.parametrize(("genes", "low", "high"), [(40, 0.4, 2.0), (250, 0.7, 1.45)])
 def test_standard_errors_with_few_genes(genes, low, high):
     fits = []
@@ -151,16 +130,3 @@ def test_a_subset_of_random_effects(cohort):
     assert np.ptp(fit.effects["Group"]) == 0
     assert fit.genes["covariate"].nunique() == 6
     assert np.isfinite(fit.fixed["std_error"]).all()
-
-
-def test_quantiles_of_mixtures_of_normals():
-    rng = np.random.default_rng(1)
-    weight = rng.dirichlet(np.ones(3), 6).T[:, :, None]
-    mean, sd = rng.normal(size=(3, 6, 2)) * 4, rng.uniform(0.5, 2, (3, 6, 2))
-    centre = (weight * mean).sum(axis=0)
-    spread = np.sqrt((weight * (np.square(mean - centre) + sd**2)).sum(axis=0))
-    found = _quantile(_States(weight, mean, sd), 0.9, centre, spread)
-    for g in range(6):
-        state = rng.choice(3, 400_000, p=weight[:, g, 0])
-        x = rng.normal(mean[state, g, 1], sd[state, g, 1])
-        assert abs((x < found[g, 1]).mean() - 0.9) < 4 * np.sqrt(0.09 / 400_000) + 1e-4
