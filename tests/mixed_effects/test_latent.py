@@ -186,6 +186,28 @@ def test_genes_sharpen_the_proportions_and_say_by_how_much():
     assert np.linalg.eigvalsh(covariance)[-1] < widest * (1 + 1e-9)
 
 
+def test_the_law_at_the_end_is_its_own_m_step():
+    """Means, spread and scale from values and what is left unknown of each, written out."""
+    _, known, seen, _ = draw(1, n=40)
+    at = refine(known, seen, cohort_law(known))
+    X = known.X(at.phi)
+    sub = subspace(X, seen)
+    effects = sub.onto @ seen.gram @ sub.onto.T - GENES * sub.sigma2 * sub.V
+    mean = np.linalg.lstsq(known.cohort, at.phi, rcond=None)[0]
+    spread, total = np.zeros((D, D)), 0.0
+    for i in range(40):
+        W = np.linalg.inv(known.covariance[i])
+        own = seen.power / sub.sigma2 * known.lifts[i].T @ effects @ known.lifts[i]
+        local = np.linalg.inv(own + W / at.scale2 + np.linalg.inv(at.spread))
+        rest, off = at.phi[i] - known.cohort[i] @ mean, at.phi[i] - known.value[i]
+        spread += (np.outer(rest, rest) + local) / 40
+        total += off @ W @ off + np.trace(W @ local)
+    near = 2 * module._SETTLED
+    np.testing.assert_allclose(at.spread, spread, atol=near * np.trace(spread))
+    np.testing.assert_allclose(at.mean, mean, atol=1e-8)
+    assert np.log(at.scale2) == pytest.approx(module._log_scale2(total, 40 * D), abs=near)
+
+
 def test_order_of_samples_units_of_genes_and_turned_directions_do_not_matter():
     """Samples and units to rounding, directions as near as EM settles (0.02 errors, twice)."""
     _, known, seen, rng = draw(1, n=40)
