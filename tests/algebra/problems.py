@@ -9,6 +9,9 @@ import numpy as np
 from bayesdecov.algebra.compressed import compress
 from bayesdecov.algebra.dense import Dense
 from bayesdecov.algebra.lowrank import LowRank
+from bayesdecov.algebra.terms import log_density
+
+EVALUATIONS = [(0.5, None), (1.0, None), (0.5, 5.0)]  # likelihood, Eq. 8, multivariate t
 
 
 class Problem(NamedTuple):
@@ -42,3 +45,22 @@ def random_problem(
     if shared:
         forms["compressed"] = compress(mu, D[:, 0] / multiplier[0], U, owner, multiplier)
     return Problem(q, y, phi, forms)
+
+
+def evaluate(problem: Problem, form: str, q=None, *, weight=0.5, df=None, order=2):
+    """The log-density of a problem in one of its forms, and its pieces."""
+    model = problem.forms[form]
+    q = problem.q if q is None else q
+    y = model.project(problem.y) if form == "compressed" else problem.y
+    pieces = model.pieces(q, y, problem.phi, order=order)
+    return log_density(pieces, model.n_genes, logdet_weight=weight, df=df), pieces
+
+
+def difference(function, x, step=1e-5):
+    """Central differences of a batched function along every coordinate, last axis."""
+    columns = []
+    for j in range(x.shape[1]):
+        shift = np.zeros(x.shape[1])
+        shift[j] = step
+        columns.append((function(x + shift) - function(x - shift)) / (2 * step))
+    return np.stack(columns, axis=-1)

@@ -16,22 +16,6 @@ numbers = st.floats(-30, 30)
 sizes = st.floats(1e-3, 1e3)
 
 
-@given(arrays(float, st.tuples(st.integers(1, 5), st.integers(1, 60)), elements=numbers))
-def test_any_coordinates_are_proportions(theta):
-    p = proportions(theta)
-    assert p.shape == (len(theta), theta.shape[1] + 1)
-    assert (p >= 0).all()
-    np.testing.assert_allclose(p.sum(axis=1), 1)
-    if p.min() > 1e-12:
-        np.testing.assert_allclose(theta_of(p), theta, atol=1e-8)
-
-
-@given(arrays(float, (3, 4), elements=sizes), arrays(float, 4, elements=sizes))
-def test_cells_and_mrna_are_inverse(weights, per_cell):
-    p = weights / weights.sum(axis=1, keepdims=True)
-    np.testing.assert_allclose(to_mrna(to_cells(p, per_cell), per_cell), p, rtol=1e-9)
-
-
 @given(arrays(float, (2, 6, 3), elements=sizes), arrays(float, (4, 2), elements=st.floats(-2, 2)))
 def test_moved_proportions_stay_proportions(weights, away):
     p = weights / weights.sum(axis=2, keepdims=True)
@@ -65,20 +49,3 @@ def test_structures_agree_whatever_is_done_to_them(seed, n_genes, n_types, n_fac
         for k in range(b.Sigma.shape[0]):
             np.testing.assert_allclose(a.matrix(k), b.matrix(k), rtol=1e-10, atol=1e-12)
             assert np.linalg.eigvalsh(b.matrix(k))[0] > -1e-9
-
-
-@settings(deadline=None)
-@given(st.integers(0, 2**32 - 1), st.integers(2, 30), st.integers(0, 8), st.booleans())
-def test_values_do_not_depend_on_how_much_is_asked_for(seed, n_genes, n_factors, absent):
-    rng = np.random.default_rng(seed)
-    J = 3
-    density = LowRank(rng.lognormal(1, 1, (n_genes, J)), rng.lognormal(0, 1, (n_genes, J)),
-                      rng.normal(size=(n_genes, n_factors)), rng.integers(J, size=n_factors)
-                      )  # fmt: skip
-    q = rng.dirichlet(np.ones(J), 4)
-    if absent:
-        q[:, 0] = 0.0
-    y, phi = rng.lognormal(1, 1, (4, n_genes)), rng.uniform(0, 1, 4)
-    alone, all_of_it = (density.pieces(q, y, phi, order=order) for order in (0, 2))
-    np.testing.assert_allclose(alone.logdet.value, all_of_it.logdet.value, rtol=1e-9, atol=1e-9)
-    np.testing.assert_allclose(alone.quad.value, all_of_it.quad.value, rtol=1e-8)

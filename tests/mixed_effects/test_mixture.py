@@ -7,12 +7,17 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import norm
 
 import bayesdecov as bd
+from bayesdecov.algebra.shared_design import least_squares
+from bayesdecov.errors import Notes
+from bayesdecov.mixed_effects import mixture
 from bayesdecov.mixed_effects.contamination import expectation
-from bayesdecov.mixed_effects.parameters import Contamination
-from bayesdecov.mixed_effects.posterior import _quantile, _States
-from bayesdecov.mixed_effects.shift_test import shift_p_values
+from bayesdecov.mixed_effects.information import gene_scores
+from bayesdecov.mixed_effects.mixture import fit_mixture
+from bayesdecov.mixed_effects.parameters import units
+from tests.mixed_effects.problems import shared_problem
 
 
 @pytest.fixture(scope="module")
@@ -111,23 +116,6 @@ def test_a_gene_that_is_rather_not_shifted_is_not_called(fit):
     assert (fit.q_values.to_numpy()[unlikely] >= 0.5).all()
 
 
-def test_the_test_of_a_shift_is_uniform_at_the_true_parameters():
-    """Strongly correlated effects and shifted neighbours: 200,000 genes."""
-    rng = np.random.default_rng(9)
-    at = Contamination(
-        np.zeros(2), np.array([[1.0, 0.9], [0.9, 1.0]]), 0.8, np.array([0.0, 0.12]),
-        np.array([0.0, 0.08]), np.array([0.0, 2.0]), np.array([0.0, 0.3]), np.array([1]),
-    )  # fmt: skip
-    Vz = 0.1 * np.eye(2)
-    state = rng.choice(3, 200_000, p=[0.8, 0.12, 0.08])
-    c = rng.multivariate_normal(np.zeros(2), at.Psi + Vz, 200_000)
-    shift = np.array([0.0, 2.0, -2.0])[state]
-    c[:, 1] += shift + np.where(state > 0, np.sqrt(0.3), 0) * rng.normal(size=200_000)
-    p = shift_p_values(expectation(c, Vz, np.ones(1), at), at, None)[:, 0]
-    for level in (0.01, 0.05, 0.2, 0.5, 0.8):
-        assert abs((p < level).mean() - level) < binomial(level, 200_000)
-
-
 @pytest.mark.parametrize(("genes", "low", "high"), [(40, 0.4, 2.0), (250, 0.7, 1.45)])
 def test_standard_errors_with_few_genes(genes, low, high):
     fits = []
@@ -158,14 +146,86 @@ def test_a_subset_of_random_effects(cohort):
     assert np.isfinite(fit.fixed["std_error"]).all()
 
 
-def test_quantiles_of_mixtures_of_normals():
-    rng = np.random.default_rng(1)
-    weight = rng.dirichlet(np.ones(3), 6).T[:, :, None]
-    mean, sd = rng.normal(size=(3, 6, 2)) * 4, rng.uniform(0.5, 2, (3, 6, 2))
-    centre = (weight * mean).sum(axis=0)
-    spread = np.sqrt((weight * (np.square(mean - centre) + sd**2)).sum(axis=0))
-    found = _quantile(_States(weight, mean, sd), 0.9, centre, spread)
-    for g in range(6):
-        state = rng.choice(3, 400_000, p=weight[:, g, 0])
-        x = rng.normal(mean[state, g, 1], sd[state, g, 1])
-        assert abs((x < found[g, 1]).mean() - 0.9) < 4 * np.sqrt(0.09 / 400_000) + 1e-4
+def shifted(seed=0, *, genes=600, columns=3, share=0.1, size=6.0):
+    """A normal problem in which a share of the genes is shifted in the second effect."""
+    known = shared_problem(seed, genes=genes, columns=columns)
+    moved = int(share * genes)
+    up = size * np.sqrt(known.Psi[1, 1]) * known.X[:, 1]
+    Y = known.Y.copy()
+    Y[:moved] += np.where(np.arange(moved) % 3 > 0, 1, -1)[:, None] * up
+    return known._replace(Y=Y, ls=least_squares(known.X, Y))
+
+
+def fitted(ls, variance="common", notes=None):
+    names = [f"e{k}" for k in range(len(ls.random))]
+    notes = Notes() if notes is None else notes
+    return fit_mixture(ls, variance, names, notes, np.random.default_rng(0))
+
+
+def test_em_ends_where_the_penalised_likelihood_is_flat():
+    """Scores of all genes plus the ten pseudo-genes, in units of their information."""
+    ls = shifted().ls
+    s2 = np.array([(ls.rss / ls.df).mean()])
+    run = mixture._select(ls, s2, mixture._start(ls, float(s2[0])))
+    run = mixture._em(ls, s2, run.at, 1e-9, 20_000)
+    assert run.converged
+    assert run.at.active.tolist() == [1]
+    at, seen = run.at, expectation(ls.c, ls.Vz, s2, run.at)
+    scores = gene_scores(seen, at, units(at), slice(None))
+    total = scores.sum(axis=0)
+    total[5:7] -= 10 * np.array([at.up[1], at.down[1]])  # d log(null) / d log(share / null)
+    size = np.sqrt(np.square(scores).sum(axis=0))
+    np.testing.assert_allclose(total / size, 0, atol=2e-3)
+
+
+def test_a_component_is_kept_as_long_as_its_likelihood_ratio_is_needed():
+    """Shifts grow: below the bound there is no component, above it there is one."""
+    found = [len(fitted(shifted(size=size).ls).settings["components"]) for size in (0, 0.5, 6)]
+    assert found == [0, 0, 1]
+
+
+@pytest.mark.parametrize("variance", ["common", "gene"])
+def test_units_and_the_order_of_genes_and_effects_do_not_matter(variance):
+    known = shifted(1)
+    base = fitted(known.ls, variance)
+    genes = known.rng.permutation(600)
+    moved = fitted(least_squares(known.X, 7 * known.Y[genes]), variance)
+    np.testing.assert_allclose(moved.gamma, 7 * base.gamma[genes], rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(moved.prob_deg, base.prob_deg[genes], atol=1e-3)
+    np.testing.assert_allclose(moved.p, base.p[genes], rtol=1e-2, atol=1e-9)
+    columns = [2, 0, 1]
+    turned = fitted(least_squares(known.X[:, columns], known.Y), variance)
+    np.testing.assert_allclose(turned.Psi, base.Psi[np.ix_(columns, columns)], rtol=1e-2, atol=1e-2)
+    np.testing.assert_allclose(turned.p, base.p[:, columns], rtol=5e-2, atol=1e-9)
+
+
+def test_variances_that_do_not_differ_are_one_for_all_and_exact_genes_are_mentioned():
+    known, notes = shifted(2, share=0.0), Notes()
+    s2 = np.full(600, 0.7)
+    even = fitted(known.ls._replace(rss=s2 * known.ls.df), "gene", notes)
+    np.testing.assert_allclose(even.sigma2, [0.7])
+    assert any("residual variances do not differ between genes" in line for line in notes.lines)
+    rss = known.ls.rss.copy()
+    rss[:2] = 0.0
+    found = fitted(known.ls._replace(rss=rss), "gene", notes)
+    assert any("2 genes are fitted (almost) exactly" in line for line in notes.lines)
+    assert (found.sigma2 > 0).all()
+
+
+def test_one_random_effect_is_a_mixture_of_three_normals():
+    """The log-likelihood it reports, from densities of one number a gene."""
+    known = shared_problem(3, genes=500, columns=2, random=(1,))
+    Y = known.Y.copy()
+    Y[:60] += 8 * np.sqrt(known.Psi[0, 0]) * known.X[:, 1]
+    e = fitted(least_squares(known.X, Y, np.array([1])))
+    part, ls = e.settings["components"]["e0"], least_squares(known.X, Y, np.array([1]))
+    v = (e.Psi + e.sigma2 * ls.Vz).item()
+    x = ls.c[:, 0] - e.beta[1] + ls.mean[1]
+    null = 1 - part["up"] - part["down"]
+    slow = null * norm.pdf(x, 0, np.sqrt(v))
+    wide = np.sqrt(v + part["tau"] ** 2)
+    slow += part["up"] * norm.pdf(x, part["delta"], wide)
+    slow += part["down"] * norm.pdf(x, -part["delta"], wide)
+    reported = e.settings["log_likelihood_of_coefficients"]
+    assert reported == pytest.approx(np.log(slow).sum(), rel=1e-9)
+    assert e.prob_deg[:60].min() > 0.95
