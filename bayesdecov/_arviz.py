@@ -27,10 +27,11 @@ def from_groups(groups: Mapping[str, xr.Dataset], attrs: Mapping[str, Any]) -> A
     Attributes of files hold numbers and strings only, so anything else becomes its text.
     """
     attrs = {"inference_library": "bayesdecov", "inference_library_version": __version__} | {
-        key: value if isinstance(value, (int, float, str)) and not isinstance(value, bool)
+        key: value
+        if isinstance(value, (int, float, str)) and not isinstance(value, bool)
         else str(value)
         for key, value in attrs.items()
-    }  # fmt: skip
+    }
     kept = {name: data for name, data in groups.items() if data.data_vars}
     if IS_TREE:
         tree = xr.DataTree.from_dict({f"/{name}": data for name, data in kept.items()})

@@ -28,10 +28,11 @@ def check_plain_names(names: Iterable[Any], argument: str, what: str) -> None:
         odd = next((c for c in text if unicodedata.category(c) in ("Cc", "Cs")), None)
         if odd is not None:
             raise InputError(
-                argument, f"{what} names must not hold control characters",
+                argument,
+                f"{what} names must not hold control characters",
                 found=f"{odd!r} in the name of {what} {number}, {text[:60]!r}",
                 fix="rename it",
-            )  # fmt: skip
+            )
 
 
 def check_choice(value: Any, options: Sequence[str], argument: str) -> str:
@@ -129,8 +130,12 @@ def check_numeric(table: Any, argument: str) -> pd.DataFrame:
             found=type(table).__name__,
         )
     if table.index.nlevels > 1 or table.columns.nlevels > 1:
-        raise InputError(argument, "must have plain row and column names", found="a MultiIndex",
-                         fix="join the levels into one name")  # fmt: skip
+        raise InputError(
+            argument,
+            "must have plain row and column names",
+            found="a MultiIndex",
+            fix="join the levels into one name",
+        )
     if table.shape[0] == 0 or table.shape[1] == 0:
         raise InputError(
             argument, "must not be empty", found=f"{table.shape[0]} rows, {table.shape[1]} columns"

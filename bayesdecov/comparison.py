@@ -97,8 +97,9 @@ def compare(*fits: Any, yardstick: str | None = None) -> Comparison:
     >>> bd.compare(*fits).summary.index.tolist()
     ['map', 'laplace']
     """
-    runs = _named([run_of(fit[1], str(fit[0])) if isinstance(fit, tuple) else run_of(fit)
-                   for fit in fits])  # fmt: skip
+    runs = _named(
+        [run_of(fit[1], str(fit[0])) if isinstance(fit, tuple) else run_of(fit) for fit in fits]
+    )
     if len(runs) < 2:
         raise InputError("fits", "needs at least two runs", found=str(len(runs)))
     with usable(*runs.values()):
@@ -108,8 +109,9 @@ def compare(*fits: Any, yardstick: str | None = None) -> Comparison:
 def _compared(runs: dict[str, Run], yardstick: str | None) -> Comparison:
     kinds = {EFFECTS if run.command == EFFECTS else PROPORTIONS for run in runs.values()}
     if len(kinds) > 1:
-        raise InputError("fits", "all must be proportions or all effects",
-                         found=" and ".join(sorted(kinds)))  # fmt: skip
+        raise InputError(
+            "fits", "all must be proportions or all effects", found=" and ".join(sorted(kinds))
+        )
     kind = kinds.pop()
     if yardstick is None:
         ranked = [name for method in _TRUST for name, run in runs.items() if run.method == method]
@@ -120,9 +122,52 @@ def _compared(runs: dict[str, Run], yardstick: str | None) -> Comparison:
     for part in parts.values():
         common = common[common.isin(part.index)]
     if not len(common):
-        raise InputError("fits", "must have samples and cell types (or covariates) in common",
-                         found="none")  # fmt: skip
+        raise InputError(
+            "fits", "must have samples and cell types (or covariates) in common", found="none"
+        )
     notes = Notes()
+    _tell(runs, parts, common, notes)
+    base = parts[yardstick].loc[common]
+    rows, summary = [], {}
+    for name, part in parts.items():
+        table, summary[name] = _beside(part.loc[common], base, runs[name])
+        table.insert(0, "run", name)
+        rows.append(table)
+    return Comparison(
+        pd.concat(rows, ignore_index=True),
+        pd.DataFrame(summary).T.rename_axis("run"),
+        yardstick,
+        kind,
+        tuple(notes.lines),
+    )
+
+
+def _beside(
+    mine: pd.DataFrame, base: pd.DataFrame, run: Run
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Estimates of one run with their differences from the yardstick, and a summary."""
+    difference = mine["mean"] - base["mean"]
+    in_sd = difference / base["sd"].where(base["sd"] > 0)
+    table = mine.assign(difference=difference, difference_in_sd=in_sd).reset_index()
+    table.insert(0, "method", run.method)
+    spread = mine["mean"].std() > 0 and base["mean"].std() > 0
+    return table, {
+        "method": run.method,
+        "seconds": run.seconds,
+        "estimates": len(mine),
+        "mean_width": float((mine["high"] - mine["low"]).mean()),
+        "rms_difference": float(np.sqrt(np.mean(difference**2))),
+        "largest_difference": float(difference.abs().max()),
+        "rms_in_sd": float(np.sqrt(np.mean(in_sd**2))),
+        "largest_in_sd": float(in_sd.abs().max()),
+        "correlation": float(mine["mean"].corr(base["mean"])) if spread else float("nan"),
+    }
+
+
+def _tell(
+    runs: dict[str, Run], parts: dict[str, pd.DataFrame], common: pd.Index, notes: Notes
+) -> None:
+    """What keeps runs from being compared like with like."""
     trees = {str(run.settings["hierarchy"]) for run in runs.values() if "hierarchy" in run.settings}
     if len(trees) > 1:
         notes.warn("these runs were gated with different hierarchies (settings of run.json)")
@@ -136,36 +181,14 @@ def _compared(runs: dict[str, Run], yardstick: str | None) -> Comparison:
     for name, part in parts.items():
         lost = part.index[~part.index.isin(common)]
         if len(lost):
-            labels = [" ".join(map(str, label)) if isinstance(label, tuple) else str(label)
-                      for label in lost]  # fmt: skip
-            notes.warn(f"{name}: {len(lost)} of {len(part)} estimates are not in all runs and are "
-                       f"left out: {checks.some(labels)}")  # fmt: skip
-    base = parts[yardstick].loc[common]
-    rows, summary = [], {}
-    for name, part in parts.items():
-        mine = part.loc[common]
-        difference = mine["mean"] - base["mean"]
-        in_sd = difference / base["sd"].where(base["sd"] > 0)
-        table = mine.assign(difference=difference, difference_in_sd=in_sd).reset_index()
-        table.insert(0, "run", name)
-        table.insert(1, "method", runs[name].method)
-        rows.append(table)
-        spread = mine["mean"].std() > 0 and base["mean"].std() > 0
-        summary[name] = {
-            "method": runs[name].method,
-            "seconds": runs[name].seconds,
-            "estimates": len(common),
-            "mean_width": float((mine["high"] - mine["low"]).mean()),
-            "rms_difference": float(np.sqrt(np.mean(difference**2))),
-            "largest_difference": float(difference.abs().max()),
-            "rms_in_sd": float(np.sqrt(np.mean(in_sd**2))),
-            "largest_in_sd": float(in_sd.abs().max()),
-            "correlation": float(mine["mean"].corr(base["mean"])) if spread else float("nan"),
-        }
-    return Comparison(
-        pd.concat(rows, ignore_index=True), pd.DataFrame(summary).T.rename_axis("run"),
-        yardstick, kind, tuple(notes.lines),
-    )  # fmt: skip
+            labels = [
+                " ".join(map(str, label)) if isinstance(label, tuple) else str(label)
+                for label in lost
+            ]
+            notes.warn(
+                f"{name}: {len(lost)} of {len(part)} estimates are not in all runs and are "
+                f"left out: {checks.some(labels)}"
+            )
 
 
 def _named(runs: list[Run]) -> dict[str, Run]:

@@ -82,16 +82,27 @@ def _demo() -> Dataset:
     from bayesdecov.simulate import convolution
 
     cohort = convolution(
-        n_samples=40, n_genes=500, cell_types=BLOOD_LIKE, replicates=8, factor_sd=0.1, own_sd=0.25,
-        concentration=(9.0, 1.5, 1.0, 2.5, 1.5, 1.0), depth=200_000, marker_fold=4.0, seed=20,
-    )  # fmt: skip
+        n_samples=40,
+        n_genes=500,
+        cell_types=BLOOD_LIKE,
+        replicates=8,
+        factor_sd=0.1,
+        own_sd=0.25,
+        concentration=(9.0, 1.5, 1.0, 2.5, 1.5, 1.0),
+        depth=200_000,
+        marker_fold=4.0,
+        seed=20,
+    )
     return Dataset(
         "demo",
         "SIMULATED blood-like cohort: 40 mixtures of six cell types with known proportions, eight "
         "purified samples of each type, 500 genes, counts",
-        cohort.bulk, cohort.purified, cohort.labels, cohort.proportions,
+        cohort.bulk,
+        cohort.purified,
+        cohort.labels,
+        cohort.proportions,
         pd.DataFrame(index=cohort.proportions.index),
-    )  # fmt: skip
+    )
 
 
 def _sc_mixology() -> Dataset:
@@ -123,19 +134,23 @@ def _abis_pbmc() -> Dataset:
     paths = [_in_folder("abis_pbmc", name) for name in names]
     if not all(paths):
         raise InputError(
-            "name", "'abis_pbmc' is read from the folder that BAYESDECOV_DATA names",
+            "name",
+            "'abis_pbmc' is read from the folder that BAYESDECOV_DATA names",
             found=f"no abis_pbmc/{names[0]} there",
             fix=f"export {', '.join(names)} from the R package granulator (genes x samples, genes "
             "x cell types, samples x cell types as fractions)",
-        )  # fmt: skip
+        )
     bulk, signature, truth = (read_table(path) for path in paths if path is not None)
     return Dataset(
         "abis_pbmc",
         "Human PBMC, RNA-seq in TPM, with flow cytometry of 17 cell types (Monaco et al. 2019)",
-        bulk, None, None,
+        bulk,
+        None,
+        None,
         truth[signature.columns].rename_axis("sample"),  # the other columns are their sums
-        pd.DataFrame(index=truth.index), signature,
-    )  # fmt: skip
+        pd.DataFrame(index=truth.index),
+        signature,
+    )
 
 
 _LOADERS: dict[str, Callable[[], Dataset]] = {
@@ -175,17 +190,24 @@ def _fetch(dataset: str, address: str, filename: str) -> Path:
     if path is not None:
         if checksum(path) != known:
             raise InputError(
-                "BAYESDECOV_DATA", f"{str(path)!r} is not the published file",
-                found=f"SHA-256 {checksum(path)[:16]}...", fix="delete it and load again",
-            )  # fmt: skip
+                "BAYESDECOV_DATA",
+                f"{str(path)!r} is not the published file",
+                found=f"SHA-256 {checksum(path)[:16]}...",
+                fix="delete it and load again",
+            )
         return path
     import pooch
 
     try:
         return Path(
-            pooch.retrieve(address + filename, known_hash=f"sha256:{known}", fname=filename,
-                           path=pooch.os_cache("bayesdecov") / dataset, progressbar=False)
-        )  # fmt: skip
+            pooch.retrieve(
+                address + filename,
+                known_hash=f"sha256:{known}",
+                fname=filename,
+                path=pooch.os_cache("bayesdecov") / dataset,
+                progressbar=False,
+            )
+        )
     except Exception as error:
         raise InputError(
             "name",

@@ -53,9 +53,13 @@ def run_demo(
     for name_of in methods:
         draws = _DRAWS if name_of == "nuts" else 1000
         fits[name_of] = deconvolve(
-            data.bulk, reference, name_of, seed=_SEED, sampling=Sampling(draws=draws),
+            data.bulk,
+            reference,
+            name_of,
+            seed=_SEED,
+            sampling=Sampling(draws=draws),
             progress=None if progress else False,
-        )  # fmt: skip
+        )
     scores = score(fits, data.proportions, groups=_groups(data.samples))
     console.print(_as_rich(scores))
     best = fits[method]
@@ -72,16 +76,25 @@ def run_demo(
         found.write(folder / "comparison")
         draw(found, folder / "comparison")
         if name == "demo":  # small, ours to give away: the tables a user would bring
-            (folder / "input").mkdir()
-            write_table(data.bulk, folder / "input" / "bulk.csv", index_label="gene")
-            write_table(data.purified, folder / "input" / "purified.csv", index_label="gene")
-            write_table(pd.DataFrame(data.labels), folder / "input" / "labels.csv",
-                        index_label="sample")  # fmt: skip
+            _write_input(data, folder / "input")
             console.print("\nsimulated effects of a group on the genes of three cell types:")
-            effects = _fastmix(folder)
-            console.print(str(effects), markup=False)
-    console.print(f"\nwritten: {out} (open {out}/report.html first; proportions, intervals, "
-                  "posterior, comparison, plots)", markup=False)  # fmt: skip
+            console.print(str(_fastmix(folder)), markup=False)
+    _say_what_next(name, out, console)
+
+
+def _write_input(data: datasets.Dataset, folder: Path) -> None:
+    folder.mkdir()
+    write_table(data.bulk, folder / "bulk.csv", index_label="gene")
+    write_table(data.purified, folder / "purified.csv", index_label="gene")
+    write_table(pd.DataFrame(data.labels), folder / "labels.csv", index_label="sample")
+
+
+def _say_what_next(name: str, out: Path, console: Console) -> None:
+    console.print(
+        f"\nwritten: {out} (open {out}/report.html first; proportions, intervals, "
+        "posterior, comparison, plots)",
+        markup=False,
+    )
     if name == "demo":
         console.print(
             "try it by hand:\n"
@@ -92,8 +105,9 @@ def run_demo(
             f"{out}/input/proportions.csv --covariates {out}/input/covariates.csv "
             "--method mixture --out effects\n"
             "  bayesdecov report result",
-            markup=False, soft_wrap=True,
-        )  # fmt: skip
+            markup=False,
+            soft_wrap=True,
+        )
 
 
 def _fastmix(folder: Path) -> MixedEffects:
@@ -134,13 +148,17 @@ def score(
             parts |= {str(g): (mine == g).to_numpy() for g in sorted(mine.unique())}
         for name, rows_of in parts.items():
             chosen = error.to_numpy()[rows_of]
-            rows.append({
-                "method": method, "group": name, "samples": int(rows_of.sum()),
-                "rmse": float(np.sqrt(np.mean(chosen**2))),
-                "mae": float(np.mean(np.abs(chosen))),
-                "coverage_95": float(np.mean(inside[rows_of])),
-                "width_95": float(np.mean((high - low)[rows_of])),
-            })  # fmt: skip
+            rows.append(
+                {
+                    "method": method,
+                    "group": name,
+                    "samples": int(rows_of.sum()),
+                    "rmse": float(np.sqrt(np.mean(chosen**2))),
+                    "mae": float(np.mean(np.abs(chosen))),
+                    "coverage_95": float(np.mean(inside[rows_of])),
+                    "width_95": float(np.mean((high - low)[rows_of])),
+                }
+            )
     return pd.DataFrame(rows)
 
 
@@ -156,6 +174,7 @@ def _as_rich(scores: pd.DataFrame) -> Table:
         numbers = pd.api.types.is_numeric_dtype(scores[name])
         table.add_column(name, justify="right" if numbers else "left")
     for row in scores.itertuples(index=False):
-        table.add_row(*(("-" if np.isnan(v) else f"{v:.4f}") if isinstance(v, float) else str(v)
-                        for v in row))  # fmt: skip
+        table.add_row(
+            *(("-" if np.isnan(v) else f"{v:.4f}") if isinstance(v, float) else str(v) for v in row)
+        )
     return table

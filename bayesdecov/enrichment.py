@@ -48,13 +48,17 @@ class Enrichment(Result):
 
     def __str__(self) -> str:
         found = self.table[self.table["q_value"] < self.settings["fdr"]]
-        lines = [f"Enrichment: {self.table['gene_set'].nunique()} gene sets, "
-                 f"{self.table['covariate'].nunique()} effects, {len(found)} with "
-                 f"q < {self.settings['fdr']:g}"]  # fmt: skip
+        lines = [
+            f"Enrichment: {self.table['gene_set'].nunique()} gene sets, "
+            f"{self.table['covariate'].nunique()} effects, {len(found)} with "
+            f"q < {self.settings['fdr']:g}"
+        ]
         for _, row in found.sort_values("p_value").head(8).iterrows():
-            lines.append(f"  {row['covariate']}: {row['gene_set']} ({row['overlap']} of "
-                         f"{row['set_size']}, {row['fold']:.1f} times the expected, "
-                         f"q = {row['q_value']:.2g})")  # fmt: skip
+            lines.append(
+                f"  {row['covariate']}: {row['gene_set']} ({row['overlap']} of "
+                f"{row['set_size']}, {row['fold']:.1f} times the expected, "
+                f"q = {row['q_value']:.2g})"
+            )
         return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])
 
     __repr__ = __str__
@@ -121,12 +125,17 @@ def enrich(
     kept = {name: set(own) for name, own in named.items() if smallest <= sizes[name] <= largest}
     left = len(named) - len(kept) + len(lost)
     if not kept:
-        raise InputError("sets", f"none has {smallest} to {largest} tested genes",
-                         found=f"sizes {min(sizes.values())} to {max(sizes.values())}",
-                         fix="change smallest or largest")  # fmt: skip
+        raise InputError(
+            "sets",
+            f"none has {smallest} to {largest} tested genes",
+            found=f"sizes {min(sizes.values())} to {max(sizes.values())}",
+            fix="change smallest or largest",
+        )
     if left:
-        notes.info(f"{left} sets with fewer than {smallest} or more than {largest} tested genes "
-                   "are left out")  # fmt: skip
+        notes.info(
+            f"{left} sets with fewer than {smallest} or more than {largest} tested genes "
+            "are left out"
+        )
     rows = []
     for covariate, part in table.groupby("covariate", sort=False):
         chosen = _selected(part, fdr, top, direction)
@@ -134,14 +143,31 @@ def enrich(
             notes.info(f"no gene of {covariate} is selected")
             continue
         rows += _of_effect(str(covariate), chosen, set(part["gene"]), kept)
-    columns = ["covariate", "gene_set", "overlap", "selected", "set_size", "background", "expected",
-               "fold", "p_value", "q_value", "genes"]  # fmt: skip
+    columns = [
+        "covariate",
+        "gene_set",
+        "overlap",
+        "selected",
+        "set_size",
+        "background",
+        "expected",
+        "fold",
+        "p_value",
+        "q_value",
+        "genes",
+    ]
     if not rows:
         notes.warn("no gene is selected for any effect; give top= or a larger fdr=")
-    settings = {"fdr": fdr, "top": top, "direction": direction, "smallest": smallest,
-                "largest": largest}  # fmt: skip
-    return Enrichment(pd.DataFrame(rows, columns=columns), settings, tuple(notes.lines),
-                      {"sets": len(kept)})  # fmt: skip
+    settings = {
+        "fdr": fdr,
+        "top": top,
+        "direction": direction,
+        "smallest": smallest,
+        "largest": largest,
+    }
+    return Enrichment(
+        pd.DataFrame(rows, columns=columns), settings, tuple(notes.lines), {"sets": len(kept)}
+    )
 
 
 def _of_effect(
@@ -154,12 +180,20 @@ def _of_effect(
         overlap = [gene for gene in chosen if gene in tested]
         expected = len(chosen) * len(tested) / len(background)
         p = hypergeom.sf(len(overlap) - 1, len(background), len(tested), len(chosen))
-        found.append({
-            "covariate": covariate, "gene_set": name, "overlap": len(overlap),
-            "selected": len(chosen), "set_size": len(tested), "background": len(background),
-            "expected": expected, "fold": len(overlap) / expected if expected else np.nan,
-            "p_value": float(p), "genes": ";".join(overlap),
-        })  # fmt: skip
+        found.append(
+            {
+                "covariate": covariate,
+                "gene_set": name,
+                "overlap": len(overlap),
+                "selected": len(chosen),
+                "set_size": len(tested),
+                "background": len(background),
+                "expected": expected,
+                "fold": len(overlap) / expected if expected else np.nan,
+                "p_value": float(p),
+                "genes": ";".join(overlap),
+            }
+        )
     adjusted = false_discovery_control([row["p_value"] for row in found])
     for row, q in zip(found, adjusted, strict=True):
         row["q_value"] = float(q)
@@ -181,16 +215,25 @@ def _genes(value: Any) -> pd.DataFrame:
         path = path / "genes.csv" if path.is_dir() else path
         check_file(path, "genes")
         with readable(path, "a table of genes", "genes"), opened(path, "genes") as raw:
-            value = pd.read_csv(raw, dtype={"gene": str, "covariate": str}, keep_default_na=False,
-                                na_values={"effect": [""], "q_value": [""]}, **EXACT)  # fmt: skip
+            value = pd.read_csv(
+                raw,
+                dtype={"gene": str, "covariate": str},
+                keep_default_na=False,
+                na_values={"effect": [""], "q_value": [""]},
+                **EXACT,
+            )
     table = getattr(value, "genes", value)
     if not isinstance(table, pd.DataFrame):
-        raise InputError("genes", "must be what fastmix returns, its table of genes, or genes.csv",
-                         found=type(value).__name__)  # fmt: skip
+        raise InputError(
+            "genes",
+            "must be what fastmix returns, its table of genes, or genes.csv",
+            found=type(value).__name__,
+        )
     absent = [name for name in _NEEDED if name not in table]
     if absent:
-        raise InputError("genes", f"needs the columns {', '.join(_NEEDED)}",
-                         found=f"no {', '.join(absent)}")  # fmt: skip
+        raise InputError(
+            "genes", f"needs the columns {', '.join(_NEEDED)}", found=f"no {', '.join(absent)}"
+        )
     if not len(table):
         raise InputError("genes", "must not be empty")
     table = table[list(_NEEDED)].copy()
@@ -200,8 +243,9 @@ def _genes(value: Any) -> pd.DataFrame:
     for name in ("effect", "q_value"):
         table[name] = table[name].map(checks.to_number)
     if ((table["q_value"] < 0) | (table["q_value"] > 1)).any():
-        raise InputError("genes", "q-values must lie between 0 and 1",
-                         found=f"{table['q_value'].max():g}")  # fmt: skip
+        raise InputError(
+            "genes", "q-values must lie between 0 and 1", found=f"{table['q_value'].max():g}"
+        )
     if table.duplicated(["gene", "covariate"]).any():
         raise InputError("genes", "must not hold a gene twice for one covariate")
     return table

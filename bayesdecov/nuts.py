@@ -66,14 +66,25 @@ def _nutpie(
     size = starts.shape[1]
     waiting = iter(starts)
     model = from_pyfunc(
-        size, lambda: density, lambda *seeds: lambda x: {"x": x}, [np.dtype("float64")],
-        [(size,)], ["x"], make_initial_point_fn=lambda seed: next(waiting, starts[0]).copy(),
-    )  # fmt: skip
+        size,
+        lambda: density,
+        lambda *seeds: lambda x: {"x": x},
+        [np.dtype("float64")],
+        [(size,)],
+        ["x"],
+        make_initial_point_fn=lambda seed: next(waiting, starts[0]).copy(),
+    )
     found = nutpie.sample(
-        model, draws=schedule.draws, tune=schedule.tune, chains=len(starts), cores=1,
-        seed=int(rng.integers(2**31)), save_warmup=False, progress_bar=False,
+        model,
+        draws=schedule.draws,
+        tune=schedule.tune,
+        chains=len(starts),
+        cores=1,
+        seed=int(rng.integers(2**31)),
+        save_warmup=False,
+        progress_bar=False,
         target_accept=schedule.target_accept,
-    )  # fmt: skip
+    )
     return Chains(
         np.asarray(dataset(found["posterior"])["x"]), named(dataset(found["sample_stats"]))
     )
@@ -161,6 +172,10 @@ def _step(size: int, target_accept: float) -> tuple[Any, Any]:
         pm.Potential("density", black_box.make_node(x).outputs[0])
         # plain Python: the graph is a call of the density, so there is nothing to compile
         plain = {"mode": Mode(linker="py", optimizer="fast_compile")}
-        step = pm.NUTS(model=model, target_accept=target_accept, compile_kwargs=plain,
-                       initial_point={"x": np.zeros(size)})  # fmt: skip
+        step = pm.NUTS(
+            model=model,
+            target_accept=target_accept,
+            compile_kwargs=plain,
+            initial_point={"x": np.zeros(size)},
+        )
         return step, black_box

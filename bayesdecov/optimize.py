@@ -160,8 +160,9 @@ def marquardt(
         )
         stop = done | (iterations[active] >= max_iterations) | (damping[active] > _LARGEST_DAMPING)
         renew = accepted & ~stop
-        spectrum = _merge(spectrum, _decompose(gradient[active[renew]], hessian[active[renew]]),
-                          renew)  # fmt: skip
+        spectrum = _merge(
+            spectrum, _decompose(gradient[active[renew]], hessian[active[renew]]), renew
+        )
         spectrum = _Spectrum(*(part[~stop] for part in spectrum))
         active = active[~stop]
     return Maximum(x, value, gradient, hessian, iterations, rdm, converged)

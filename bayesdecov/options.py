@@ -184,8 +184,9 @@ def of_class(value: Any, group: type[T], argument: str) -> T:
     if value is None:
         return group()
     if not isinstance(value, group):
-        raise InputError(argument, f"must be a bayesdecov.{group.__name__}",
-                         found=type(value).__name__)  # fmt: skip
+        raise InputError(
+            argument, f"must be a bayesdecov.{group.__name__}", found=type(value).__name__
+        )
     return value
 
 
@@ -208,8 +209,11 @@ def moved_into(**groups: type) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Errors for keywords that have become fields of an object, which name the new place."""
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
-        homes = {each.name: (name, group.__name__)
-                 for name, group in groups.items() for each in fields(group)}  # fmt: skip
+        homes = {
+            each.name: (name, group.__name__)
+            for name, group in groups.items()
+            for each in fields(group)
+        }
         own = inspect.signature(function).parameters
 
         @functools.wraps(function)
@@ -217,9 +221,12 @@ def moved_into(**groups: type) -> Callable[[Callable[P, R]], Callable[P, R]]:
             for key in kwargs:
                 if key in homes and key not in own:
                     name, group = homes[key]
-                    raise InputError(key, f"is a field of {name}", found="it as a keyword",
-                                     fix=f"give {name}=bayesdecov.{group}({key}=...)"
-                                     )  # fmt: skip
+                    raise InputError(
+                        key,
+                        f"is a field of {name}",
+                        found="it as a keyword",
+                        fix=f"give {name}=bayesdecov.{group}({key}=...)",
+                    )
             return function(*args, **kwargs)
 
         return checked

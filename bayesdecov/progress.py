@@ -25,9 +25,12 @@ def track(
     )
 
     columns = (
-        TextColumn(title), BarColumn(), MofNCompleteColumn(), TextColumn(unit),
+        TextColumn(title),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn(unit),
         TimeRemainingColumn(),
-    )  # fmt: skip
+    )
     with Progress(*columns, console=Console(stderr=True)) as bar:
         task = bar.add_task(title, total=sum(sizes))
         for result, size in zip(results, sizes, strict=True):

@@ -41,6 +41,7 @@ def installed(sampler: str) -> str:
     checks.check_choice(sampler, SAMPLERS, "nuts_sampler")
     there = importlib.util.find_spec("nutpie") is not None
     if sampler == "nutpie" and not there:
-        raise InputError("nuts_sampler", "'nutpie' is not installed",
-                         fix="pip install nutpie, or use 'pymc'")  # fmt: skip
+        raise InputError(
+            "nuts_sampler", "'nutpie' is not installed", fix="pip install nutpie, or use 'pymc'"
+        )
     return ("nutpie" if there else "pymc") if sampler == "auto" else sampler

@@ -6,5 +6,13 @@ from bayesdecov.models.convolution import convolution
 from bayesdecov.models.joint import Shared, joint
 from bayesdecov.models.mixed_effects import Sufficient, mixed_effects
 
-__all__ = ["Genes", "Shared", "Sufficient", "cohort", "contamination", "convolution", "joint",
-           "mixed_effects"]  # fmt: skip
+__all__ = [
+    "Genes",
+    "Shared",
+    "Sufficient",
+    "cohort",
+    "contamination",
+    "convolution",
+    "joint",
+    "mixed_effects",
+]

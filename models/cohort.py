@@ -95,10 +95,17 @@ def cohort(
         precision = pt.dot(A, A.T) / a
         pm.Deterministic("covariance", pt.linalg.inv(precision))
         z = pm.MvNormal("log_ratios", mu=pt.dot(X, B), tau=precision, dims=("sample", "part"))
-        p = pm.Deterministic("proportions", pm.math.softmax(pt.dot(z, V.T), axis=-1),
-                             dims=("sample", "cell_type"))  # fmt: skip
+        p = pm.Deterministic(
+            "proportions", pm.math.softmax(pt.dot(z, V.T), axis=-1), dims=("sample", "cell_type")
+        )
         pm.Deterministic("effects", pt.dot(B, V.T), dims=("column", "cell_type"))
         y = bulk.loc[mean.index].to_numpy(dtype=float).T
-        observe_bulk(p, mean.to_numpy(dtype=float), np.asarray(covariances, dtype=float), y,
-                     counting_noise, df)  # fmt: skip
+        observe_bulk(
+            p,
+            mean.to_numpy(dtype=float),
+            np.asarray(covariances, dtype=float),
+            y,
+            counting_noise,
+            df,
+        )
     return model

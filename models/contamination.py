@@ -87,8 +87,12 @@ def contamination(
     off = genes.c - centre
     known = Sufficient(centre, off.T @ off, genes.V, float(genes.rss.sum()), genes.df, m)
     spread = np.sqrt(np.diag(known.scatter) / m)
-    coords = {"covariate": names, "random_effect": names, "random_effect_bis": names,
-              "shifted": shifted}  # fmt: skip
+    coords = {
+        "covariate": names,
+        "random_effect": names,
+        "random_effect_bis": names,
+        "shifted": shifted,
+    }
     n = q + genes.df
     with pm.Model(coords=coords) as model:
         beta, Psi, sigma = covariance(known, names, np.arange(q), eta)

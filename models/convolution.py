@@ -92,10 +92,12 @@ def convolution(
 
         if isinstance(prior, SoftmaxNormal):
             # a zero-sum normal's own sd is that of the normals before projection
-            z = pm.ZeroSumNormal("log_ratios", sigma=prior.scale, n_zerosum_axes=1,
-                                 dims=("sample", "cell_type"))  # fmt: skip
-            p = pm.Deterministic("proportions", pm.math.softmax(z, axis=-1),
-                                 dims=("sample", "cell_type"))  # fmt: skip
+            z = pm.ZeroSumNormal(
+                "log_ratios", sigma=prior.scale, n_zerosum_axes=1, dims=("sample", "cell_type")
+            )
+            p = pm.Deterministic(
+                "proportions", pm.math.softmax(z, axis=-1), dims=("sample", "cell_type")
+            )
         else:
             alpha = np.broadcast_to(np.asarray(prior.alpha, float), (n_samples, n_types))
             p = pm.Dirichlet("proportions", a=alpha, dims=("sample", "cell_type"))

@@ -98,8 +98,13 @@ def joint(
     start = known.measured if centre is None else centre
     spread = np.maximum(known.measured.std(axis=0, ddof=1), 1e-6)
     basis = np.diag(np.tile(spread, n)) if root is None else root
-    coords = {"covariate": names, "random_effect": names, "random_effect_bis": names,
-              "sample": list(samples), "direction": list(directions)}  # fmt: skip
+    coords = {
+        "covariate": names,
+        "random_effect": names,
+        "random_effect_bis": names,
+        "sample": list(samples),
+        "direction": list(directions),
+    }
     whiten = np.linalg.inv(np.linalg.cholesky(known.errors))
     centred = known.gram - np.outer(known.total, known.total) / m
     here = known.design + np.einsum("iad,id->ia", known.lifts, start - known.measured)
@@ -110,11 +115,16 @@ def joint(
             "phi", start + pt.reshape(pt.dot(basis, z), (n, d)), dims=("sample", "direction")
         )
         scale = pm.LogNormal("error_scale", 0.0, np.log(2.0))
-        pm.Normal("measured", (whiten * phi[:, None, :]).sum(axis=2), scale,
-                  observed=np.einsum("ide,ie->id", whiten, known.measured))  # fmt: skip
+        pm.Normal(
+            "measured",
+            (whiten * phi[:, None, :]).sum(axis=2),
+            scale,
+            observed=np.einsum("ide,ie->id", whiten, known.measured),
+        )
         pm.Potential("cohort_law", _cohort_law(phi, known, spread))
-        beta, Psi, sigma = covariance(_sufficient(known, here, centred), names,
-                                      np.arange(n_columns), eta)  # fmt: skip
+        beta, Psi, sigma = covariance(
+            _sufficient(known, here, centred), names, np.arange(n_columns), eta
+        )
         X = known.design + (known.lifts * (phi - known.measured)[:, None, :]).sum(axis=2)
         X = pt.dot(known.whitener, X)
         M = pt.dot(X.T, X)
@@ -136,15 +146,23 @@ def joint(
 def _cohort_law(phi: Any, known: Shared, spread: np.ndarray) -> Any:
     """Log-density of the true values under the cohort's normal, in the model that is open."""
     n, d = known.measured.shape
-    mean = pm.Normal("cohort_mean", 0.0, _WIDE * np.maximum(spread, np.abs(known.measured).max()),
-                     shape=(known.cohort.shape[1], d))  # fmt: skip
+    mean = pm.Normal(
+        "cohort_mean",
+        0.0,
+        _WIDE * np.maximum(spread, np.abs(known.measured).max()),
+        shape=(known.cohort.shape[1], d),
+    )
     if d == 1:
         chol = pt.diag(pm.HalfNormal("cohort", 1.0, shape=1))
     else:
         chol, _, _ = pm.LKJCholeskyCov(
-            "cohort", n=d, eta=1.0, sd_dist=pm.HalfNormal.dist(1.0, shape=d), compute_corr=True,
+            "cohort",
+            n=d,
+            eta=1.0,
+            sd_dist=pm.HalfNormal.dist(1.0, shape=d),
+            compute_corr=True,
             store_in_trace=False,
-        )  # fmt: skip
+        )
     chol = (_HALF_NORMAL * spread)[:, None] * chol
     pm.Deterministic("cohort_sd", pt.sqrt(pt.sqr(chol).sum(axis=1)), dims="direction")
     rest = (phi - pt.dot(known.cohort, mean)).T

@@ -121,15 +121,20 @@ def covariance(
         chol = pt.diag(sd)
     else:
         chol, corr, sd = pm.LKJCholeskyCov(
-            "psi", n=q, eta=eta, sd_dist=pm.HalfNormal.dist(1.0, shape=q), compute_corr=True,
+            "psi",
+            n=q,
+            eta=eta,
+            sd_dist=pm.HalfNormal.dist(1.0, shape=q),
+            compute_corr=True,
             store_in_trace=False,
-        )  # fmt: skip
+        )
         pm.Deterministic("psi_corr", corr, dims=("random_effect", "random_effect_bis"))
     scale = _HALF_NORMAL * psi_guess
     pm.Deterministic("psi_sd", scale * sd, dims="random_effect")
     sigma = pm.HalfNormal("sigma", _HALF_NORMAL * sigma_guess)
     Psi = pm.Deterministic(
-        "Psi", pt.dot(chol, chol.T) * np.outer(scale, scale),
+        "Psi",
+        pt.dot(chol, chol.T) * np.outer(scale, scale),
         dims=("random_effect", "random_effect_bis"),
-    )  # fmt: skip
+    )
     return beta, Psi, sigma

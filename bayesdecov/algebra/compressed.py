@@ -81,8 +81,9 @@ class Compressed:
         outer = slope[:, :, None] * slope[:, None, :]
         s_, s__, e_ = s[:, None], s[:, None, None], e2[:, None]
         log_hessian = add_diagonal(-outer / s__**2, 2 * self.multiplier / s_)
-        quad_hessian = add_diagonal(2 * outer * (e2 / s**3)[:, None, None],
-                                    -2 * self.multiplier * e_ / s_**2)  # fmt: skip
+        quad_hessian = add_diagonal(
+            2 * outer * (e2 / s**3)[:, None, None], -2 * self.multiplier * e_ / s_**2
+        )
         return Pieces(
             logdet=Term(
                 logdet,

@@ -87,6 +87,10 @@ def interpolate(density: LowRank, q: Array, phi: float) -> LowRank:
     parts = weighted_grams(density.U, np.maximum(X + lift, 0.0).T / centre)
     parts -= lift[:, None, None] * weighted_grams(density.U, 1 / centre[None])
     return Interpolated(
-        density.mu, density.D, density.U, density.owner, genes=genes,
+        density.mu,
+        density.D,
+        density.U,
+        density.owner,
+        genes=genes,
         parts=parts * centre[genes, None, None],
-    )  # fmt: skip
+    )

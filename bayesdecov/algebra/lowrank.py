@@ -77,8 +77,9 @@ class LowRank:
         """Values at the shared points ``q`` (point, cell_type) for all bulks: (sample, point)."""
         logdet, quad = np.empty(len(q)), np.empty((len(y), len(q)))
         for k, point in enumerate(q):
-            mean, d, P, logdet[k], *_ = (part[0] for part in self.factorise(
-                point[None], np.array([phi])))  # fmt: skip
+            mean, d, P, logdet[k], *_ = (
+                part[0] for part in self.factorise(point[None], np.array([phi]))
+            )
             residuals = y - mean
             projected = residuals @ P
             quad[:, k] = (residuals**2) @ (1 / d) - np.einsum("nk,nk->n", projected, projected)

@@ -88,9 +88,16 @@ def assembled(
     c = (b - mean) @ onto.T
     c -= c.mean(axis=0)  # zero but for rounding, which the robust mean can amplify
     return LeastSquares(
-        b, mean, R_inverse @ R_inverse.T, rss, n - n_columns, random, c,
-        Rz_inverse @ Rz_inverse.T, onto,
-    )  # fmt: skip
+        b,
+        mean,
+        R_inverse @ R_inverse.T,
+        rss,
+        n - n_columns,
+        random,
+        c,
+        Rz_inverse @ Rz_inverse.T,
+        onto,
+    )
 
 
 def subset(ls: LeastSquares, rows: NDArray[np.bool_]) -> LeastSquares:

@@ -84,9 +84,18 @@ def subspace(X: Array, seen: Moments) -> Subspace:
     value -= 0.5 * df * np.log(rss)
     gradient = m * (onto.T - spread) + (df / rss) * left_gram @ onto.T
     return Subspace(
-        float(value), seen.whitener.T @ gradient, X, V, onto, left, left_gram, rss, df, spread,
+        float(value),
+        seen.whitener.T @ gradient,
+        X,
+        V,
+        onto,
+        left,
+        left_gram,
+        rss,
+        df,
+        spread,
         precision,
-    )  # fmt: skip
+    )
 
 
 def subspace_hessian(at: Subspace, seen: Moments, lifts: Array) -> Array:
@@ -117,8 +126,9 @@ def subspace_hessian(at: Subspace, seen: Moments, lifts: Array) -> Array:
     slope = np.einsum("ia,iad->id", W.T @ at.left_gram @ at.onto.T, lifts).ravel()
     total = -(at.df / at.rss) * of_rss
     T = at.spread.T
-    total -= m * (even(seen.centred - at.spread @ (at.X.T @ seen.centred), at.precision)
-                  - crossed(T, T))  # fmt: skip
+    total -= m * (
+        even(seen.centred - at.spread @ (at.X.T @ seen.centred), at.precision) - crossed(T, T)
+    )
     total += m * (even(at.left, at.V) - crossed(at.onto, at.onto))
     H = total.reshape(n * d, n * d)
     H = 0.5 * (H + H.T)

@@ -101,9 +101,13 @@ class RobustMean(NamedTuple):
 
 
 def robust_mean(
-    x: Array, covariance: Array, *, trim: float = 0.5, tolerance: float = 1e-3,
+    x: Array,
+    covariance: Array,
+    *,
+    trim: float = 0.5,
+    tolerance: float = 1e-3,
     iterations: int = _LARGEST_STEPS,
-) -> RobustMean:  # fmt: skip
+) -> RobustMean:
     r"""Centre of the main part of ``x`` (gene, d) with known ``covariance``.
 
     Repeats: keep the :math:`1-S` share nearest to the current centre; their mean deviation ``M`` is

@@ -45,8 +45,10 @@ def score(expression: Any, sets: Any, method: str = "ssgsea") -> pd.DataFrame:
     table = checks.check_expression(expression_frame(expression, "expression"), "expression")
     kept, lost = known_genes(gene_sets(sets, "sets"), table.index, "sets")
     if lost:
-        Notes().warn(f"{len(lost)} gene sets have no gene in the expression and are left out: "
-                     f"{checks.some(lost)}")  # fmt: skip
+        Notes().warn(
+            f"{len(lost)} gene sets have no gene in the expression and are left out: "
+            f"{checks.some(lost)}"
+        )
     position = {gene: i for i, gene in enumerate(table.index)}
     members = np.zeros((len(kept), len(table)), dtype=bool)
     for i, genes in enumerate(kept.values()):

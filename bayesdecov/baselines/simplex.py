@@ -33,8 +33,7 @@ def quadratic(mu: Array, y: Array, *, exactly_one: bool, weights: Array | None =
     constraints = np.column_stack([total, np.eye(n_types)])
     bounds = np.concatenate([[1.0 if exactly_one else -1.0], np.zeros(n_types)])
     equalities = 1 if exactly_one else 0
-    solutions = [quadprog.solve_qp(gram, row, constraints, bounds, equalities)[0]
-                 for row in linear]  # fmt: skip
+    solutions = [quadprog.solve_qp(gram, row, constraints, bounds, equalities)[0] for row in linear]
     return np.maximum(np.stack(solutions), 0.0)
 
 

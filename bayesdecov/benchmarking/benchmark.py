@@ -108,17 +108,25 @@ def benchmark(
         results = joblib.Parallel(n_jobs=n_jobs, return_as="generator")(jobs)
         notes.append("several workers ran at a time: seconds are longer than they need be")
     show = sys.stderr.isatty() if progress is None else progress
-    found = [one for case in track(results, [1] * len(cases), "Benchmarking", show=show,
-                                   unit="cases") for one in case]  # fmt: skip
+    found = [
+        one
+        for case in track(results, [1] * len(cases), "Benchmarking", show=show, unit="cases")
+        for one in case
+    ]
     scores = pd.concat([one.scores for one in found], ignore_index=True)
     scores = scores.reindex(columns=[*_WHERE, *SCORES, "error"]).fillna({"error": ""})
     drawn = [one.estimates for one in found if len(one.estimates)]
     settings = {
         "methods": [method.name for method in chosen],
         "problems": list(dict.fromkeys(case.name for case in cases)),
-        "repeats": repeats, "quick": quick, "bootstrap": bootstrap or "none", "prob": prob,
-        "memory": memory, "seed": seed, "n_jobs": n_jobs,
-    }  # fmt: skip
+        "repeats": repeats,
+        "quick": quick,
+        "bootstrap": bootstrap or "none",
+        "prob": prob,
+        "memory": memory,
+        "seed": seed,
+        "n_jobs": n_jobs,
+    }
     return Benchmark(
         scores=scores,
         estimates=pd.concat(drawn, ignore_index=True) if drawn else pd.DataFrame(),
@@ -129,13 +137,19 @@ def benchmark(
 
 
 def _cases(
-    problems: Iterable[str | Case] | str | None, repeats: int, quick: bool, seed: int,
+    problems: Iterable[str | Case] | str | None,
+    repeats: int,
+    quick: bool,
+    seed: int,
     notes: list[str],
-) -> list[Case]:  # fmt: skip
+) -> list[Case]:
     if problems is None:
         here = [name for name in REAL if datasets.present(name)]
-        notes += [f"{name} is not on this machine and was left out (load it once, or set "
-                  "BAYESDECOV_DATA)" for name in REAL if name not in here]  # fmt: skip
+        notes += [
+            f"{name} is not on this machine and was left out (load it once, or set BAYESDECOV_DATA)"
+            for name in REAL
+            if name not in here
+        ]
         problems = [*SCENARIOS, *here]
     if isinstance(problems, (str, Case)):
         problems = [problems]
@@ -145,8 +159,11 @@ def _cases(
             cases.append(problem)
             continue
         checks.check_choice(problem, (*SCENARIOS, *REAL), "problems")
-        cases += real(problem) if problem in REAL else simulated(
-            problem, repeats=repeats, quick=quick, seed=seed)  # fmt: skip
+        cases += (
+            real(problem)
+            if problem in REAL
+            else simulated(problem, repeats=repeats, quick=quick, seed=seed)
+        )
     if not cases:
         raise InputError("problems", "must name at least one problem")
     keys = [(case.scenario, case.level, case.repeat) for case in cases]

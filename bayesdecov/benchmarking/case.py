@@ -61,23 +61,33 @@ class Case:
         checks.check_unique(truth.index, "truth", "sample")
         checks.check_unique(truth.columns, "truth", "cell type")
         if (truth < 0).to_numpy().any():
-            raise InputError("truth", "proportions must not be negative",
-                             found=f"{truth.to_numpy().min():g}")  # fmt: skip
+            raise InputError(
+                "truth", "proportions must not be negative", found=f"{truth.to_numpy().min():g}"
+            )
         taken = truth.columns.intersection([ALL, OTHER])
         if len(taken):
-            raise InputError("truth", "must not have cell types of these names, which the scores "
-                             "use", found=checks.some(taken), fix="rename them")  # fmt: skip
+            raise InputError(
+                "truth",
+                "must not have cell types of these names, which the scores use",
+                found=checks.some(taken),
+                fix="rename them",
+            )
         names = bulk.columns
         shared = names[names.isin(truth.index)]
         if not len(shared):
-            raise InputError("truth", "must have the bulk's samples as rows",
-                             found=f"{checks.some(truth.index, 3)}; the bulk has "
-                             f"{checks.some(names, 3)}")  # fmt: skip
+            raise InputError(
+                "truth",
+                "must have the bulk's samples as rows",
+                found=f"{checks.some(truth.index, 3)}; the bulk has {checks.some(names, 3)}",
+            )
         truth = truth.loc[shared]
         empty = truth.index[truth.sum(axis=1) == 0]
         if len(empty):
-            raise InputError("truth", "every sample needs a positive proportion",
-                             found=f"only zeros in {checks.some(empty)}")  # fmt: skip
+            raise InputError(
+                "truth",
+                "every sample needs a positive proportion",
+                found=f"only zeros in {checks.some(empty)}",
+            )
         if (self.purified is None) == (self.reference is None):
             raise InputError("case", "needs either purified samples or a reference")
         if self.purified is not None and self.labels is None:
@@ -93,8 +103,9 @@ class Case:
     def build(self, covariance: str | None = None) -> Reference:
         """The reference, with a covariance of that kind where there are replicates."""
         if self.purified is not None:
-            return Reference.from_samples(self.purified, self.labels, covariance or "glasso",
-                                          genes=self.genes)  # fmt: skip
+            return Reference.from_samples(
+                self.purified, self.labels, covariance or "glasso", genes=self.genes
+            )
         if covariance is not None:
             raise InputError("covariance", "needs purified samples; this case has a reference")
         if isinstance(self.reference, Reference):

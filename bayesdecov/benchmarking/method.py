@@ -20,9 +20,17 @@ from bayesdecov.results.proportions import Proportions
 
 DEFAULT = ("map", "laplace", *BASELINES)
 _OPTIONS: dict[str, Callable[[str], Any]] = {
-    "covariance": str, "prior": str, "noise": str, "size_factor": str, "df": str,
-    "draws": int, "tune": int, "chains": int, "target_accept": float, "nuts_sampler": str,
-}  # fmt: skip
+    "covariance": str,
+    "prior": str,
+    "noise": str,
+    "size_factor": str,
+    "df": str,
+    "draws": int,
+    "tune": int,
+    "chains": int,
+    "target_accept": float,
+    "nuts_sampler": str,
+}
 
 Own = Callable[[pd.DataFrame, Reference], Any]
 
@@ -48,9 +56,11 @@ class Method:
         if self.own is not None:
             found = self.own(bulk.copy(), reference)
             if not isinstance(found, (Proportions, pd.DataFrame)):
-                raise InputError(self.name, "must return a DataFrame (samples x cell types) or "
-                                 "what deconvolve returns", found=type(found).__name__
-                                 )  # fmt: skip
+                raise InputError(
+                    self.name,
+                    "must return a DataFrame (samples x cell types) or what deconvolve returns",
+                    found=type(found).__name__,
+                )
             return found
         options = dict(self.options)
         if self.method == "nuts":
@@ -90,8 +100,11 @@ def _parsed(name: str, text: Any) -> Method:
         key, equals, value = part.partition("=")
         key = key.strip()
         if not equals or key not in _OPTIONS:
-            raise InputError("methods", f"options are written name=value, with the names "
-                             f"{', '.join(_OPTIONS)}", found=repr(part))  # fmt: skip
+            raise InputError(
+                "methods",
+                f"options are written name=value, with the names {', '.join(_OPTIONS)}",
+                found=repr(part),
+            )
         try:
             options[key] = _OPTIONS[key](value.strip())
         except ValueError:
@@ -100,8 +113,9 @@ def _parsed(name: str, text: Any) -> Method:
         try:
             options["df"] = float(options["df"])
         except ValueError:
-            raise InputError("methods", "df must be a number, 'auto' or 'none'",
-                             found=repr(options["df"])) from None  # fmt: skip
+            raise InputError(
+                "methods", "df must be a number, 'auto' or 'none'", found=repr(options["df"])
+            ) from None
     if options.get("df") == "none":
         options["df"] = None
     covariance = options.pop("covariance", None)

@@ -50,8 +50,9 @@ def metrics(
     guess = 1 / x.shape[1]
     rows = {ALL: _row(t, x, low, high, known, inside, prob, guess)}
     for j, name in enumerate(truth.columns):
-        rows[str(name)] = _row(t[:, j], x[:, j], low[:, j], high[:, j], known[:, j],
-                               inside[:, j], prob, guess)  # fmt: skip
+        rows[str(name)] = _row(
+            t[:, j], x[:, j], low[:, j], high[:, j], known[:, j], inside[:, j], prob, guess
+        )
     table = pd.DataFrame(rows).T.rename_axis("cell_type")
     of_types = table.iloc[1:]
     table["r_types"] = np.nan
@@ -63,11 +64,19 @@ def metrics(
 
 
 def _row(
-    t: Array, x: Array, low: Array, high: Array, known: Array, inside: Array, prob: float,
+    t: Array,
+    x: Array,
+    low: Array,
+    high: Array,
+    known: Array,
+    inside: Array,
+    prob: float,
     guess: float,
-) -> dict[str, float]:  # fmt: skip
-    found = {"samples": float(known.any(axis=1).sum() if known.ndim == 2 else known.sum()),
-             "intervals": float(inside.mean())}  # fmt: skip
+) -> dict[str, float]:
+    found = {
+        "samples": float(known.any(axis=1).sum() if known.ndim == 2 else known.sum()),
+        "intervals": float(inside.mean()),
+    }
     names = ("r", "ccc", "rmse", "mae", "bias", "negative", "coverage", "width", "interval_score")
     found |= dict.fromkeys(names, np.nan)
     if known.any():

@@ -17,9 +17,25 @@ from bayesdecov.reporting.page import page
 from bayesdecov.reporting.parts import picture, section, table_of
 
 _FEWER, _MORE = 1.0, 0.8  # misses above twice the nominal or below a fifth want a remark
-_SHOWN = ("rmse_to_best", "best", "worst", "worst_place", "rmse", "mae", "r_types", "ccc", "bias",
-          "coverage", "width", "interval_score", "intervals", "seconds", "memory_mb", "failed",
-          "failures")  # fmt: skip
+_SHOWN = (
+    "rmse_to_best",
+    "best",
+    "worst",
+    "worst_place",
+    "rmse",
+    "mae",
+    "r_types",
+    "ccc",
+    "bias",
+    "coverage",
+    "width",
+    "interval_score",
+    "intervals",
+    "seconds",
+    "memory_mb",
+    "failed",
+    "failures",
+)
 
 
 def render(found: Benchmark, name: str, record: Mapping[str, Any] | None = None) -> str:
@@ -32,12 +48,21 @@ def content(found: Benchmark) -> dict[str, Any]:
     table = found.summary()
     parts = [_failures(found)]
     if table["rmse"].notna().any():
-        parts = [_accuracy(found, table), _intervals(found, table), _correlation(found),
-                 _spill_over(found), *(_real(found, name) for name in REAL), _cost(found),
-                 *parts]  # fmt: skip
+        parts = [
+            _accuracy(found, table),
+            _intervals(found, table),
+            _correlation(found),
+            _spill_over(found),
+            *(_real(found, name) for name in REAL),
+            _cost(found),
+            *parts,
+        ]
     methods = [name.partition(":")[0] for name in table.index]
-    papers = [(BASELINES[name].title, f"https://doi.org/{BASELINES[name].doi}")
-              for name in dict.fromkeys(methods) if name in BASELINES]  # fmt: skip
+    papers = [
+        (BASELINES[name].title, f"https://doi.org/{BASELINES[name].doi}")
+        for name in dict.fromkeys(methods)
+        if name in BASELINES
+    ]
     return {
         "title": "Benchmark of deconvolution methods",
         "verdict": _verdict(found, table),
@@ -75,8 +100,10 @@ def _verdict(found: Benchmark, table: pd.DataFrame) -> dict[str, Any]:
                 f"{name}: nominal {float(found.settings['prob']):.0%} intervals hold "
                 f"{value:.0%} of the truths on average"
             )
-    text = (f"Closest to the truth over all: {known.index[0]}, with {first['rmse_to_best']:.2f} "
-            f"times the error of the best method of each problem.")  # fmt: skip
+    text = (
+        f"Closest to the truth over all: {known.index[0]}, with {first['rmse_to_best']:.2f} "
+        f"times the error of the best method of each problem."
+    )
     return {"colour": "plain", "text": text, "reasons": reasons}
 
 
@@ -85,11 +112,17 @@ def _glance(found: Benchmark) -> list[tuple[str, str]]:
     cases = whole[["scenario", "level", "repeat"]].drop_duplicates()
     return [
         ("Methods", ", ".join(found.settings["methods"])),
-        ("Problems", f"{len(found.levels()[['scenario', 'level']].drop_duplicates())}, "
-         f"{len(cases)} cohorts in all"),
-        ("Intervals", f"{float(found.settings['prob']):.0%}; bootstrap of the methods without any: "
-         f"{found.settings['bootstrap']}"),
-    ]  # fmt: skip
+        (
+            "Problems",
+            f"{len(found.levels()[['scenario', 'level']].drop_duplicates())}, "
+            f"{len(cases)} cohorts in all",
+        ),
+        (
+            "Intervals",
+            f"{float(found.settings['prob']):.0%}; bootstrap of the methods without any: "
+            f"{found.settings['bootstrap']}",
+        ),
+    ]
 
 
 def _accuracy(found: Benchmark, table: pd.DataFrame) -> dict[str, Any]:
@@ -102,9 +135,15 @@ def _accuracy(found: Benchmark, table: pd.DataFrame) -> dict[str, Any]:
     )
     shown = table[[name for name in _SHOWN if name in table]]
     shown = shown.dropna(axis=1, how="all")
-    return section("Accuracy", text, [picture(heat_map(found, "rmse"), "RMSE, methods x problems"),
-                                      picture(heat_map(found, "bias"), "bias")],
-                   [table_of(shown, "Methods, the best first")])  # fmt: skip
+    return section(
+        "Accuracy",
+        text,
+        [
+            picture(heat_map(found, "rmse"), "RMSE, methods x problems"),
+            picture(heat_map(found, "bias"), "bias"),
+        ],
+        [table_of(shown, "Methods, the best first")],
+    )
 
 
 def _intervals(found: Benchmark, table: pd.DataFrame) -> dict[str, Any] | None:
@@ -115,8 +154,9 @@ def _intervals(found: Benchmark, table: pd.DataFrame) -> dict[str, Any] | None:
         "the interval score, which rewards both; of the samples that have an interval (intervals: "
         "their share). Methods without intervals are left out."
     )
-    pictures = [picture(heat_map(found, name), name) for name in
-                ("coverage", "width", "interval_score")]  # fmt: skip
+    pictures = [
+        picture(heat_map(found, name), name) for name in ("coverage", "width", "interval_score")
+    ]
     return section("Intervals", text, pictures, [])
 
 
@@ -125,9 +165,15 @@ def _correlation(found: Benchmark) -> dict[str, Any]:
         "Correlation over samples within each cell type, then averaged. Pooled over cell types "
         "it would be high whenever a method knows which types are abundant."
     )
-    return section("Ranking of samples", text, [picture(heat_map(found, "r_types"), "correlation"),
-                                                picture(heat_map(found, "ccc"), "concordance")],
-                   [])  # fmt: skip
+    return section(
+        "Ranking of samples",
+        text,
+        [
+            picture(heat_map(found, "r_types"), "correlation"),
+            picture(heat_map(found, "ccc"), "concordance"),
+        ],
+        [],
+    )
 
 
 def _spill_over(found: Benchmark) -> dict[str, Any] | None:
@@ -151,8 +197,10 @@ def _cost(found: Benchmark) -> dict[str, Any]:
         "Seconds of one cohort on one thread, without building the reference (reference_seconds in "
         "scores.csv) and without a bootstrap; most memory that was allocated at a time."
     )
-    pictures = [picture(cost(found), "error against time"),
-                picture(heat_map(found, "seconds"), "seconds")]  # fmt: skip
+    pictures = [
+        picture(cost(found), "error against time"),
+        picture(heat_map(found, "seconds"), "seconds"),
+    ]
     if found.overall["memory_mb"].notna().any():
         pictures.append(picture(heat_map(found, "memory_mb"), "memory"))
     return section("Cost", text, pictures, [])
@@ -167,10 +215,14 @@ def _failures(found: Benchmark) -> dict[str, Any] | None:
     tables = []
     for part, columns, caption in (
         (failed, ["scenario", "level", "repeat", "error"], "No estimate at all"),
-        (partly, ["scenario", "level", "repeat", "failed"], "Share of samples without a converged "
-         "estimate"),
-    ):  # fmt: skip
+        (
+            partly,
+            ["scenario", "level", "repeat", "failed"],
+            "Share of samples without a converged estimate",
+        ),
+    ):
         if len(part):
-            tables.append(table_of(part.set_index("method")[columns].replace({np.nan: ""}),
-                                   caption))  # fmt: skip
+            tables.append(
+                table_of(part.set_index("method")[columns].replace({np.nan: ""}), caption)
+            )
     return section("Failures", "", [], tables)

@@ -12,9 +12,24 @@ from bayesdecov.benchmarking.metrics import ALL
 from bayesdecov.results.result import Result
 
 _WHERE = ["scenario", "level", "method"]
-SCORES = ("r", "r_types", "ccc", "rmse", "mae", "bias", "negative", "coverage", "width",
-            "interval_score", "intervals", "failed", "seconds", "interval_seconds",
-            "reference_seconds", "memory_mb")  # fmt: skip
+SCORES = (
+    "r",
+    "r_types",
+    "ccc",
+    "rmse",
+    "mae",
+    "bias",
+    "negative",
+    "coverage",
+    "width",
+    "interval_score",
+    "intervals",
+    "failed",
+    "seconds",
+    "interval_seconds",
+    "reference_seconds",
+    "memory_mb",
+)
 
 
 @dataclass(frozen=True)
@@ -59,8 +74,9 @@ class Benchmark(Result):
         groups = whole.groupby(_WHERE, sort=False)
         table = groups[list(SCORES)].mean()
         repeats = groups["rmse"].count()
-        table.insert(table.columns.get_loc("rmse") + 1, "rmse_se",
-                     groups["rmse"].std() / np.sqrt(repeats))  # fmt: skip
+        table.insert(
+            table.columns.get_loc("rmse") + 1, "rmse_se", groups["rmse"].std() / np.sqrt(repeats)
+        )
         table["repeats"] = groups.size()
         table["failures"] = groups["error"].agg(lambda said: int((said != "").sum()))
         return table.reset_index()
@@ -80,17 +96,34 @@ class Benchmark(Result):
         for name, part in levels.groupby("method", sort=False):
             known = part.dropna(subset="ratio")
             row: dict[str, Any] = {
-                "rmse_to_best": np.nan, "best": 0, "worst": np.nan, "worst_place": "",
+                "rmse_to_best": np.nan,
+                "best": 0,
+                "worst": np.nan,
+                "worst_place": "",
                 "cases": len(known),
-            }  # fmt: skip
+            }
             if len(known):
                 worst = known.loc[known["ratio"].idxmax()]
-                row |= {"rmse_to_best": float(np.exp(np.log(known["ratio"]).mean())),
-                        "best": int((known["ratio"] <= 1 + 1e-9).sum()),
-                        "worst": float(worst["ratio"]), "worst_place": worst["place"]}  # fmt: skip
-            for column in ("rmse", "mae", "r_types", "ccc", "bias", "coverage", "width",
-                           "interval_score", "intervals", "failed", "seconds", "memory_mb"
-                           ):  # fmt: skip
+                row |= {
+                    "rmse_to_best": float(np.exp(np.log(known["ratio"]).mean())),
+                    "best": int((known["ratio"] <= 1 + 1e-9).sum()),
+                    "worst": float(worst["ratio"]),
+                    "worst_place": worst["place"],
+                }
+            for column in (
+                "rmse",
+                "mae",
+                "r_types",
+                "ccc",
+                "bias",
+                "coverage",
+                "width",
+                "interval_score",
+                "intervals",
+                "failed",
+                "seconds",
+                "memory_mb",
+            ):
                 row[column] = float(part[column].mean())
             row["failures"] = int(part["failures"].sum())
             rows[name] = row
@@ -101,8 +134,12 @@ class Benchmark(Result):
 
     def tables(self, prob: float = 0.95) -> dict[str, pd.DataFrame]:
         """``scores``, ``levels``, ``summary`` and ``estimates``."""
-        return {"scores": self.scores, "levels": self.levels(), "summary": self.summary(),
-                "estimates": self.estimates}  # fmt: skip
+        return {
+            "scores": self.scores,
+            "levels": self.levels(),
+            "summary": self.summary(),
+            "estimates": self.estimates,
+        }
 
     def __str__(self) -> str:
         table = self.summary()
@@ -114,11 +151,23 @@ class Benchmark(Result):
             f"{'sec':>7} {'failed':>6}",
         ]
         for name, row in table.iterrows():
-            numbers = [_short(row[each], digits) for each, digits in (
-                ("rmse_to_best", 2), ("best", 0), ("r_types", 2), ("coverage", 2), ("width", 3),
-                ("seconds", 2), ("failed", 2))]  # fmt: skip
-            lines.append("  {:<34} {:>9} {:>5} {:>6} {:>6} {:>6} {:>7} {:>6}".format(
-                str(name)[:34], *numbers))  # fmt: skip
+            numbers = [
+                _short(row[each], digits)
+                for each, digits in (
+                    ("rmse_to_best", 2),
+                    ("best", 0),
+                    ("r_types", 2),
+                    ("coverage", 2),
+                    ("width", 3),
+                    ("seconds", 2),
+                    ("failed", 2),
+                )
+            ]
+            lines.append(
+                "  {:<34} {:>9} {:>5} {:>6} {:>6} {:>6} {:>7} {:>6}".format(
+                    str(name)[:34], *numbers
+                )
+            )
         lines += [f"  note: {note}" for note in self.notes]
         return "\n".join(lines)
 

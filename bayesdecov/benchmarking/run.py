@@ -65,8 +65,12 @@ def run_case(case: Case, methods: Sequence[Method], options: Options) -> list[Fo
 def _one(
     case: Case, method: Method, reference: Reference | Exception, built: float, options: Options
 ) -> Found:
-    where = {"scenario": case.scenario, "level": case.level, "repeat": case.repeat,
-             "method": method.name}  # fmt: skip
+    where = {
+        "scenario": case.scenario,
+        "level": case.level,
+        "repeat": case.repeat,
+        "method": method.name,
+    }
     try:
         if isinstance(reference, Exception):
             raise reference
@@ -118,11 +122,16 @@ def _scored(
         truth = case.other.loc[other.index].to_frame("other")
         gap = np.full(other.shape, np.nan)
         scores = pd.concat([scores, metrics(truth, other, gap, gap).reset_index().iloc[[1]]])
-    tidy = pd.DataFrame({
-        "sample": table["sample"], "cell_type": table["cell_type"],
-        "truth": case.truth.to_numpy().ravel(), "estimate": table["mean"],
-        "low": table["low"], "high": table["high"],
-    })  # fmt: skip
+    tidy = pd.DataFrame(
+        {
+            "sample": table["sample"],
+            "cell_type": table["cell_type"],
+            "truth": case.truth.to_numpy().ravel(),
+            "estimate": table["mean"],
+            "low": table["low"],
+            "high": table["high"],
+        }
+    )
     return scores, tidy
 
 
@@ -137,34 +146,55 @@ def _merged(fit: Proportions | pd.DataFrame, case: Case) -> Proportions:
     """On the truth's samples and cell types, several types added up where the case says so."""
     samples, wanted = case.truth.index, case.truth.columns
     if isinstance(fit, pd.DataFrame):
-        fit = Proportions(proportions=fit, diagnostics=pd.DataFrame(index=fit.index), method="own",
-                          quantity="", settings={}, notes=())  # fmt: skip
+        fit = Proportions(
+            proportions=fit,
+            diagnostics=pd.DataFrame(index=fit.index),
+            method="own",
+            quantity="",
+            settings={},
+            notes=(),
+        )
     merge = dict(case.merge or {})
     types = [merge.get(str(name), str(name)) for name in fit.proportions.columns]
-    for argument, names in (("truth", wanted.difference(types)),
-                            ("reference", pd.Index(types).difference(wanted))):  # fmt: skip
+    for argument, names in (
+        ("truth", wanted.difference(types)),
+        ("reference", pd.Index(types).difference(wanted)),
+    ):
         if len(names):
             lacking = "the reference" if argument == "truth" else "the truth"
-            raise InputError(argument, f"has cell types that {lacking} does not have",
-                             found=checks.some(names), fix="rename them, or say with merge which "
-                             "of the reference's types add up to which of the truth's")  # fmt: skip
+            raise InputError(
+                argument,
+                f"has cell types that {lacking} does not have",
+                found=checks.some(names),
+                fix="rename them, or say with merge which "
+                "of the reference's types add up to which of the truth's",
+            )
     rows = fit.proportions.index.get_indexer(samples)
     if (rows < 0).any():
-        raise InputError("estimate", "must have every sample of the bulk",
-                         found=f"none for {checks.some(samples[rows < 0])}")  # fmt: skip
+        raise InputError(
+            "estimate",
+            "must have every sample of the bulk",
+            found=f"none for {checks.some(samples[rows < 0])}",
+        )
     total = fit.proportions.sum(axis=1, skipna=False).dropna()
     if len(total) and not np.allclose(total, 1, atol=_ROUNDING):
-        raise InputError("estimate", "must add up to 1 in every sample",
-                         found=f"{total.min():.4g} to {total.max():.4g}")  # fmt: skip
+        raise InputError(
+            "estimate",
+            "must add up to 1 in every sample",
+            found=f"{total.min():.4g} to {total.max():.4g}",
+        )
     add = (np.array(types)[:, None] == wanted.to_numpy()[None, :]).astype(float)
     draws, covariance = fit.draws, fit.covariance
     return Proportions(
         proportions=pd.DataFrame(fit.proportions.to_numpy()[rows] @ add, samples, wanted),
         diagnostics=fit.diagnostics.loc[samples],
-        method=fit.method, quantity=fit.quantity, settings=fit.settings, notes=fit.notes,
+        method=fit.method,
+        quantity=fit.quantity,
+        settings=fit.settings,
+        notes=fit.notes,
         covariance=None if covariance is None else add.T @ covariance[rows] @ add,
         draws=None if draws is None else Draws(draws.proportions[rows] @ add, {}),
-    )  # fmt: skip
+    )
 
 
 def _timed(call: Callable[[], T]) -> tuple[T, float]:

@@ -50,10 +50,13 @@ def _missing(make: Make, quick: bool) -> Iterator[dict[str, Any]]:
         data = make()
         kept = ~data.labels.isin(gone)
         yield {
-            "level": level, "bulk": data.bulk, "truth": data.proportions.drop(columns=list(gone)),
-            "purified": data.purified.loc[:, kept], "labels": data.labels[kept],
+            "level": level,
+            "bulk": data.bulk,
+            "truth": data.proportions.drop(columns=list(gone)),
+            "purified": data.purified.loc[:, kept],
+            "labels": data.labels[kept],
             "other": data.proportions[list(gone)].sum(axis=1),
-        }  # fmt: skip
+        }
 
 
 def _spill_over(make: Make, quick: bool) -> Iterator[dict[str, Any]]:
@@ -65,14 +68,22 @@ def _resolution(make: Make, quick: bool) -> Iterator[dict[str, Any]]:
     data = make(sibling_fold=2.0)
     summed = data.proportions.T.groupby(data.lineages, sort=False).sum().T
     yield {"level": "types", **_plain(data)}
-    yield {"level": "lineages", **_plain(data), "labels": data.labels.map(data.lineages),
-           "truth": summed}  # fmt: skip
+    yield {
+        "level": "lineages",
+        **_plain(data),
+        "labels": data.labels.map(data.lineages),
+        "truth": summed,
+    }
     yield {"level": "types, summed", **_plain(data), "truth": summed, "merge": data.lineages}
 
 
 def _plain(data: Tissue) -> dict[str, Any]:
-    return {"bulk": data.bulk, "truth": data.proportions, "purified": data.purified,
-            "labels": data.labels}  # fmt: skip
+    return {
+        "bulk": data.bulk,
+        "truth": data.proportions,
+        "purified": data.purified,
+        "labels": data.labels,
+    }
 
 
 SCENARIOS: dict[str, Callable[[Make, bool], Iterator[dict[str, Any]]]] = {

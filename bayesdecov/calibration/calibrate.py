@@ -11,8 +11,9 @@ import pandas as pd
 from scipy.special import ndtri
 
 from bayesdecov import checks
+from bayesdecov.algebra.terms import Array
 from bayesdecov.calibration import effects, proportions
-from bayesdecov.calibration.bands import uniformity
+from bayesdecov.calibration.bands import Band, uniformity
 from bayesdecov.calibration.proportions import Replicates, example_reference
 from bayesdecov.calibration.result import ALPHA, Calibration
 from bayesdecov.errors import InputError
@@ -87,8 +88,9 @@ def calibrate(
     checks.check_whole(simulations, "simulations", at_least=2)
     foreign = method != "nuts" or reference is not None or df is not None
     if model == "effects" and foreign:
-        raise InputError("method", "model='effects' needs 'nuts', no reference and no df",
-                         found=repr(method))  # fmt: skip
+        raise InputError(
+            "method", "model='effects' needs 'nuts', no reference and no df", found=repr(method)
+        )
     rng = checks.make_generator(seed)
     schedule = scheduled(of_class(sampling, Sampling, "sampling"), USUAL)
     if method != "map":  # the truth is ranked among so many
@@ -107,31 +109,45 @@ def calibrate(
             reference, method, simulations, schedule, df, rng, schedule.cores or n_jobs, progress
         )
     settings = {
-        "model": model, "method": method, "simulations": simulations,
-        "df": "none" if df is None else df, "n_genes": n_genes, "ranked_among": RANKED,
-        "draws": schedule.draws, "tune": schedule.tune, "chains": schedule.chains,
+        "model": model,
+        "method": method,
+        "simulations": simulations,
+        "df": "none" if df is None else df,
+        "n_genes": n_genes,
+        "ranked_among": RANKED,
+        "draws": schedule.draws,
+        "tune": schedule.tune,
+        "chains": schedule.chains,
         "nuts_sampler": schedule.nuts_sampler,
         "seed": seed if seed is None or not hasattr(seed, "random") else "generator",
-    }  # fmt: skip
+    }
     facts = {
-        "trusted": int(found.trusted.sum()), "parameters": len(found.names),
+        "trusted": int(found.trusted.sum()),
+        "parameters": len(found.names),
         "seconds": round(time.perf_counter() - started, 3),
         "standard_errors": {
             level: float(_inside(found, level).mean(axis=1).std() / np.sqrt(simulations))
             for level in LEVELS
         },
-    }  # fmt: skip
-    if found.draws is None:
-        return Calibration(None, _coverage(found), None, None, settings, facts)
-    thin = np.linspace(0, found.draws.shape[1] - 1, RANKED).astype(int)
-    ranks = (found.draws[:, thin] < found.truth[:, None]).sum(axis=1)
+    }
+    ranks, uniform, band = None, None, None
+    if found.draws is not None:
+        ranks, uniform, band = _ranked(found.draws, found.truth, found.names)
+    return Calibration(ranks, _coverage(found), uniform, band, settings, facts)
+
+
+def _ranked(
+    draws: Array, truth: Array, names: list[str]
+) -> tuple[pd.DataFrame, pd.DataFrame, Band]:
+    """Ranks of the truth among thinned draws, and whether they are uniform."""
+    thin = np.linspace(0, draws.shape[1] - 1, RANKED).astype(int)
+    ranks = (draws[:, thin] < truth[:, None]).sum(axis=1)
     smallest, band = uniformity(ranks, RANKED, ALPHA)
     uniform = pd.DataFrame(
         {"smallest_tail": smallest, "limit": band.gamma, "uniform": smallest >= band.gamma},
-        index=pd.Index(found.names, name="parameter"),
+        index=pd.Index(names, name="parameter"),
     )
-    table = pd.DataFrame(ranks, columns=found.names).rename_axis("simulation")
-    return Calibration(table, _coverage(found), uniform, band, settings, facts)
+    return pd.DataFrame(ranks, columns=names).rename_axis("simulation"), uniform, band
 
 
 def _inside(found: Replicates, level: float) -> np.ndarray:
@@ -153,8 +169,16 @@ def _coverage(found: Replicates) -> pd.DataFrame:
         n = len(inside)
         for j, name in enumerate(found.names):
             share = inside[:, j].mean()
-            rows.append((name, level, share, np.sqrt(level * (1 - level) / n),
-                         inside[found.trusted, j].mean(), n))  # fmt: skip
+            rows.append(
+                (
+                    name,
+                    level,
+                    share,
+                    np.sqrt(level * (1 - level) / n),
+                    inside[found.trusted, j].mean(),
+                    n,
+                )
+            )
     return pd.DataFrame(
         rows, columns=["parameter", "level", "coverage", "std_error", "trusted", "simulations"]
     )

@@ -39,8 +39,11 @@ def replicates(
     model = mixed_effects(scales, columns)
     prior = draw_prior(model, rng, simulations)
     sampler = _compiled(model, schedule)
-    names = [*(f"beta[{name}]" for name in columns), *(f"psi_sd[{name}]" for name in columns),
-             "sigma"]  # fmt: skip
+    names = [
+        *(f"beta[{name}]" for name in columns),
+        *(f"psi_sd[{name}]" for name in columns),
+        "sigma",
+    ]
     truth = np.column_stack([prior["beta"], prior["psi_sd"], prior["sigma"]])
     drawn, trusted = [], np.ones(simulations, dtype=bool)
 
@@ -56,8 +59,10 @@ def replicates(
     bar = track(jobs, [1] * simulations, "Sampling", show=progress, unit="simulations")
     for i, found in enumerate(bar):
         posterior = dataset(found["posterior"])
-        flat = [np.asarray(posterior[name]).reshape(schedule.chains * schedule.draws, -1)
-                for name in ("beta", "psi_sd", "sigma")]  # fmt: skip
+        flat = [
+            np.asarray(posterior[name]).reshape(schedule.chains * schedule.draws, -1)
+            for name in ("beta", "psi_sd", "sigma")
+        ]
         drawn.append(np.column_stack(flat))
         trusted[i] = not named(dataset(found["sample_stats"]))["diverging"].any()
     draws = np.stack(drawn)
@@ -75,10 +80,16 @@ def _compiled(model: Any, schedule: Schedule) -> Any:
         def by_nutpie(data: dict[str, Any], seed: int) -> Any:
             with threadpool_limits(limits=1, user_api="blas"):
                 return nutpie.sample(
-                    compiled.with_data(**data), draws=schedule.draws, tune=schedule.tune,
-                    chains=schedule.chains, cores=schedule.cores, seed=seed, progress_bar=False,
-                    save_warmup=False, target_accept=schedule.target_accept,
-                )  # fmt: skip
+                    compiled.with_data(**data),
+                    draws=schedule.draws,
+                    tune=schedule.tune,
+                    chains=schedule.chains,
+                    cores=schedule.cores,
+                    seed=seed,
+                    progress_bar=False,
+                    save_warmup=False,
+                    target_accept=schedule.target_accept,
+                )
 
         return by_nutpie
 

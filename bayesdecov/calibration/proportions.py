@@ -41,9 +41,15 @@ def example_reference(n_types: int, n_genes: int, rng: np.random.Generator) -> R
 
 
 def replicates(
-    reference: Reference, method: str, simulations: int, schedule: Schedule, df: float | None,
-    rng: np.random.Generator, n_jobs: int, progress: bool | None,
-) -> Replicates:  # fmt: skip
+    reference: Reference,
+    method: str,
+    simulations: int,
+    schedule: Schedule,
+    df: float | None,
+    rng: np.random.Generator,
+    n_jobs: int,
+    progress: bool | None,
+) -> Replicates:
     """Simulate from the model and fit all simulations as samples of one bulk table."""
     checks.check_collinear(reference.mean, "reference")
     exact = replace(reference, scale="exact")
@@ -66,6 +72,10 @@ def replicates(
         if posterior.log_weights.size:
             trusted &= pareto_k(posterior.log_weights) <= PARETO_K
     elif not np.isfinite(sd).any():
-        raise InputError("method", "has no intervals to calibrate", found=repr(method),
-                         fix="use 'map', 'laplace' or 'nuts'")  # fmt: skip
+        raise InputError(
+            "method",
+            "has no intervals to calibrate",
+            found=repr(method),
+            fix="use 'map', 'laplace' or 'nuts'",
+        )
     return Replicates(cell_types, p, draws, estimates.p, sd, trusted)

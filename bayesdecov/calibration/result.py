@@ -47,18 +47,24 @@ class Calibration(Result):
         """``coverage``; with draws also ``ranks`` and ``uniformity``."""
         found = {"coverage": self.coverage}
         if self.ranks is not None and self.uniform is not None:
-            found |= {"ranks": self.ranks.rename_axis(index="simulation"),
-                      "uniformity": self.uniform.rename_axis(index="parameter")}  # fmt: skip
+            found |= {
+                "ranks": self.ranks.rename_axis(index="simulation"),
+                "uniformity": self.uniform.rename_axis(index="parameter"),
+            }
         return found
 
     def __str__(self) -> str:
         s = self.settings | self.facts
-        lines = [f"Calibration of {s['model']} by {s['method']}: {s['simulations']} simulations, "
-                 f"{s['trusted']} with good diagnostics, {s['seconds']:.0f} s"]  # fmt: skip
+        lines = [
+            f"Calibration of {s['model']} by {s['method']}: {s['simulations']} simulations, "
+            f"{s['trusted']} with good diagnostics, {s['seconds']:.0f} s"
+        ]
         for level, part in self.coverage.groupby("level"):
             error = s["standard_errors"][level]
-            lines.append(f"  {level:.0%} intervals hold the truth in {part['coverage'].mean():.1%} "
-                         f"(standard error {error:.1%})")  # fmt: skip
+            lines.append(
+                f"  {level:.0%} intervals hold the truth in {part['coverage'].mean():.1%} "
+                f"(standard error {error:.1%})"
+            )
         if self.uniform is not None:
             bad = self.uniform.index[~self.uniform["uniform"]]
             lines.append(

@@ -14,9 +14,18 @@ from bayesdecov.cli import (
 from bayesdecov.cli.app import app
 
 __all__ = [
-    "app", "benchmark", "cohort", "deconvolution", "doctor", "enrichment", "gating",
-    "mixed_effects", "reproduce", "results", "run",
-]  # fmt: skip
+    "app",
+    "benchmark",
+    "cohort",
+    "deconvolution",
+    "doctor",
+    "enrichment",
+    "gating",
+    "mixed_effects",
+    "reproduce",
+    "results",
+    "run",
+]
 
 
 def run() -> None:

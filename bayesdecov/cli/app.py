@@ -55,11 +55,12 @@ Out = Annotated[Path, typer.Option("--out", help="Folder for the results.")]
 MaxMemory = Annotated[  # `guarded` sets it for every command that has it
     str | None,
     typer.Option(
-        "--max-memory", metavar="SIZE",
+        "--max-memory",
+        metavar="SIZE",
         help="Most memory that one input may take, e.g. 8GB. Default: half of the machine's "
         "(BAYESDECOV_MAX_MEMORY).",
     ),
-]  # fmt: skip
+]
 Force = Annotated[
     bool, typer.Option("--force", help="Replace the output of an earlier run, and nothing else.")
 ]
@@ -173,8 +174,9 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
                     fail(_MEMORY, 1)
                 fail(
                     f"unexpected {type(error).__name__}: {error}\nThis is a defect of bayesdecov "
-                    f"{__version__}; please report it with the command you ran.", 1,
-                )  # fmt: skip
+                    f"{__version__}; please report it with the command you ran.",
+                    1,
+                )
 
     return run
 

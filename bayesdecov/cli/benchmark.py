@@ -83,17 +83,31 @@ def benchmark(
     from bayesdecov.benchmarking.report import render
     from bayesdecov.plots.folder import draw
 
-    own = {"bulk": bulk, "truth": truth, "purified": purified, "labels": labels,
-           "reference": reference, "merge": merge}  # fmt: skip
+    own = {
+        "bulk": bulk,
+        "truth": truth,
+        "purified": purified,
+        "labels": labels,
+        "reference": reference,
+        "merge": merge,
+    }
     inputs = {name: path for name, path in own.items() if path is not None}
     claim(out, force=force, inputs=inputs.values())
     problems: list[str | Case] | None = None if problem is None else list(problem)
     if inputs:
         problems = [*(problem or []), _own(inputs, genes)]
     found = run(
-        problems, method, repeats=repeats, quick=quick, bootstrap=bootstrap, prob=prob,
-        memory=memory, seed=seed, n_jobs=n_jobs, progress=None if progress else False,
-    )  # fmt: skip
+        problems,
+        method,
+        repeats=repeats,
+        quick=quick,
+        bootstrap=bootstrap,
+        prob=prob,
+        memory=memory,
+        seed=seed,
+        n_jobs=n_jobs,
+        progress=None if progress else False,
+    )
     with whole(found, out, force=force, inputs=inputs, read_first="benchmark.html") as folder:
         draw(found, folder / "plots")
         record = found.record(inputs=inputs, arguments=sys.argv[1:])
@@ -119,8 +133,9 @@ def _own(inputs: dict[str, Path], genes: int) -> Case:
     reference = None
     if "reference" in inputs:
         path = inputs["reference"]
-        reference = (Reference.load(path) if path.suffix.lower() == ".nc"
-                     else read_table(path, "reference"))  # fmt: skip
+        reference = (
+            Reference.load(path) if path.suffix.lower() == ".nc" else read_table(path, "reference")
+        )
     return Case(
         scenario="own data",
         level="",

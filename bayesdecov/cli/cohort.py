@@ -55,10 +55,15 @@ def contrast(
     claim(out, force=force, inputs=inputs.values())
     found = ask(
         run if run.is_dir() else read_table(run, "proportions"),
-        read_table(covariates, "covariates"), formula,
-        at=_at(at or []), subject=subject, rope=rope, prob=prob, sampling=sampling,
+        read_table(covariates, "covariates"),
+        formula,
+        at=_at(at or []),
+        subject=subject,
+        rope=rope,
+        prob=prob,
+        sampling=sampling,
         seed=seed,
-    )  # fmt: skip
+    )
     files = {name: path for name, path in inputs.items() if path.is_file()}
     with whole(found, out, force=force, inputs=files) as folder:
         draw(found, folder)

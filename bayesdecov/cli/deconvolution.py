@@ -83,8 +83,16 @@ def demo(
     """Reference, proportions with intervals, report: the main job on data with a known truth."""
     from bayesdecov.demo import run_demo
 
-    run_demo(data, out, method=method, genes=genes, covariance=covariance, force=force,
-             progress=progress, console=console)  # fmt: skip
+    run_demo(
+        data,
+        out,
+        method=method,
+        genes=genes,
+        covariance=covariance,
+        force=force,
+        progress=progress,
+        console=console,
+    )
 
 
 @app.command()
@@ -213,8 +221,11 @@ def deconvolve(
     if mrna_per_cell is not None:
         table = checks.check_numeric(read_table(mrna_per_cell, "mrna-per-cell"), "mrna-per-cell")
         if table.shape[1] != 1:
-            raise InputError("mrna-per-cell", "needs two columns: cell type, mRNA per cell",
-                             found=f"the columns {checks.some(table.columns)}")  # fmt: skip
+            raise InputError(
+                "mrna-per-cell",
+                "needs two columns: cell type, mRNA per cell",
+                found=f"the columns {checks.some(table.columns)}",
+            )
         per_cell = table.iloc[:, 0]
     known = reference if reference.suffix.lower() == ".nc" else read_table(reference, "reference")
     blocks = Blocks(bulk, "bulk")
@@ -222,8 +233,9 @@ def deconvolve(
     if shard_size is None and blocks.n_samples >= _MANY and not whole_cohort:
         shard_size = SHARD
     if shard_size is not None and leave_one_out:
-        raise InputError("leave-one-out", "needs the whole cohort at once",
-                         fix="leave out --shard-size")  # fmt: skip
+        raise InputError(
+            "leave-one-out", "needs the whole cohort at once", fix="leave out --shard-size"
+        )
     options: dict[str, Any] = {
         "prior": prior,
         "noise": noise,
@@ -238,12 +250,25 @@ def deconvolve(
         "assume_linear": assume_linear,
     }
     if shard_size is not None:
-        deconvolve_to(out, blocks, known, method, shard_size=shard_size, prob=prob, force=force,
-                      inputs=inputs, arguments=sys.argv[1:],
-                      progress=progress and sys.stderr.isatty(), **options)  # fmt: skip
+        deconvolve_to(
+            out,
+            blocks,
+            known,
+            method,
+            shard_size=shard_size,
+            prob=prob,
+            force=force,
+            inputs=inputs,
+            arguments=sys.argv[1:],
+            progress=progress and sys.stderr.isatty(),
+            **options,
+        )
         verdicts = read_table(out / "diagnostics.csv", "diagnostics", text=True)["verdict"]
-        console.print(f"{blocks.n_samples} samples, {int((verdicts == 'good').sum())} of which are "
-                      "good in all diagnostics (diagnostics.csv)", markup=False)  # fmt: skip
+        console.print(
+            f"{blocks.n_samples} samples, {int((verdicts == 'good').sum())} of which are "
+            "good in all diagnostics (diagnostics.csv)",
+            markup=False,
+        )
         written(out)
         return
     fit = run(blocks.take(0, blocks.n_samples), known, method, progress=progress, **options)

@@ -57,34 +57,45 @@ def doctor(
     from bayesdecov.doctor import examine_bulk, examine_cohort
     from bayesdecov.io.tables import read_table
 
-    given = {"bulk": bulk, "reference": reference, "proportions": proportions,
-             "covariates": covariates}  # fmt: skip
+    given = {
+        "bulk": bulk,
+        "reference": reference,
+        "proportions": proportions,
+        "covariates": covariates,
+    }
     inputs = {name: path for name, path in given.items() if path is not None}
     if out is not None:
         claim(out, force=force, inputs=inputs.values())
     if bulk and reference and len(inputs) == 2:
-        for name, value in (("formula", formula), ("standard-errors", standard_errors),
-                            ("rest", rest)):  # fmt: skip
+        for name, value in (
+            ("formula", formula),
+            ("standard-errors", standard_errors),
+            ("rest", rest),
+        ):
             if value is not None:
                 raise InputError(name, "is for --proportions with --covariates")
         known = reference.suffix.lower() == ".nc"
         found = examine_bulk(
             read_table(bulk, "bulk"),
             reference if known else read_table(reference, "reference"),
-            seed=seed, assume_linear=assume_linear,
-        )  # fmt: skip
+            seed=seed,
+            assume_linear=assume_linear,
+        )
     elif proportions and covariates and len(inputs) == 2:
         stated, _ = number_or_table(standard_errors)
         found = examine_cohort(
             proportions if proportions.is_dir() else read_table(proportions, "proportions"),
-            read_table(covariates, "covariates"), formula=formula, standard_errors=stated,
+            read_table(covariates, "covariates"),
+            formula=formula,
+            standard_errors=stated,
             rest=rest,
-        )  # fmt: skip
+        )
     else:
         raise InputError(
-            "doctor", "needs BULK with --reference, or --proportions with --covariates",
+            "doctor",
+            "needs BULK with --reference, or --proportions with --covariates",
             found=", ".join(inputs) or "nothing",
-        )  # fmt: skip
+        )
     if out is None:
         console.print(str(found), markup=False)
         return

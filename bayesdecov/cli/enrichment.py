@@ -31,7 +31,8 @@ def enrich(
     from bayesdecov.plots.folder import draw
 
     claim(out, force=force, inputs=[gmt])
-    found = run(genes, gmt, fdr=fdr, top=top, direction=direction, smallest=smallest,
-                largest=largest)  # fmt: skip
+    found = run(
+        genes, gmt, fdr=fdr, top=top, direction=direction, smallest=smallest, largest=largest
+    )
     with whole(found, out, force=force) as folder:
         draw(found, folder)

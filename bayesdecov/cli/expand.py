@@ -14,9 +14,12 @@ import typer
 
 # types that a command line has no word for, by the field
 _TYPES: dict[str, Any] = {
-    "include_covariates": str, "random": list[str] | None, "weights": Path | None,
-    "nu": str | None, "screen": str | None,
-}  # fmt: skip
+    "include_covariates": str,
+    "random": list[str] | None,
+    "weights": Path | None,
+    "nu": str | None,
+    "screen": str | None,
+}
 
 
 def expand(
@@ -40,8 +43,11 @@ def expand(
         place = next(i for i, each in enumerate(parameters) if hints[each.name] is group)
         name = parameters[place].name
         kinds = get_type_hints(group)
-        made = [_parameter(each, kinds[each.name], (usual or {}).get(each.name))
-                for each in fields(group) if not only or each.name in only]  # fmt: skip
+        made = [
+            _parameter(each, kinds[each.name], (usual or {}).get(each.name))
+            for each in fields(group)
+            if not only or each.name in only
+        ]
         parameters[place : place + 1] = made
         parameters = [
             each.replace(
@@ -73,9 +79,11 @@ def _parameter(of: Field[Any], kind: Any, usual: Any) -> inspect.Parameter:
     else:
         option = typer.Option(flag, help=said)
     return inspect.Parameter(
-        of.name, inspect.Parameter.KEYWORD_ONLY, default=of.default,
+        of.name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=of.default,
         annotation=Annotated[kind, option],
-    )  # fmt: skip
+    )
 
 
 def _is_switch(kind: Any) -> bool:

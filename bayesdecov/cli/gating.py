@@ -73,8 +73,9 @@ def gate(
     if members is not None:
         checks.check_choice(members, MEMBERS, "members")
     gates = _read(hierarchy, exclusion=exclusion, k=k, k_sub=k_sub)
-    result = run(files, gates, seed=seed, seeds=seeds, draws=draws, n_jobs=n_jobs,
-                 progress=progress)  # fmt: skip
+    result = run(
+        files, gates, seed=seed, seeds=seeds, draws=draws, n_jobs=n_jobs, progress=progress
+    )
     check_members(members, result.counts.index, result.files)
     with whole(result, out, force=force, prob=prob, inputs=inputs) as folder:
         if members is not None:

@@ -29,9 +29,10 @@ from bayesdecov.options import NUTS_ONLY, DesignOptions, EstimatorOptions, Sampl
 @expand(DesignOptions)
 @expand(EstimatorOptions)
 @expand(
-    Sampling, only=("draws", *NUTS_ONLY),
+    Sampling,
+    only=("draws", *NUTS_ONLY),
     usual={"draws": 1000, "tune": 1000, "chains": 4, "target_accept": 0.9},
-)  # fmt: skip
+)
 def fastmix(
     expression: Annotated[Path, typer.Argument(help="Expression, genes x samples, normalised.")],
     proportions: Annotated[
@@ -115,8 +116,10 @@ def fastmix(
         progress=progress,
     )
     if method is None and chosen != "moments":
-        console.print(f"proportions come with errors: method {chosen} (--method chooses otherwise)",
-                      markup=False)  # fmt: skip
+        console.print(
+            f"proportions come with errors: method {chosen} (--method chooses otherwise)",
+            markup=False,
+        )
     with whole(fit, out, force=force, inputs=inputs) as folder:
         if plots:
             draw(fit, folder / "plots")
@@ -129,9 +132,11 @@ def _design(asked: DesignOptions) -> DesignOptions:
     wanted = asked.include_covariates
     weights = None if asked.weights is None else read_table(asked.weights, "weights")
     return replace(
-        asked, include_covariates="auto" if wanted == "auto" else wanted == "yes",
-        random=asked.random or None, weights=weights,
-    )  # fmt: skip
+        asked,
+        include_covariates="auto" if wanted == "auto" else wanted == "yes",
+        random=asked.random or None,
+        weights=weights,
+    )
 
 
 def number_or_table(value: str | None) -> tuple[Any, Path | None]:

@@ -97,10 +97,18 @@ def calibrate(
 
     claim(out, force=force)
     found = run(
-        model, method, simulations, reference=reference, n_types=cell_types, n_genes=genes, df=df,
-        sampling=sampling, seed=seed, n_jobs=n_jobs,
+        model,
+        method,
+        simulations,
+        reference=reference,
+        n_types=cell_types,
+        n_genes=genes,
+        df=df,
+        sampling=sampling,
+        seed=seed,
+        n_jobs=n_jobs,
         progress=progress and sys.stderr.isatty(),
-    )  # fmt: skip
+    )
     inputs = {} if reference is None else {"reference": reference}
     with whole(found, out, force=force, inputs=inputs) as folder:
         draw(found, folder)

@@ -99,8 +99,13 @@ def _mode(X: Array, sites: Sites, prior: Prior, start: Mode | None, steps: int) 
         value, gradient = _density(x, X, sites, prior)
         return -value / scale, -gradient / scale
 
-    found = minimize(criterion, _packed(B, Omega), jac=True, method="L-BFGS-B",
-                     options={"maxiter": steps, "ftol": 1e-14, "gtol": 1e-8})  # fmt: skip
+    found = minimize(
+        criterion,
+        _packed(B, Omega),
+        jac=True,
+        method="L-BFGS-B",
+        options={"maxiter": steps, "ftol": 1e-14, "gtol": 1e-8},
+    )
     return np.asarray(found.x)
 
 

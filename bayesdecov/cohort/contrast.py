@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
+from numpy.typing import NDArray
 from scipy.special import ndtri, softmax
 from scipy.stats import qmc
 
@@ -132,17 +133,8 @@ def contrast(
     n = len(data.samples)
     schedule = _schedule(method, n, of_class(sampling, Sampling, "sampling"))
     rng = checks.make_generator(seed)
-    subjects = None
-    if groups is not None:
-        subjects = pd.factorize(groups.loc[data.samples].astype(str))[0]
-        if len(np.unique(subjects)) == n:
-            raise InputError("subject", "must have more than one sample of some subject",
-                             found=f"{n} subjects of {n} samples",
-                             fix="leave subject= out")  # fmt: skip
+    subjects = None if groups is None else _subjects(groups.loc[data.samples], method)
     if method == "nuts":
-        if subjects is not None:
-            raise InputError("subject", "is not an option of method='nuts'",
-                             fix="use method='fast'")  # fmt: skip
         bulks, log_size = _bulks(fit, data)
         drawn = joint(bulks, data, found.X, schedule, notes, rng, log_size)
     else:
@@ -151,38 +143,73 @@ def contrast(
     sides = [_means(drawn, question, V) for question in found.questions]
     differences = np.stack([second - first for first, second in sides], axis=2)
     measures = _convergence(drawn, differences, notes)
-    rows = [_rows(question, data.cell_types, first, second, drawn, V, rope, prob)
-            for question, (first, second) in zip(found.questions, sides, strict=True)]  # fmt: skip
+    rows = [
+        _rows(question, data.cell_types, first, second, drawn, V, rope, prob)
+        for question, (first, second) in zip(found.questions, sides, strict=True)
+    ]
     settings: dict[str, Any] = {
-        "method": method, "formula": formula or "~ " + " + ".join(map(str, table.columns)),
+        "method": method,
+        "formula": formula or "~ " + " + ".join(map(str, table.columns)),
         "subject": subject if isinstance(subject, str) else "none" if subject is None else "given",
-        "rope": float(rope), "prob": prob, "quantity": data.quantity, "draws": schedule.draws,
-        "tune": schedule.tune, "chains": schedule.chains,
+        "rope": float(rope),
+        "prob": prob,
+        "quantity": data.quantity,
+        "draws": schedule.draws,
+        "tune": schedule.tune,
+        "chains": schedule.chains,
         "seed": seed if seed is None or not hasattr(seed, "random") else "generator",
-    }  # fmt: skip
+    }
     facts = measures | {"seconds": round(time.perf_counter() - started, 3)}
-    samples = pd.DataFrame(100 * softmax(drawn.mean @ V.T, axis=1),
-                           data.samples.rename("sample"), data.cell_types)  # fmt: skip
+    samples = pd.DataFrame(
+        100 * softmax(drawn.mean @ V.T, axis=1), data.samples.rename("sample"), data.cell_types
+    )
     return Contrast(
-        pd.concat(rows, ignore_index=True), samples, settings, tuple(notes.lines), found.columns,
-        data.cell_types, found.questions, drawn, differences, facts,
-    )  # fmt: skip
+        pd.concat(rows, ignore_index=True),
+        samples,
+        settings,
+        tuple(notes.lines),
+        found.columns,
+        data.cell_types,
+        found.questions,
+        drawn,
+        differences,
+        facts,
+    )
 
 
 def _shared(data: Measured, table: pd.DataFrame, notes: Notes) -> Measured:
     """The samples that have covariates."""
     known = data.samples.isin(table.index)
     if not known.any():
-        raise InputError("covariates", "must share sample names with the proportions",
-                         found=f"{checks.some(table.index, 3)}; proportions of "
-                         f"{checks.some(data.samples, 3)}")  # fmt: skip
+        raise InputError(
+            "covariates",
+            "must share sample names with the proportions",
+            found=f"{checks.some(table.index, 3)}; proportions of {checks.some(data.samples, 3)}",
+        )
     if not known.all():
-        notes.warn(f"{int((~known).sum())} samples without covariates were left out: "
-                   f"{checks.some(data.samples[~known])}")  # fmt: skip
+        notes.warn(
+            f"{int((~known).sum())} samples without covariates were left out: "
+            f"{checks.some(data.samples[~known])}"
+        )
     spare = table.index.difference(data.samples)
     if len(spare):
         notes.info(f"{len(spare)} rows of the covariates have no proportions: {checks.some(spare)}")
     return data.rows(known)
+
+
+def _subjects(groups: pd.Series, method: str) -> NDArray[np.intp]:
+    """Numbers of the subjects, of whom some must have been measured more than once."""
+    subjects = pd.factorize(groups.astype(str))[0]
+    if len(np.unique(subjects)) == len(groups):
+        raise InputError(
+            "subject",
+            "must have more than one sample of some subject",
+            found=f"{len(groups)} subjects of {len(groups)} samples",
+            fix="leave subject= out",
+        )
+    if method == "nuts":
+        raise InputError("subject", "is not an option of method='nuts'", fix="use method='fast'")
+    return subjects
 
 
 def _schedule(method: str, n: int, sampling: Sampling) -> Schedule:
@@ -205,16 +232,21 @@ def _schedule(method: str, n: int, sampling: Sampling) -> Schedule:
 def _bulks(fit: Any, data: Measured) -> tuple[Bulks, Array]:
     """The exact likelihood of the samples that are used."""
     if not isinstance(fit, FittedProportions) or fit.model is None:
-        raise InputError("method", "'nuts' needs the fit itself, as deconvolve returns it",
-                         found=type(fit).__name__, fix="use method='fast'")  # fmt: skip
+        raise InputError(
+            "method",
+            "'nuts' needs the fit itself, as deconvolve returns it",
+            found=type(fit).__name__,
+            fix="use method='fast'",
+        )
     model = fit.model
     rows = [str(name) for name in fit.proportions.index]
     chosen = [rows.index(name) for name in data.samples]
     y = model.genewise.project(fit.bulk.to_numpy().T[chosen])
     per_cell = None if fit.per_cell is None else np.log(fit.per_cell)
     size = np.log(fit.diagnostics["size_factor"].to_numpy(dtype=float)[chosen])
-    return Bulks(model.genewise, y, phi_of(fit)[chosen], model.df, model.free_size, per_cell,
-                 model.power), size  # fmt: skip
+    return Bulks(
+        model.genewise, y, phi_of(fit)[chosen], model.df, model.free_size, per_cell, model.power
+    ), size
 
 
 def _means(drawn: Draws, question: Question, V: Array) -> tuple[Array, Array]:
@@ -237,9 +269,15 @@ def _means(drawn: Draws, question: Question, V: Array) -> tuple[Array, Array]:
 
 
 def _rows(
-    question: Question, cell_types: pd.Index, first: Array, second: Array, drawn: Draws, V: Array,
-    rope: float, prob: float,
-) -> pd.DataFrame:  # fmt: skip
+    question: Question,
+    cell_types: pd.Index,
+    first: Array,
+    second: Array,
+    drawn: Draws,
+    V: Array,
+    rope: float,
+    prob: float,
+) -> pd.DataFrame:
     difference = (second - first).reshape(-1, len(V))
     step = question.step
     d = drawn.coefficients.shape[-1]
@@ -248,22 +286,34 @@ def _rows(
     low, high = np.quantile(difference, [tail, 1 - tail], axis=0)
     log_low, log_high = np.quantile(log_ratio, [tail, 1 - tail], axis=0)
     below, above = (difference < 0).mean(axis=0), (difference > 0).mean(axis=0)
-    return pd.DataFrame({
-        "contrast": question.name, "cell_type": cell_types,
-        "first": first.mean(axis=(0, 1)), "second": second.mean(axis=(0, 1)),
-        "difference": difference.mean(axis=0), "sd": difference.std(axis=0), "low": low,
-        "high": high, "p_greater": (difference > rope).mean(axis=0),
-        "p_less": (difference < -rope).mean(axis=0), "lfsr": 1 - np.maximum(below, above),
-        "log_ratio": log_ratio.mean(axis=0), "log_ratio_low": log_low, "log_ratio_high": log_high,
-    })  # fmt: skip
+    return pd.DataFrame(
+        {
+            "contrast": question.name,
+            "cell_type": cell_types,
+            "first": first.mean(axis=(0, 1)),
+            "second": second.mean(axis=(0, 1)),
+            "difference": difference.mean(axis=0),
+            "sd": difference.std(axis=0),
+            "low": low,
+            "high": high,
+            "p_greater": (difference > rope).mean(axis=0),
+            "p_less": (difference < -rope).mean(axis=0),
+            "lfsr": 1 - np.maximum(below, above),
+            "log_ratio": log_ratio.mean(axis=0),
+            "log_ratio_low": log_low,
+            "log_ratio_high": log_high,
+        }
+    )
 
 
 def _convergence(drawn: Draws, differences: Array, notes: Notes) -> dict[str, Any]:
     """Worst measures of coefficients and differences, and a verdict."""
-    draws = xr.Dataset({
-        "coefficients": (("chain", "draw", "column", "part"), drawn.coefficients),
-        "difference": (("chain", "draw", "contrast", "cell_type"), differences),
-    })  # fmt: skip
+    draws = xr.Dataset(
+        {
+            "coefficients": (("chain", "draw", "column", "part"), drawn.coefficients),
+            "difference": (("chain", "draw", "contrast", "cell_type"), differences),
+        }
+    )
     found = {name: float(value) for name, value in convergence(draws).items()}
     found.pop("mcse", None)
     if "diverging" in drawn.stats:

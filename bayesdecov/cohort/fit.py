@@ -49,9 +49,13 @@ def prior_of(n_columns: int) -> Prior:
 
 
 def fast(
-    data: Measured, X: Array, subjects: NDArray[np.intp] | None, schedule: Schedule, notes: Notes,
+    data: Measured,
+    X: Array,
+    subjects: NDArray[np.intp] | None,
+    schedule: Schedule,
+    notes: Notes,
     rng: np.random.Generator,
-) -> Draws:  # fmt: skip
+) -> Draws:
     """Gibbs sampling with the samples' own draws, or with normals where there are many samples."""
     n, count = data.z.shape[:2]
     prior = prior_of(X.shape[1])
@@ -74,15 +78,24 @@ def fast(
     between = np.var([chain.mean for chain in chains], axis=0)
     spread = np.sqrt(np.mean([chain.spread**2 for chain in chains], axis=0) + between)
     if count > 1:
-        _warn_of_few_draws(data, np.mean([chain.centre for chain in chains], axis=0),
-              np.mean([chain.covariance for chain in chains], axis=(0, 1)), notes)  # fmt: skip
+        _warn_of_few_draws(
+            data,
+            np.mean([chain.centre for chain in chains], axis=0),
+            np.mean([chain.covariance for chain in chains], axis=(0, 1)),
+            notes,
+        )
     return Draws(np.stack([chain.coefficients for chain in chains]), total, mean, spread, {})
 
 
 def _independent(
-    data: Measured, sites: Sites, X: Array, prior: Prior, schedule: Schedule, notes: Notes,
+    data: Measured,
+    sites: Sites,
+    X: Array,
+    prior: Prior,
+    schedule: Schedule,
+    notes: Notes,
     rng: np.random.Generator,
-) -> Draws | None:  # fmt: skip
+) -> Draws | None:
     """Independent draws, log-ratios integrated out; None where that is not accurate."""
     start = find_mode(X, sites, prior, None)
     found = collapsed(X, sites, prior, start, schedule.chains * schedule.draws, rng)
@@ -94,14 +107,19 @@ def _independent(
     return Draws(
         found.coefficients.reshape(*shape, *found.coefficients.shape[1:]),
         found.covariance.reshape(*shape, *found.covariance.shape[1:]),
-        found.mode.mean, found.mode.spread, {},
-    )  # fmt: skip
+        found.mode.mean,
+        found.mode.spread,
+        {},
+    )
 
 
 def _sites(
-    data: Measured, X: Array, prior: Prior, subjects: NDArray[np.intp] | None,
+    data: Measured,
+    X: Array,
+    prior: Prior,
+    subjects: NDArray[np.intp] | None,
     rng: np.random.Generator,
-) -> Sites:  # fmt: skip
+) -> Sites:
     """Normal likelihoods, fitted where the cohort looks at the samples."""
     sites = first = first_sites(data)
     if data.z.shape[1] == 1:
@@ -135,9 +153,14 @@ def _warn_of_few_draws(data: Measured, centre: Array, covariance: Array, notes: 
 
 
 def joint(
-    bulks: Bulks, data: Measured, X: Array, schedule: Schedule, notes: Notes,
-    rng: np.random.Generator, log_size: Array,
-) -> Draws:  # fmt: skip
+    bulks: Bulks,
+    data: Measured,
+    X: Array,
+    schedule: Schedule,
+    notes: Notes,
+    rng: np.random.Generator,
+    log_size: Array,
+) -> Draws:
     """NUTS on everything, started and scaled by the fast path."""
     n, _, d = data.z.shape
     sizes = Sizes(n, X.shape[1], d, bulks.free_size)
@@ -147,14 +170,24 @@ def joint(
     factor = np.linalg.cholesky(np.linalg.inv(Omega.mean(axis=0)))
     factor[np.diag_indices(d)] = np.log(np.diagonal(factor))
     lower = np.tril_indices(d)
-    centre = np.concatenate([
-        B.mean(axis=0).ravel(), factor[lower], [0.0], start.mean.ravel(),
-        log_size if bulks.free_size else np.empty(0),
-    ])  # fmt: skip
-    scale = np.concatenate([
-        B.std(axis=0).ravel(), np.full(len(lower[0]), 0.2), [0.5], start.spread.ravel(),
-        np.full(n * bulks.free_size, 0.05),
-    ])  # fmt: skip
+    centre = np.concatenate(
+        [
+            B.mean(axis=0).ravel(),
+            factor[lower],
+            [0.0],
+            start.mean.ravel(),
+            log_size if bulks.free_size else np.empty(0),
+        ]
+    )
+    scale = np.concatenate(
+        [
+            B.std(axis=0).ravel(),
+            np.full(len(lower[0]), 0.2),
+            [0.5],
+            start.spread.ravel(),
+            np.full(n * bulks.free_size, 0.05),
+        ]
+    )
 
     def density(u: Array) -> tuple[float, Array]:
         value, gradient = log_joint(centre + scale * u, X, bulks, prior, sizes)

@@ -108,9 +108,15 @@ class Chain(NamedTuple):
 
 
 def sample(
-    X: Array, samples: Likelihoods, prior: Prior, subjects: NDArray[np.intp] | None, *, draws: int,
-    tune: int, rng: np.random.Generator,
-) -> Chain:  # fmt: skip
+    X: Array,
+    samples: Likelihoods,
+    prior: Prior,
+    subjects: NDArray[np.intp] | None,
+    *,
+    draws: int,
+    tune: int,
+    rng: np.random.Generator,
+) -> Chain:
     """One chain; ``subjects`` numbers the subject of each sample, or is None."""
     n, d = samples.shape
     count = 0 if subjects is None else int(subjects.max()) + 1

@@ -91,9 +91,15 @@ def log_joint(x: Array, X: Array, bulks: Bulks, prior: Prior, sizes: Sizes) -> t
     grad_scale = -0.5 * n * d + 0.5 * quad + prior.shape - prior.rate * scale
     value += prior.shape * log_scale - prior.rate * scale
     likelihood, own, grad_size = _bulks(z, log_size, bulks)
-    gradient = np.concatenate([
-        grad_B.ravel(), grad_A[np.tril_indices(d)], [grad_scale], (pull + own).ravel(), grad_size,
-    ])  # fmt: skip
+    gradient = np.concatenate(
+        [
+            grad_B.ravel(),
+            grad_A[np.tril_indices(d)],
+            [grad_scale],
+            (pull + own).ravel(),
+            grad_size,
+        ]
+    )
     return value + likelihood, gradient
 
 
@@ -108,9 +114,7 @@ def _bulks(z: Array, log_size: Array, bulks: Bulks) -> tuple[float, Array, Array
     size = np.exp(log_size) if bulks.free_size else None
     q = p if size is None else size[:, None] * p
     pieces = evaluate(bulks.density, q, bulks.y, bulks.phi, order=1)
-    term = simplex.pull_back(
-        log_density(pieces, bulks.density.n_genes, df=bulks.df), p, size
-    )  # fmt: skip
+    term = simplex.pull_back(log_density(pieces, bulks.density.n_genes, df=bulks.df), p, size)
     k = theta.shape[1]
     slope = bulks.power * term.gradient
     return bulks.power * float(term.value.sum()), slope[:, :k] @ F, slope[:, k:].ravel()

@@ -43,8 +43,9 @@ class Measured(NamedTuple):
 
     def rows(self, chosen: Array) -> Measured:
         """Some of the samples."""
-        return self._replace(samples=self.samples[chosen], z=self.z[chosen],
-                             log_prior=self.log_prior[chosen])  # fmt: skip
+        return self._replace(
+            samples=self.samples[chosen], z=self.z[chosen], log_prior=self.log_prior[chosen]
+        )
 
 
 def measured(source: Any, notes: Notes) -> Measured:
@@ -55,8 +56,11 @@ def measured(source: Any, notes: Notes) -> Measured:
         return _of_draws(source.posterior_draws(), "fit", notes)
     if isinstance(source, pd.DataFrame):
         return _of_table(source, notes)
-    raise InputError("fit", "must be what deconvolve or gate return, a run's folder or a table "
-                     "(samples x cell types)", found=type(source).__name__)  # fmt: skip
+    raise InputError(
+        "fit",
+        "must be what deconvolve or gate return, a run's folder or a table (samples x cell types)",
+        found=type(source).__name__,
+    )
 
 
 def _of_draws(source: PosteriorDraws, argument: str, notes: Notes) -> Measured:
@@ -66,8 +70,10 @@ def _of_draws(source: PosteriorDraws, argument: str, notes: Notes) -> Measured:
     unshifted = source.unshifted
     known = np.isfinite(p).all(axis=(1, 2))
     if not known.all():
-        notes.warn(f"{int((~known).sum())} samples without a posterior were left out: "
-                   f"{checks.some(samples[~known])}")  # fmt: skip
+        notes.warn(
+            f"{int((~known).sum())} samples without a posterior were left out: "
+            f"{checks.some(samples[~known])}"
+        )
         p, samples = p[known], samples[known]
         unshifted = None if unshifted is None else unshifted[known]
     if not len(p):
@@ -78,9 +84,13 @@ def _of_draws(source: PosteriorDraws, argument: str, notes: Notes) -> Measured:
     p, cell_types = _closed(p, cell_types, notes)
     z = np.log(np.maximum(p, LEAST)) @ log_ratio_basis(p.shape[2])
     names = pd.Index([str(name) for name in cell_types])
-    return Measured(pd.Index([str(name) for name in samples]), names, z,
-                    source.log_prior(p if unshifted is None else unshifted[:, kept]),
-                    source.quantity)  # fmt: skip
+    return Measured(
+        pd.Index([str(name) for name in samples]),
+        names,
+        z,
+        source.log_prior(p if unshifted is None else unshifted[:, kept]),
+        source.quantity,
+    )
 
 
 def _of_table(table: pd.DataFrame, notes: Notes) -> Measured:
@@ -90,11 +100,12 @@ def _of_table(table: pd.DataFrame, notes: Notes) -> Measured:
     if not (values > 0).all():
         row, column = np.argwhere(values <= 0)[0]
         raise InputError(
-            "proportions", "of a table are taken as exact and must be positive",
+            "proportions",
+            "of a table are taken as exact and must be positive",
             found=f"{values[row, column]:g} for sample {frame.index[row]!r}, cell type "
             f"{frame.columns[column]!r}",
             fix="give what deconvolve or gate return, which know how sure they are",
-        )  # fmt: skip
+        )
     notes.warn("a table of proportions says nothing about their errors: they are taken as exact")
     values, cell_types = _whole(frame, notes)
     z = (np.log(values) @ log_ratio_basis(len(cell_types)))[:, None]
@@ -113,10 +124,11 @@ def _whole(frame: pd.DataFrame, notes: Notes) -> tuple[Array, pd.Index]:
     if total.max() > 1 - _LEAST_REST:
         row = int(total.argmax() if total.max() > 1 + _PRINTED else np.abs(total - 1).argmin())
         raise InputError(
-            "proportions", "must add up to 1 in all samples, or to clearly less in all",
+            "proportions",
+            "must add up to 1 in all samples, or to clearly less in all",
             found=f"{total.min():.4g} to {total.max():.4g}, the latter in {frame.index[row]!r}",
             fix="divide counts by their total, or add the missing cell types as a column",
-        )  # fmt: skip
+        )
     notes.info(f"proportions add up to less than 1: what is left is the part {REST!r}")
     return np.hstack([values, 1 - total]), frame.columns.append(pd.Index([REST]))
 
@@ -128,7 +140,9 @@ def _closed(p: Array, cell_types: pd.Index, notes: Notes) -> tuple[Array, pd.Ind
         if total.min() >= 1 - _ROUNDING:
             return p, cell_types
         notes.info(f"proportions add up to less than 1: what is left is the part {REST!r}")
-        return (np.concatenate([p, np.maximum(1 - total, LEAST)], axis=2),
-                cell_types.append(pd.Index([REST])))  # fmt: skip
+        return (
+            np.concatenate([p, np.maximum(1 - total, LEAST)], axis=2),
+            cell_types.append(pd.Index([REST])),
+        )
     notes.warn("proportions add up to more than 1 (types overlap) and were scaled to 1")
     return p / total, cell_types

@@ -55,28 +55,42 @@ def design(
     labelled = coding.labelled
     for name in coding.sources:
         if name in labelled and table[name].nunique() > _LEVELS:
-            raise InputError("covariates", "a column of labels must be of few groups",
-                             found=f"{table[name].nunique()} different values in {name!r}",
-                             fix="give subjects as subject=, and numbers as numbers")  # fmt: skip
+            raise InputError(
+                "covariates",
+                "a column of labels must be of few groups",
+                found=f"{table[name].nunique()} different values in {name!r}",
+                fix="give subjects as subject=, and numbers as numbers",
+            )
     X = np.column_stack([np.ones(len(coded)), coded.to_numpy()])
     rank = int(np.linalg.matrix_rank(X))
     if rank < X.shape[1]:
-        raise InputError("covariates", "must not determine each other",
-                         found=f"{X.shape[1]} columns of rank {rank}: "
-                         f"{checks.some(coded.columns, 20)}",
-                         fix="remove one of the covariates")  # fmt: skip
+        raise InputError(
+            "covariates",
+            "must not determine each other",
+            found=f"{X.shape[1]} columns of rank {rank}: {checks.some(coded.columns, 20)}",
+            fix="remove one of the covariates",
+        )
     if len(X) < X.shape[1] + 2:
-        raise InputError("covariates", "need more samples than columns",
-                         found=f"{len(X)} samples, {X.shape[1]} columns")  # fmt: skip
+        raise InputError(
+            "covariates",
+            "need more samples than columns",
+            found=f"{len(X)} samples, {X.shape[1]} columns",
+        )
     if at is not None and not isinstance(at, Mapping):
-        raise InputError("at", "must map covariates to two values", found=repr(at),
-                         fix="write at={'age': (30, 60)}")  # fmt: skip
+        raise InputError(
+            "at",
+            "must map covariates to two values",
+            found=repr(at),
+            fix="write at={'age': (30, 60)}",
+        )
     asked = dict(at or {})
     unknown = [name for name in asked if name not in coding.sources]
     if unknown:
-        raise InputError("at", f"must name covariates of the formula "
-                         f"({checks.some(coding.sources, 20)})", found=checks.some(unknown)
-                         )  # fmt: skip
+        raise InputError(
+            "at",
+            f"must name covariates of the formula ({checks.some(coding.sources, 20)})",
+            found=checks.some(unknown),
+        )
     questions = []
     for name in coding.sources:
         column, labels = table[name], name in labelled
@@ -102,9 +116,11 @@ def _value(value: Any, column: pd.Series, labels: bool) -> Any:
         if text not in known and isinstance(value, float) and value.is_integer():
             text = str(int(value))
         if text not in known:
-            raise InputError("at", f"must be labels of {column.name!r}: "
-                             f"{checks.some(sorted(known), _LEVELS)}", found=repr(value)
-                             )  # fmt: skip
+            raise InputError(
+                "at",
+                f"must be labels of {column.name!r}: {checks.some(sorted(known), _LEVELS)}",
+                found=repr(value),
+            )
         return known[text]
     try:
         number = float(value)
@@ -137,8 +153,11 @@ def _question(table: pd.DataFrame, coding: Coding, name: str, first: Any, second
         with np.errstate(all="ignore"):
             coded = coding.apply(imagined).to_numpy()
         if not np.isfinite(coded).all():
-            raise InputError("at", f"gives no finite design at {name} = {_said(value)}",
-                             fix="choose another value")  # fmt: skip
+            raise InputError(
+                "at",
+                f"gives no finite design at {name} = {_said(value)}",
+                fix="choose another value",
+            )
         sides.append(np.column_stack([np.ones(len(coded)), coded]))
     rows, counts = np.unique(np.round(np.hstack(sides), 12), axis=0, return_counts=True)
     if len(rows) > _ROWS:
@@ -147,9 +166,15 @@ def _question(table: pd.DataFrame, coding: Coding, name: str, first: Any, second
     half = rows.shape[1] // 2
     said = [_said(value) for value in (first, second)]
     return Question(
-        f"{name}: {said[1]} - {said[0]}", name, said[0], said[1], rows[:, :half], rows[:, half:],
-        counts / counts.sum(), (sides[1] - sides[0]).mean(axis=0),
-    )  # fmt: skip
+        f"{name}: {said[1]} - {said[0]}",
+        name,
+        said[0],
+        said[1],
+        rows[:, :half],
+        rows[:, half:],
+        counts / counts.sum(),
+        (sides[1] - sides[0]).mean(axis=0),
+    )
 
 
 def _said(value: Any) -> str:

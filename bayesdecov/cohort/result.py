@@ -61,15 +61,22 @@ class Contrast(Result):
         V = log_ratio_basis(len(self.cell_types))
         chains, draws = self.differences.shape[:2]
         coords = {
-            "chain": np.arange(chains), "draw": np.arange(draws),
+            "chain": np.arange(chains),
+            "draw": np.arange(draws),
             "contrast": [one.name for one in self.questions],
-            "cell_type": list(self.cell_types), "column": self.columns,
-        }  # fmt: skip
+            "cell_type": list(self.cell_types),
+            "column": self.columns,
+        }
         posterior = xr.Dataset(
-            {"difference": (("chain", "draw", "contrast", "cell_type"), self.differences),
-             "coefficients": (("chain", "draw", "column", "cell_type"),
-                              self.draws.coefficients @ V.T)}, coords,
-        )  # fmt: skip
+            {
+                "difference": (("chain", "draw", "contrast", "cell_type"), self.differences),
+                "coefficients": (
+                    ("chain", "draw", "column", "cell_type"),
+                    self.draws.coefficients @ V.T,
+                ),
+            },
+            coords,
+        )
         groups = {"posterior": posterior}
         if self.draws.stats:
             groups["sample_stats"] = xr.Dataset(

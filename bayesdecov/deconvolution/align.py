@@ -68,9 +68,10 @@ def align_bulk(
     silent = whole.columns[(whole.loc[shared] == 0).all(axis=0)]
     if len(silent):
         raise InputError(
-            "bulk", "every sample needs some expression among the reference's genes",
+            "bulk",
+            "every sample needs some expression among the reference's genes",
             found=f"only zeros in {checks.some(silent)}",
-        )  # fmt: skip
+        )
     return Aligned(whole, shared, phi, same_scale, said, alignment)
 
 

@@ -44,55 +44,35 @@ def assemble(
     model, data, notes = prepared.model, prepared.data, prepared.notes
     samples, cell_types = prepared.samples, prepared.reference.cell_types
     diagnostics = diagnose(prepared, estimates, posterior, method, max_pareto_k)
-    drawn = None if posterior is None else posterior.p
     if posterior is not None and "pareto_k" in diagnostics:
         refused = ~(diagnostics["pareto_k"] <= max_pareto_k).to_numpy()
         if refused.any():
             estimates, posterior = _without(estimates, posterior, refused, model)
             diagnostics = diagnose(prepared, estimates, posterior, method, max_pareto_k)
-            drawn = posterior.p
     for name, values in of_baseline.items():
         diagnostics.insert(diagnostics.columns.get_loc("verdict"), name, values)
     _tell(prepared, estimates, diagnostics, posterior, max_pareto_k)
-    p, covariance = estimates.p, estimates.covariance
-    quantity = {"counts": "mRNA fractions", "per million": "mRNA fractions"}.get(
-        prepared.reference.scale, "fractions of the reference's units"
-    )
-    if per_cell is not None:
-        quantity = "cell fractions"
-        covariance = _cell_covariance(p, covariance, per_cell)
-        p = to_cells(p, per_cell)
-        if drawn is not None:
-            drawn = to_cells(drawn, per_cell)
-            known = np.isfinite(drawn).all(axis=(1, 2, 3))
-            p[known] = drawn[known].mean(axis=(1, 2))
-    draws, maxima = None, {}
-    if posterior is not None and drawn is not None:
-        draws = Draws(drawn, posterior.stats, posterior.size)
+    p, covariance = _reported(estimates, posterior, per_cell)
+    maxima = {}
+    if posterior is not None:
         maxima = {
-            name: pd.DataFrame(
-                value if per_cell is None else to_cells(value, per_cell), samples, cell_types
-            )
+            name: pd.DataFrame(_fractions(value, per_cell), samples, cell_types)
             for name, value in (("map", posterior.map), ("mle", posterior.mle))
         }
-    if replicates is not None:
-        drawn, sizes = replicates
-        drawn = drawn if per_cell is None else to_cells(drawn, per_cell)
-        draws = Draws(drawn[:, None], {}, sizes[:, None])
     return Deconvolution(
         proportions=pd.DataFrame(p, samples.rename("sample"), cell_types.rename(None)),
         diagnostics=diagnostics,
         method=method,
         prior=settings["prior"],
         noise=settings["noise"],
-        quantity=quantity,
+        quantity=_quantity(prepared.reference.scale, per_cell),
         settings=settings,
         facts=facts,
         notes=tuple(notes.lines),
         reference=prepared.reference,
         bulk=pd.DataFrame((data.y * data.unit[:, None]).T, prepared.reference.genes, samples),
         covariance=covariance if modelled else None,
-        draws=draws,
+        draws=_draws(posterior, replicates, per_cell),
         model=model if modelled else None,
         maxima=maxima,
         log_odds_shift=data.log_odds_shift,
@@ -100,6 +80,47 @@ def assemble(
         per_cell=per_cell if modelled else None,
         normal=None if posterior is None else Normal(posterior.mode, posterior.mode_covariance),
     )
+
+
+def _quantity(scale: str, per_cell: Array | None) -> str:
+    """What the proportions are fractions of."""
+    if per_cell is not None:
+        return "cell fractions"
+    total = scale in ("counts", "per million")
+    return "mRNA fractions" if total else "fractions of the reference's units"
+
+
+def _fractions(p: Array, per_cell: Array | None) -> Array:
+    """Fractions of cells where the mRNA per cell is known, otherwise as they are."""
+    return p if per_cell is None else to_cells(p, per_cell)
+
+
+def _reported(
+    estimates: Estimates, posterior: Posterior | None, per_cell: Array | None
+) -> tuple[Array, Array]:
+    """Proportions and their covariance in the quantity that is reported."""
+    p, covariance = estimates.p, estimates.covariance
+    if per_cell is None:
+        return p, covariance
+    covariance = _cell_covariance(p, covariance, per_cell)
+    p = to_cells(p, per_cell)
+    if posterior is not None:  # the mean of fractions of cells, not that of fractions of mRNA
+        drawn = to_cells(posterior.p, per_cell)
+        known = np.isfinite(drawn).all(axis=(1, 2, 3))
+        p[known] = drawn[known].mean(axis=(1, 2))
+    return p, covariance
+
+
+def _draws(
+    posterior: Posterior | None, replicates: tuple[Array, Array] | None, per_cell: Array | None
+) -> Draws | None:
+    """Draws of a posterior or of a bootstrap."""
+    if replicates is not None:
+        p, size = replicates
+        return Draws(_fractions(p, per_cell)[:, None], {}, size[:, None])
+    if posterior is None:
+        return None
+    return Draws(_fractions(posterior.p, per_cell), posterior.stats, posterior.size)
 
 
 def _without(
@@ -124,9 +145,12 @@ def _without(
 
 
 def _tell(
-    prepared: Prepared, estimates: Estimates, diagnostics: pd.DataFrame,
-    posterior: Posterior | None, max_pareto_k: float,
-) -> None:  # fmt: skip
+    prepared: Prepared,
+    estimates: Estimates,
+    diagnostics: pd.DataFrame,
+    posterior: Posterior | None,
+    max_pareto_k: float,
+) -> None:
     """What a user should know of the samples, as notes and warnings."""
     notes, samples = prepared.notes, prepared.samples
     n = len(samples)
@@ -147,8 +171,10 @@ def _tell(
         )
     negative = (estimates.p < 0).any(axis=1)
     if negative.any():
-        notes.warn(f"{int(negative.sum())} of {n} samples have negative proportions, which this "
-                   f"method allows: {checks.some(samples[negative])}")  # fmt: skip
+        notes.warn(
+            f"{int(negative.sum())} of {n} samples have negative proportions, which this "
+            f"method allows: {checks.some(samples[negative])}"
+        )
     if posterior is None:
         return
     if posterior.expected_information.any():
@@ -174,8 +200,10 @@ def _tell(
         }
         for words, rows in poor.items():
             if rows.any():
-                notes.warn(f"NUTS: {words} in {int(rows.sum())} of {n} samples: "
-                           f"{checks.some(samples[rows.to_numpy()])}")  # fmt: skip
+                notes.warn(
+                    f"NUTS: {words} in {int(rows.sum())} of {n} samples: "
+                    f"{checks.some(samples[rows.to_numpy()])}"
+                )
         if not any(rows.any() for rows in poor.values()):
             notes.info(
                 f"NUTS: no divergences, R-hat up to {diagnostics['r_hat'].max():.3f}, at least "

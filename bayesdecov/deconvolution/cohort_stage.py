@@ -49,14 +49,17 @@ def _with_other(
     """The reference with a cell type learned from the cohort, and what resampling says of it."""
     if free:
         raise InputError(
-            "other", "needs bulk and reference on one scale: what is missing from a total cannot "
-            "be seen where the total is free", found=aligned.said,
+            "other",
+            "needs bulk and reference on one scale: what is missing from a total cannot "
+            "be seen where the total is free",
+            found=aligned.said,
             fix="give counts or TPM of all genes for both, or size_factor='fixed' if a unit "
             "means the same in both",
-        )  # fmt: skip
+        )
     if OTHER in reference.cell_types:
-        raise InputError("other", f"a cell type of the reference is called {OTHER!r} already",
-                         fix="rename it")  # fmt: skip
+        raise InputError(
+            "other", f"a cell type of the reference is called {OTHER!r} already", fix="rename it"
+        )
     cohort = observed(aligned.whole, aligned.phi, reference)
     found = learn(cohort, rng)
     extended = with_profile(reference, cohort, found.profile)

@@ -114,9 +114,9 @@ def _of_chains(posterior: Posterior) -> dict[str, Array]:
     import xarray as xr
 
     stats = posterior.stats
-    draws = xr.Dataset(
-        {"p": (("sample", "chain", "draw", "cell_type"), posterior.p)}
-    ).transpose("chain", "draw", ...)  # fmt: skip
+    draws = xr.Dataset({"p": (("sample", "chain", "draw", "cell_type"), posterior.p)}).transpose(
+        "chain", "draw", ...
+    )
     found: dict[str, Array] = dict(convergence(draws, keep=["sample"]))
     return found | {
         "divergences": stats["diverging"].sum(axis=(1, 2)),

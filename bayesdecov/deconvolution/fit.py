@@ -106,9 +106,13 @@ def find_modes(model: Model, data: Data, *, jacobian: bool = False) -> Modes:
 
 
 def _maximise(
-    model: Model, data: Data, projected: Array, phi: Array, jacobian: bool,
+    model: Model,
+    data: Data,
+    projected: Array,
+    phi: Array,
+    jacobian: bool,
     start: Array | None = None,
-) -> Modes:  # fmt: skip
+) -> Modes:
     n = len(data.y)
     if start is None:
         rows, x = initial_points(model, data, projected, phi)
@@ -215,8 +219,9 @@ def _covariance(model: Model, pieces: Pieces, p: Array, scale: Array) -> Array:
     if model.free_size:
         to_p = (np.eye(n_types) - p[:, :, None]) / scale[:, None, None]
     else:
-        to_p = np.broadcast_to(np.linalg.svd(np.ones((1, n_types)))[2][1:].T,
-                               (n, n_types, n_types - 1))  # fmt: skip
+        to_p = np.broadcast_to(
+            np.linalg.svd(np.ones((1, n_types)))[2][1:].T, (n, n_types, n_types - 1)
+        )
         F = to_p.transpose(0, 2, 1) @ F @ to_p
     if not flat:
         F = F + _prior_information(model, p, to_p)

@@ -91,13 +91,18 @@ class FittedProportions(Proportions):
             return found
         shift = self.log_odds_shift
         return found._replace(
-            prior=None if self.model.of_paper else self.model.prior, per_cell=self.per_cell,
+            prior=None if self.model.of_paper else self.model.prior,
+            per_cell=self.per_cell,
             unshifted=before_shift(self.draws.proportions, shift, self.per_cell),
-        )  # fmt: skip
+        )
 
     def require_model(self) -> Model:
         """The model; an error for the baselines, which have none."""
         if self.model is None:
-            raise InputError("fit", "this needs a likelihood", found=f"method={self.method!r}",
-                             fix="use method 'map', 'laplace' or 'nuts'")  # fmt: skip
+            raise InputError(
+                "fit",
+                "this needs a likelihood",
+                found=f"method={self.method!r}",
+                fix="use method 'map', 'laplace' or 'nuts'",
+            )
         return self.model

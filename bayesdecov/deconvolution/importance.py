@@ -45,10 +45,14 @@ class Proposals(NamedTuple):
 
 
 def adapt(
-    target: Objective, mean: Array, root: Array,
-    rows: np.ndarray, sizes: list[int], rngs: list[np.random.Generator],
+    target: Objective,
+    mean: Array,
+    root: Array,
+    rows: np.ndarray,
+    sizes: list[int],
+    rngs: list[np.random.Generator],
     before: Proposals | None = None,
-) -> Proposals:  # fmt: skip
+) -> Proposals:
     """Rounds of proposals, each around what those before have taught, all of them weighted."""
     if before is None:
         n, k = mean.shape

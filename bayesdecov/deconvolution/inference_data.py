@@ -101,9 +101,12 @@ def _posterior(fit: FittedProportions, coords: dict[str, Any]) -> xr.Dataset:
         p = fit.draws.proportions.transpose(1, 2, 0, 3)
         size = fit.draws.size_factor.transpose(1, 2, 0)
     return _labelled(
-        {"proportions": (("chain", "draw", "sample", "cell_type"), p),
-         "size_factor": (("chain", "draw", "sample"), size)}, coords,
-    )  # fmt: skip
+        {
+            "proportions": (("chain", "draw", "sample", "cell_type"), p),
+            "size_factor": (("chain", "draw", "sample"), size),
+        },
+        coords,
+    )
 
 
 def _sample_stats(fit: FittedProportions, coords: dict[str, Any]) -> xr.Dataset:
@@ -128,9 +131,12 @@ def _prior(
     p, size = prior_draws(fit, room(fit, PRIOR, samples), rng)
     shown = p if fit.per_cell is None else to_cells(p, fit.per_cell)
     prior = _labelled(
-        {"proportions": (("chain", "draw", "sample", "cell_type"), shown),
-         "size_factor": (("chain", "draw", "sample"), size)}, coords,
-    )  # fmt: skip
+        {
+            "proportions": (("chain", "draw", "sample", "cell_type"), shown),
+            "size_factor": (("chain", "draw", "sample"), size),
+        },
+        coords,
+    )
     count = room(fit, PREDICTIVE, samples)
     values = replicate(model, phi_of(fit), size[:, :count, :, None] * p[:, :count], rng)
     predicted = _labelled({"bulk": (("chain", "draw", "sample", "gene"), values)}, coords)
@@ -157,8 +163,9 @@ def _fit(fit: FittedProportions, coords: dict[str, Any], samples: int | None) ->
     if fit.normal is not None:
         summary["mean_vector"] = (("sample", "parameter"), fit.normal.mean)
         summary["covariance_matrix"] = (
-            ("sample", "parameter", "parameter_bis"), fit.normal.covariance,
-        )  # fmt: skip
+            ("sample", "parameter", "parameter_bis"),
+            fit.normal.covariance,
+        )
         parameters = [f"theta[{name}]" for name in coords["cell_type"][:-1]]
         if fit.model is not None and fit.model.free_size:
             parameters.append("log_size_factor")

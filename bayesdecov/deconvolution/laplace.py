@@ -60,9 +60,12 @@ def laplace(model: Model, data: Data, draws: int, rngs: list[np.random.Generator
 
 
 def _refined(
-    model: Model, normal: LaplaceApproximation, rows: np.ndarray, last: int,
+    model: Model,
+    normal: LaplaceApproximation,
+    rows: np.ndarray,
+    last: int,
     rngs: list[np.random.Generator],
-) -> Iterator[tuple[np.ndarray, Proposals]]:  # fmt: skip
+) -> Iterator[tuple[np.ndarray, Proposals]]:
     """Adapt from the normal at the mode, and further where few proposals carry the weight."""
     exact = log_posterior(model, normal.modes.projected, normal.modes.phi, jacobian=True, order=0)
     target = exact

@@ -46,9 +46,11 @@ class Data(NamedTuple):
         """Some of the samples."""
         shift = self.log_odds_shift
         return Data(
-            self.y[start:stop], self.phi[start:stop], self.unit[start:stop],
+            self.y[start:stop],
+            self.phi[start:stop],
+            self.unit[start:stop],
             None if shift is None else shift[:, start:stop],
-        )  # fmt: skip
+        )
 
 
 @dataclass(frozen=True)

@@ -53,25 +53,36 @@ class DeconvolutionRequest:
         if method != "nuts":
             for name in NUTS_ONLY:
                 if getattr(sampling, name) is not None:
-                    raise InputError(name, f"is not an option of method={method!r}",
-                                     fix="leave it out, or use method='nuts'")  # fmt: skip
+                    raise InputError(
+                        name,
+                        f"is not an option of method={method!r}",
+                        fix="leave it out, or use method='nuts'",
+                    )
         checks.check_workers(self.n_jobs)
         if sampling.bootstrap is not None:
             checks.check_whole(sampling.bootstrap, "bootstrap", at_least=2)
             if method not in BASELINES:
-                raise InputError("bootstrap", f"is not an option of method={method!r}",
-                                 fix=f"it is for {', '.join(BASELINES)}")  # fmt: skip
+                raise InputError(
+                    "bootstrap",
+                    f"is not an option of method={method!r}",
+                    fix=f"it is for {', '.join(BASELINES)}",
+                )
         if self.calibrate and method in BASELINES:
-            raise InputError("calibrate", f"is not an option of method={method!r}",
-                             fix="use method='map', 'laplace' or 'nuts'")  # fmt: skip
+            raise InputError(
+                "calibrate",
+                f"is not an option of method={method!r}",
+                fix="use method='map', 'laplace' or 'nuts'",
+            )
         if self.other and (self.calibrate or method in BASELINES):
             raise InputError(
-                "other", "cannot be combined with "
+                "other",
+                "cannot be combined with "
                 + ("calibrate" if self.calibrate else f"method={method!r}"),
                 fix="leave one of them out: pseudo-bulks hold known cells only"
-                if self.calibrate else "use method='map', 'laplace' or 'nuts'; 'epic' and "
+                if self.calibrate
+                else "use method='map', 'laplace' or 'nuts'; 'epic' and "
                 "'quantiseq' have an other of their own in the diagnostics",
-            )  # fmt: skip
+            )
         _ = self.schedule
 
     @property

@@ -86,9 +86,13 @@ def laplace_approximation(model: Model, data: Data) -> LaplaceApproximation:
 
 
 def summarise(
-    model: Model, data: Data, normal: LaplaceApproximation, x: Array, stats: dict[str, Array],
+    model: Model,
+    data: Data,
+    normal: LaplaceApproximation,
+    x: Array,
+    stats: dict[str, Array],
     log_weights: Array,
-) -> Posterior:  # fmt: skip
+) -> Posterior:
     """The posterior from draws ``x`` (sample, chain, draw, parameter) of free coordinates."""
     n, chains, draws, _ = x.shape
     modes = normal.modes
@@ -111,10 +115,17 @@ def summarise(
     if model.free_size:  # in the unit of the bulk
         mode[:, -1] += np.log(data.unit)
     return Posterior(
-        reported, p, size, stats, mode, normal.covariance, normal.expected_information,
-        log_weights, _predictive_p(model, modes, flat_p, flat_size, n),
+        reported,
+        p,
+        size,
+        stats,
+        mode,
+        normal.covariance,
+        normal.expected_information,
+        log_weights,
+        _predictive_p(model, modes, flat_p, flat_size, n),
         *maxima(model, data._replace(phi=modes.phi)),
-    )  # fmt: skip
+    )
 
 
 def maxima(model: Model, data: Data) -> tuple[Array, Array]:

@@ -138,8 +138,12 @@ def leave_one_gene_out(fit: FittedProportions, count: int = 1000) -> pd.DataFram
     from bayesdecov._arviz import psis
 
     if fit.draws is None:
-        raise InputError("fit", "leave-one-out needs posterior draws", found=fit.method,
-                         fix="use method 'laplace' or 'nuts'")  # fmt: skip
+        raise InputError(
+            "fit",
+            "leave-one-out needs posterior draws",
+            found=fit.method,
+            fix="use method 'laplace' or 'nuts'",
+        )
     model, noise = fit.require_model(), phi_of(fit)
     q = expression_of(fit, kept(fit, count))
     draws = q.shape[0] * q.shape[1]

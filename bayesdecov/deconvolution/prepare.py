@@ -77,9 +77,13 @@ def prepare(
     elif np.isnan(phi).any():
         notes.info("counting noise per unit of expression is not known: estimated per sample")
     model = model_of(
-        reference, noise, prior=density_prior, logdet_weight=logdet_weight, free_size=free,
+        reference,
+        noise,
+        prior=density_prior,
+        logdet_weight=logdet_weight,
+        free_size=free,
         df=_degrees_of_freedom(df, exact),
-    )  # fmt: skip
+    )
     y = aligned.whole.loc[reference.genes].to_numpy().T.copy()
     data = model.data(y, phi)._replace(log_odds_shift=shift)
     return Prepared(
@@ -103,8 +107,11 @@ def _prior_of(prior: str | Prior, cell_types: pd.Index, other: bool) -> tuple[Pr
         if alpha.ndim:
             prior = Dirichlet(tuple(alpha.tolist()))
         if alpha.ndim and len(alpha) != n_types:
-            raise InputError("prior", "needs one concentration per cell type",
-                             found=f"{len(alpha)} for {n_types} cell types")  # fmt: skip
+            raise InputError(
+                "prior",
+                "needs one concentration per cell type",
+                found=f"{len(alpha)} for {n_types} cell types",
+            )
         if not (np.isfinite(alpha).all() and (alpha > 0).all()):
             raise InputError("prior", "concentrations must be positive", found=repr(prior))
         return prior, LIKELIHOOD

@@ -112,8 +112,9 @@ def _weighed(fold: _Fold, rng: np.random.Generator) -> _Weighed:
     log_prior = model.prior.log_prior(flat[:, :k], jacobian=True, order=1).value
     log_prior = log_prior.reshape(n, -1)
     p = unpack(model, flat)[0].reshape(n, -1, model.n_types)
-    return _Weighed(fold.truth, p, (found.value - log_prior) / model.power,
-                    log_prior - found.log_mixture)  # fmt: skip
+    return _Weighed(
+        fold.truth, p, (found.value - log_prior) / model.power, log_prior - found.log_mixture
+    )
 
 
 def _folds(prepared: Prepared, rng: np.random.Generator) -> Iterator[_Fold]:
@@ -122,9 +123,11 @@ def _folds(prepared: Prepared, rng: np.random.Generator) -> Iterator[_Fold]:
     method = str(reference.settings.get("covariance"))
     if profiles is None or labels is None or method not in ESTIMATORS:
         raise InputError(
-            "calibrate", "needs a reference made from replicates of purified samples",
-            found=method or "none", fix="make it with Reference.from_samples",
-        )  # fmt: skip
+            "calibrate",
+            "needs a reference made from replicates of purified samples",
+            found=method or "none",
+            fix="make it with Reference.from_samples",
+        )
     names = list(reference.cell_types)
     codes = np.array([names.index(name) for name in labels.loc[profiles.columns]])
     of_donors = _donors_out(reference.donors, codes, rng)
@@ -156,9 +159,11 @@ def _replicates_out(codes: NDArray[np.intp], names: list[str], rng: np.random.Ge
     few = [name for name, rows in zip(names, orders, strict=True) if len(rows) < _FEWEST]
     if few:
         raise InputError(
-            "calibrate", f"needs {_FEWEST} replicates of every cell type or more",
-            found=f"fewer of {checks.some(few)}", fix="leave it out",
-        )  # fmt: skip
+            "calibrate",
+            f"needs {_FEWEST} replicates of every cell type or more",
+            found=f"fewer of {checks.some(few)}",
+            fix="leave it out",
+        )
     folds = min(max(map(len, orders)), _FOLDS)
     outs = [np.array([order[fold % len(order)] for order in orders]) for fold in range(folds)]
     return [(out, out) for out in outs]
@@ -180,9 +185,14 @@ def _donors_out(
 
 
 def _without(
-    prepared: Prepared, method: str, codes: NDArray[np.intp], out: NDArray[np.intp],
-    kept: NDArray[np.intp], truth: Array, rng: np.random.Generator,
-) -> tuple[Model, Data]:  # fmt: skip
+    prepared: Prepared,
+    method: str,
+    codes: NDArray[np.intp],
+    out: NDArray[np.intp],
+    kept: NDArray[np.intp],
+    truth: Array,
+    rng: np.random.Generator,
+) -> tuple[Model, Data]:
     """Pseudo-bulks from the replicates ``out``, and a model from those kept."""
     reference, known, bulks = prepared.reference, prepared.model, prepared.data
     values = reference.profiles.to_numpy()  # type: ignore[union-attr]
@@ -190,8 +200,9 @@ def _without(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", BayesdecovWarning)
         estimate = estimate_covariance(values[:, kept], codes[kept], names, method, Notes())
-    means = np.stack([values[:, kept][:, codes[kept] == j].mean(axis=1)
-                      for j in range(len(names))], axis=1)  # fmt: skip
+    means = np.stack(
+        [values[:, kept][:, codes[kept] == j].mean(axis=1) for j in range(len(names))], axis=1
+    )
     smaller: Reference = replace(
         reference,
         mean=reference.mean.copy().assign(**dict(zip(names, means.T, strict=True))),
@@ -205,7 +216,11 @@ def _without(
         y = rng.poisson(np.maximum(y * scale / phi[:, None], 0)) * phi[:, None] / scale
         phi = phi / scale
     model = model_of(
-        smaller, prepared.noise, prior=known.prior, logdet_weight=known.logdet_weight,
-        free_size=known.free_size, df=known.df,
-    )  # fmt: skip
+        smaller,
+        prepared.noise,
+        prior=known.prior,
+        logdet_weight=known.logdet_weight,
+        free_size=known.free_size,
+        df=known.df,
+    )
     return model, model.data(y, phi)

@@ -71,15 +71,19 @@ def run(
         _warn_if_long(prepared, schedule, workers)
     variances = prepared.reference.covariance.variances()
     task = Task(request.method, prepared.model, schedule, variances, stream, request.bootstrap)
-    output = collect(run_shards(task, prepared.data, n_jobs=workers, progress=request.progress,
-                                first=first))  # fmt: skip
+    output = collect(
+        run_shards(task, prepared.data, n_jobs=workers, progress=request.progress, first=first)
+    )
     settings = _settings(request, prepared, workers) | {
-        "random_stream": stream, "mrna_per_cell": "none" if per_cell is None else per_cell.to_dict()
-    }  # fmt: skip
+        "random_stream": stream,
+        "mrna_per_cell": "none" if per_cell is None else per_cell.to_dict(),
+    }
     facts = {
-        "scale": prepared.scale, "alignment": str(prepared.alignment),
-        "seconds": round(time.perf_counter() - started, 3), **calibration,
-    }  # fmt: skip
+        "scale": prepared.scale,
+        "alignment": str(prepared.alignment),
+        "seconds": round(time.perf_counter() - started, 3),
+        **calibration,
+    }
     weights = None if per_cell is None else per_cell.to_numpy()
     return assemble(prepared, output, request, weights, settings, facts)
 
@@ -153,15 +157,23 @@ def _calibrated(prepared: Prepared, rng: np.random.Generator) -> tuple[Prepared,
     if found.factor == 1:
         said = f"intervals were left as they are: those of 95 % held {found.before:.1%}"
     else:
-        said = (f"intervals were widened {found.factor:.2f}-fold: those of 95 % held "
-                f"{found.before:.1%} before and {found.after:.1%} after")  # fmt: skip
+        said = (
+            f"intervals were widened {found.factor:.2f}-fold: those of 95 % held "
+            f"{found.before:.1%} before and {found.after:.1%} after"
+        )
     out = "donors" if found.donors else "replicates (donors are not known)"
     say = prepared.notes.info if found.after > _REACHED else prepared.notes.warn
-    say(f"calibration: {said} of the proportions of {found.bulks} pseudo-bulks of {out} that the "
-        "reference did not know")  # fmt: skip
-    record = {"inflation": found.factor, "coverage_before": found.before,
-              "coverage_after": found.after, "pseudo_bulks": found.bulks,
-              "left_out": "donors" if found.donors else "replicates"}  # fmt: skip
+    say(
+        f"calibration: {said} of the proportions of {found.bulks} pseudo-bulks of {out} that the "
+        "reference did not know"
+    )
+    record = {
+        "inflation": found.factor,
+        "coverage_before": found.before,
+        "coverage_after": found.after,
+        "pseudo_bulks": found.bulks,
+        "left_out": "donors" if found.donors else "replicates",
+    }
     model = replace(prepared.model, power=found.factor**-2)
     return replace(prepared, model=model), record
 

@@ -22,8 +22,9 @@ def leave_one_type_out(fit: FittedProportions) -> pd.DataFrame:
     reference = fit.reference
     names = list(reference.cell_types)
     if len(names) < 3:
-        raise InputError("fit", "needs three cell types or more to leave one out",
-                         found=f"{len(names)}")  # fmt: skip
+        raise InputError(
+            "fit", "needs three cell types or more to leave one out", found=f"{len(names)}"
+        )
     whole = _refitted(fit, reference)
     rows = []
     for j, name in enumerate(names):
@@ -36,11 +37,16 @@ def leave_one_type_out(fit: FittedProportions) -> pd.DataFrame:
         absorbed = share @ change / max(float(share @ share), 1e-12)
         ratio = float(np.median(misfit / whole[1]))
         rows += [
-            {"left_out": name, "mean_share": share.mean(), "cell_type": names[k],
-             "absorbed": absorbed[i], "largest_change": np.abs(change[:, i]).max(),
-             "misfit_ratio": ratio}
+            {
+                "left_out": name,
+                "mean_share": share.mean(),
+                "cell_type": names[k],
+                "absorbed": absorbed[i],
+                "largest_change": np.abs(change[:, i]).max(),
+                "misfit_ratio": ratio,
+            }
             for i, k in enumerate(others)
-        ]  # fmt: skip
+        ]
     return pd.DataFrame(rows)
 
 
@@ -53,8 +59,11 @@ def _without(reference: Reference, j: int) -> Reference:
         covariance=reference.covariance.without_type(j),
         replicates=reference.replicates.drop(gone),
         counting=reference.counting.drop(gone),
-        transcriptome=None, profiles=None, labels=None, donors=None,
-    )  # fmt: skip
+        transcriptome=None,
+        profiles=None,
+        labels=None,
+        donors=None,
+    )
 
 
 def _refitted(fit: FittedProportions, reference: Reference) -> tuple[Array, Array]:

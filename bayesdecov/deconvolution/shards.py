@@ -151,15 +151,18 @@ def collect(shards: list[Output]) -> Output:
     estimates = Estimates(
         *(np.concatenate(field) for field in zip(*(s.estimates for s in shards), strict=True))
     )
-    facts = {name: np.concatenate([shard.facts[name] for shard in shards])
-             for name in shards[0].facts}  # fmt: skip
+    facts = {
+        name: np.concatenate([shard.facts[name] for shard in shards]) for name in shards[0].facts
+    }
     parts = [shard.posterior for shard in shards if shard.posterior is not None]
     if not parts:
         drawn = [shard.replicates for shard in shards if shard.replicates is not None]
         replicates = None
         if drawn:
-            replicates = (np.concatenate([p for p, _ in drawn]),
-                          np.concatenate([size for _, size in drawn]))  # fmt: skip
+            replicates = (
+                np.concatenate([p for p, _ in drawn]),
+                np.concatenate([size for _, size in drawn]),
+            )
         return Output(estimates, None, facts, replicates)
     joined: dict[str, Any] = {
         name: np.concatenate([getattr(part, name) for part in parts])

@@ -108,9 +108,11 @@ def deconvolve_to(
     chosen = DeconvolutionRequest(method=method, **options)
     for name in ("calibrate", "other"):
         if getattr(chosen, name):
-            raise InputError(name, "learns from the whole cohort, which is never in memory here",
-                             fix="use deconvolve(), or the command without --shard-size"
-                             )  # fmt: skip
+            raise InputError(
+                name,
+                "learns from the whole cohort, which is never in memory here",
+                fix="use deconvolve(), or the command without --shard-size",
+            )
     checks.check_whole(shard_size, "shard_size")
     prob = checks.check_probability(prob, "prob")
     with claimed(folder, force=force, inputs=(inputs or {}).values()):
@@ -147,10 +149,14 @@ def deconvolve_to(
 
 
 def _shards(
-    work: Path, blocks: Blocks, reference: Reference, request: DeconvolutionRequest, stream: int,
+    work: Path,
+    blocks: Blocks,
+    reference: Reference,
+    request: DeconvolutionRequest,
+    stream: int,
     prob: float,
     spans: list[tuple[int, int]],
-) -> Iterator[Path]:  # fmt: skip
+) -> Iterator[Path]:
     """Folders of all shards in order; those that are there are not made again."""
     decided: dict[str, Any] = {}
     for number, (start, stop) in enumerate(spans):
@@ -160,8 +166,13 @@ def _shards(
             with warnings.catch_warnings():
                 if number:  # what has been said once; notes are in run.json
                     warnings.simplefilter("ignore", BayesdecovWarning)
-                fit = run(blocks.take(start, stop), reference,
-                          replace(request, progress=False), stream=stream, first=start)  # fmt: skip
+                fit = run(
+                    blocks.take(start, stop),
+                    reference,
+                    replace(request, progress=False),
+                    stream=stream,
+                    first=start,
+                )
             with whole_folder(part) as partial:
                 samples = blocks.n_samples if len(spans) > 1 else stop - start
                 posterior = fit.to_inference_data(samples=samples)
@@ -172,10 +183,11 @@ def _shards(
         for name in _SAME:
             if found[name] != decided[name]:
                 raise InputError(
-                    "bulk", f"samples {start + 1} to {stop} differ from those before in {name!r}",
+                    "bulk",
+                    f"samples {start + 1} to {stop} differ from those before in {name!r}",
                     found=f"{found[name]!r} after {decided[name]!r}",
                     fix="bring all samples to one scale",
-                )  # fmt: skip
+                )
         yield part
 
 
@@ -201,14 +213,16 @@ def _join(
                     shutil.copyfileobj(lines, whole)
     concatenate([part / "posterior.nc" for part in parts], folder / "posterior.nc", "sample")
     records = [read_record(part) for part in parts]
-    record = {key: value for key, value in records[0].items()
-              if key not in ("format", "files", "digest")}  # fmt: skip
+    record = {
+        key: value for key, value in records[0].items() if key not in ("format", "files", "digest")
+    }
     record["warnings"] = list(dict.fromkeys(line for each in records for line in each["warnings"]))
     seconds = sum(float(each["settings"]["seconds"]) for each in records)
     record["settings"] |= {"seconds": round(seconds, 3), "shards": len(parts)}
     record["timings"] = {"seconds": round(seconds, 3)}
-    record["inputs"] = {name: {"path": str(path), "sha256": checksum(path)}
-                        for name, path in inputs.items()}  # fmt: skip
+    record["inputs"] = {
+        name: {"path": str(path), "sha256": checksum(path)} for name, path in inputs.items()
+    }
     record["arguments"] = list(arguments)
     write_json(record, folder / "run.json")
 

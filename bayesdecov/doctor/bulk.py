@@ -86,9 +86,11 @@ def examine_bulk(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", BayesdecovWarning)  # they are in the notes
         prepared = prepare(
-            expression_frame(bulk, "bulk"), as_reference(reference, assume_linear),
-            assume_linear=assume_linear, notes=notes,
-        )  # fmt: skip
+            expression_frame(bulk, "bulk"),
+            as_reference(reference, assume_linear),
+            assume_linear=assume_linear,
+            notes=notes,
+        )
     model, data, reference = prepared.model, prepared.data, prepared.reference
     fitted = maximum_a_posteriori(model, data)
     at = _typical(model, fitted, data.unit, rng)
@@ -97,18 +99,24 @@ def examine_bulk(
     conditions = pd.DataFrame(
         {"value": [_plain_condition(model.mu), _weighted_condition(model, at)]},
         pd.Index([_PLAIN, _WEIGHTED], name="condition"),
-    )  # fmt: skip
+    )
     n, n_genes = data.y.shape
     misfit = fitted.quad / n_genes
     return Examination(
         f"{n} bulks, {n_genes} genes, {len(types)} cell types",
         tuple(_verdict(types, pairs, conditions["value"], misfit, n)),
-        {"Cell types": types, "Pairs of cell types, the hardest first": pairs,
-         "Condition numbers": conditions},
-        {"seed": seed if not hasattr(seed, "random") else "generator", "level": LEVEL,
-         "power": POWER},
+        {
+            "Cell types": types,
+            "Pairs of cell types, the hardest first": pairs,
+            "Condition numbers": conditions,
+        },
+        {
+            "seed": seed if not hasattr(seed, "random") else "generator",
+            "level": LEVEL,
+            "power": POWER,
+        },
         (str(prepared.alignment), f"scale: {prepared.scale}", *notes.lines, *reference.notes),
-    )  # fmt: skip
+    )
 
 
 def confusable(at: Typical, mu: Array, names: list[str]) -> pd.DataFrame:
@@ -121,9 +129,13 @@ def confusable(at: Typical, mu: Array, names: list[str]) -> pd.DataFrame:
     for i, j in combinations(range(len(names)), 2):
         of_difference = at.covariance[i, i] + at.covariance[j, j] - 2 * at.covariance[i, j]
         rows.append(
-            (f"{names[i]} - {names[j]}", alike[i, j], at.covariance[i, j] / (sd[i] * sd[j]),
-             (1.96 + 0.84) * 0.5 * np.sqrt(max(of_difference, 0.0)))
-        )  # fmt: skip
+            (
+                f"{names[i]} - {names[j]}",
+                alike[i, j],
+                at.covariance[i, j] / (sd[i] * sd[j]),
+                (1.96 + 0.84) * 0.5 * np.sqrt(max(of_difference, 0.0)),
+            )
+        )
     table = pd.DataFrame(
         rows, columns=["pair", "profile_correlation", "error_correlation", "smallest_exchange"]
     )
@@ -157,12 +169,15 @@ def _cell_types(
     # one bulk has no spread, and no two groups
     spread = np.nanstd(fitted.p, axis=0, ddof=1) if len(fitted.p) > 1 else np.full(J, np.nan)
     table = pd.DataFrame(
-        {"mean": np.nanmean(fitted.p, axis=0), "sd_of_a_bulk": np.sqrt(np.diag(at.covariance)),
-         "smallest_proportion": smallest,
-         "smallest_difference": detectable_difference(len(fitted.p)) * spread,
-         "replicates": reference.replicates.to_numpy()},
+        {
+            "mean": np.nanmean(fitted.p, axis=0),
+            "sd_of_a_bulk": np.sqrt(np.diag(at.covariance)),
+            "smallest_proportion": smallest,
+            "smallest_difference": detectable_difference(len(fitted.p)) * spread,
+            "replicates": reference.replicates.to_numpy(),
+        },
         pd.Index(names, name="cell_type"),
-    )  # fmt: skip
+    )
     return table.sort_values("mean", ascending=False)
 
 
@@ -213,9 +228,11 @@ def visible_differences(smallest: pd.Series, n: int) -> list[str]:
     known = smallest.dropna()
     if not len(known):
         return []
-    return [f"Two groups of {n // 2} samples differ visibly in their proportions from "
-            f"{known.min():.1%} ({known.idxmin()}) to {known.max():.1%} ({known.idxmax()}) of "
-            "tissue."]  # fmt: skip
+    return [
+        f"Two groups of {n // 2} samples differ visibly in their proportions from "
+        f"{known.min():.1%} ({known.idxmin()}) to {known.max():.1%} ({known.idxmax()}) of "
+        "tissue."
+    ]
 
 
 def _plain_condition(mu: Array) -> float:
@@ -235,8 +252,9 @@ def _verdict(
     types: pd.DataFrame, pairs: pd.DataFrame, conditions: pd.Series, misfit: NDArray[Any], n: int
 ) -> list[str]:
     said = []
-    confused = pairs[(pairs["smallest_exchange"] > _CONFUSED)
-                     & (pairs["error_correlation"] < _CORRELATED)]  # fmt: skip
+    confused = pairs[
+        (pairs["smallest_exchange"] > _CONFUSED) & (pairs["error_correlation"] < _CORRELATED)
+    ]
     if len(confused):
         worst = confused.iloc[0]
         said.append(
@@ -245,8 +263,10 @@ def _verdict(
             "types, or add genes that differ between them."
         )
     else:
-        said.append("All pairs of cell types can be told apart in a typical bulk: exchanges of "
-                    f"{pairs['smallest_exchange'].max():.1%} or more are seen.")  # fmt: skip
+        said.append(
+            "All pairs of cell types can be told apart in a typical bulk: exchanges of "
+            f"{pairs['smallest_exchange'].max():.1%} or more are seen."
+        )
     never = types.index[types["smallest_proportion"].isna()]
     seen = types["smallest_proportion"].dropna().sort_values()
     if len(seen):
@@ -258,8 +278,10 @@ def _verdict(
         said.append(f"Half of the tissue would not be enough to see {checks.some(never)}.")
     hidden = types.index[types["mean"] < types["smallest_proportion"]]
     if len(hidden):
-        said.append(f"The average share of {checks.some(hidden, 8)} is below that: these "
-                    "estimates say little about a single bulk.")  # fmt: skip
+        said.append(
+            f"The average share of {checks.some(hidden, 8)} is below that: these "
+            "estimates say little about a single bulk."
+        )
     said += visible_differences(types["smallest_difference"], n)
     if conditions[_PLAIN] > _ILL:
         said.append(
@@ -268,11 +290,15 @@ def _verdict(
         )
     strange = int((misfit > _LARGEST_MISFIT).sum())
     if strange:
-        said.append(f"{strange} of {n} bulks: farther from every mixture than the model allows: "
-                    "content that the reference lacks, another platform, or too few donors in the "
-                    "reference.")  # fmt: skip
+        said.append(
+            f"{strange} of {n} bulks: farther from every mixture than the model allows: "
+            "content that the reference lacks, another platform, or too few donors in the "
+            "reference."
+        )
     few = types.index[types["replicates"].between(1, 2)]
     if len(few):
-        said.append(f"One or two replicates only: {checks.some(few)}. Their variability is guessed "
-                    "from the others; intervals cannot be calibrated.")  # fmt: skip
+        said.append(
+            f"One or two replicates only: {checks.some(few)}. Their variability is guessed "
+            "from the others; intervals cannot be calibrated."
+        )
     return said

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from bayesdecov import checks
+from bayesdecov.algebra.terms import Array
 from bayesdecov.doctor.bulk import LEVEL, POWER, detectable_difference, visible_differences
 from bayesdecov.doctor.examination import Examination
 from bayesdecov.errors import BayesdecovWarning, InputError, Notes
@@ -30,10 +31,15 @@ _ATTENUATED = 0.9
 
 
 def examine_cohort(
-    proportions: Any, covariates: Any, *, formula: str | None = None, standard_errors: Any = None,
-    include_covariates: bool | str = "auto", rest: str | None = None,
+    proportions: Any,
+    covariates: Any,
+    *,
+    formula: str | None = None,
+    standard_errors: Any = None,
+    include_covariates: bool | str = "auto",
+    rest: str | None = None,
     reference_cell_type: str | None = None,
-) -> Examination:  # fmt: skip
+) -> Examination:
     """Examine proportions and covariates before `bayesdecov.fastmix` or `bayesdecov.contrast`.
 
     Parameters
@@ -66,48 +72,69 @@ def examine_cohort(
         table = sample_table(expression_frame(covariates, "covariates"), "covariates")
         samples = cells.index[cells.index.isin(table.index)]
         if not len(samples):
-            raise InputError("proportions, covariates", "must share sample names",
-                             found=f"{checks.some(cells.index, 3)} / {checks.some(table.index, 3)}",
-                             fix="name the samples alike")  # fmt: skip
+            raise InputError(
+                "proportions, covariates",
+                "must share sample names",
+                found=f"{checks.some(cells.index, 3)} / {checks.some(table.index, 3)}",
+                fix="name the samples alike",
+            )
         for name, index in (("proportions", cells.index), ("covariates", table.index)):
             spare = index.difference(samples)
             if len(spare):
-                notes.info(f"{len(spare)} samples of the {name} are missing in the other table and "
-                           f"were left out: {checks.some(spare)}")  # fmt: skip
+                notes.info(
+                    f"{len(spare)} samples of the {name} are missing in the other table and "
+                    f"were left out: {checks.some(spare)}"
+                )
         cells = whole(cells.loc[samples], notes, unsure=source.stated)
         coded, coding = encode(table.loc[samples], formula)
         design = make_design(
-            cells, coded, coding, include_covariates=include_covariates, rest=rest,
-            reference=reference_cell_type, notes=notes, unsure=source.stated,
-        )  # fmt: skip
+            cells,
+            coded,
+            coding,
+            include_covariates=include_covariates,
+            rest=rest,
+            reference=reference_cell_type,
+            notes=notes,
+            unsure=source.stated,
+        )
     X = design.table.to_numpy()
     V = np.linalg.inv(X.T @ X)
     columns = design.columns[["kind", "vif"]].assign(std_error=np.sqrt(np.diag(V)))
     columns["smallest_effect"] = _REACH * columns["std_error"]
     n = len(samples)
+    spread = cells.std(ddof=1)
     types = pd.DataFrame(
-        {"mean": cells.mean(), "sd_between_samples": cells.std(ddof=1),
-         "smallest_difference": detectable_difference(n) * cells.std(ddof=1)}
-    ).rename_axis("cell_type")  # fmt: skip
+        {
+            "mean": cells.mean(),
+            "sd_between_samples": spread,
+            "smallest_difference": detectable_difference(n) * spread,
+        }
+    ).rename_axis("cell_type")
     if source.covariance is not None and source.covariance.any():
-        covariance = source.aligned(cells)
-        lifts = design.lifts(coded)
-        lost = np.einsum("iak,ikl,ibl->ab", lifts, covariance, lifts, optimize=True)
-        columns["left_of_effect"] = np.clip(1 - np.diag(V @ lost), 0.0, 1.0)
-        types["error"] = np.sqrt(np.einsum("ikk->k", covariance) / n)
-        types["reliability"] = np.clip(
-            1 - (types["error"] / types["sd_between_samples"]) ** 2, 0.0, 1.0
-        )
+        _add_errors(columns, types, source.aligned(cells), design.lifts(coded), V)
     condition = float(np.linalg.cond(X / np.linalg.norm(X, axis=0)))
     return Examination(
         f"{n} samples, {len(types)} cell types, {coded.shape[1]} covariate columns, "
         f"{X.shape[1]} design columns",
         tuple(_verdict(columns, types, condition, n, source.stated)),
-        {"Design columns": columns.sort_values("vif", ascending=False),
-         "Cell types": types.sort_values("mean", ascending=False)},
+        {
+            "Design columns": columns.sort_values("vif", ascending=False),
+            "Cell types": types.sort_values("mean", ascending=False),
+        },
         {"formula": formula or "all", "level": LEVEL, "power": POWER, "condition": condition},
         tuple(notes.lines),
-    )  # fmt: skip
+    )
+
+
+def _add_errors(
+    columns: pd.DataFrame, types: pd.DataFrame, covariance: Array, lifts: Array, V: Array
+) -> None:
+    """What errors of proportions leave of effects, and of differences between samples."""
+    lost = np.einsum("iak,ikl,ibl->ab", lifts, covariance, lifts, optimize=True)
+    columns["left_of_effect"] = np.clip(1 - np.diag(V @ lost), 0.0, 1.0)
+    types["error"] = np.sqrt(np.einsum("ikk->k", covariance) / len(covariance))
+    ratio = types["error"] / types["sd_between_samples"]
+    types["reliability"] = np.clip(1 - ratio**2, 0.0, 1.0)
 
 
 def _verdict(
@@ -134,8 +161,9 @@ def _verdict(
         )
     per_column = n / len(columns)
     if per_column < 3:
-        said.append(f"{n} samples for {len(columns)} columns are few: residual variances will be "
-                    "vague.")  # fmt: skip
+        said.append(
+            f"{n} samples for {len(columns)} columns are few: residual variances will be vague."
+        )
     if "left_of_effect" in columns:
         worst = columns.loc[products.index, "left_of_effect"] if len(products) else None
         if worst is not None and worst.min() < _ATTENUATED:
@@ -146,6 +174,8 @@ def _verdict(
         else:
             said.append("Errors of proportions hardly shrink effects.")
     elif not stated:
-        said.append("Nothing is known of the proportions' errors; if they are not small, give them "
-                    "(a posterior, or standard errors).")  # fmt: skip
+        said.append(
+            "Nothing is known of the proportions' errors; if they are not small, give them "
+            "(a posterior, or standard errors)."
+        )
     return said + visible_differences(types["smallest_difference"], n)

@@ -54,8 +54,9 @@ class Examination(Result):
 
     def tables(self, prob: float = 0.95) -> dict[str, pd.DataFrame]:
         """The sections, by the first words of their titles."""
-        return {"_".join(title.lower().split()[:3]): table
-                for title, table in self.sections.items()}  # fmt: skip
+        return {
+            "_".join(title.lower().split()[:3]): table for title, table in self.sections.items()
+        }
 
     def record(self, **about: Any) -> dict[str, Any]:
         """What ``run.json`` holds, with the verdict."""

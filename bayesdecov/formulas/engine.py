@@ -60,11 +60,17 @@ class Evaluated:
                 values = self.spec.get_model_matrix(renamed, context=self.context)
             except DataMismatchWarning as unseen:
                 labels = re.search(r"\{.*\}", str(unseen), re.DOTALL)
-                raise InputError("new_covariates", "must not have labels the fit has not seen",
-                                 found=labels[0] if labels else str(unseen)) from None  # fmt: skip
+                raise InputError(
+                    "new_covariates",
+                    "must not have labels the fit has not seen",
+                    found=labels[0] if labels else str(unseen),
+                ) from None
             except (FormulaicError, ValueError, TypeError) as error:
-                raise InputError("new_covariates", "must have the types of the fit's covariates",
-                                 found=_said(error, self.words)) from None  # fmt: skip
+                raise InputError(
+                    "new_covariates",
+                    "must have the types of the fit's covariates",
+                    found=_said(error, self.words),
+                ) from None
         return _design(values, self.names)
 
 
@@ -90,14 +96,21 @@ def evaluate(formula: Formula, table: pd.DataFrame) -> tuple[pd.DataFrame, Evalu
     words = _words(formula, columns, texts)
     terms = [Term([Factor("1", eval_method="literal")])]
     for term in formula.terms:
-        terms.append(Term([
-            Factor(render(factor, columns, texts),
-                   eval_method="lookup" if isinstance(factor, Column) else "python")
-            for factor in term
-        ]))  # fmt: skip
+        terms.append(
+            Term(
+                [
+                    Factor(
+                        render(factor, columns, texts),
+                        eval_method="lookup" if isinstance(factor, Column) else "python",
+                    )
+                    for factor in term
+                ]
+            )
+        )
     try:
-        matrix = model_matrix(Engine(terms), table[used].rename(columns=columns),
-                              context=context, na_action="raise")  # fmt: skip
+        matrix = model_matrix(
+            Engine(terms), table[used].rename(columns=columns), context=context, na_action="raise"
+        )
     except (FormulaicError, SyntaxError, ValueError, TypeError, ArithmeticError) as error:
         raise InputError("formula", "cannot be evaluated", found=_said(error, words)) from None
     spec = matrix.model_spec
@@ -105,16 +118,22 @@ def evaluate(formula: Formula, table: pd.DataFrame) -> tuple[pd.DataFrame, Evalu
     names = [_shown(name, words) for name in engine]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise InputError("formula", "needs a name of its own for every column of the design",
-                         found=f"{checks.some(twice)} twice",
-                         fix="rename the covariates that read like terms")  # fmt: skip
+        raise InputError(
+            "formula",
+            "needs a name of its own for every column of the design",
+            found=f"{checks.some(twice)} twice",
+            fix="rename the covariates that read like terms",
+        )
     readable = dict(zip(engine, names, strict=True))
     back = {own: name for name, own in columns.items()}
     kinds = {str(factor): str(state[0].value) for factor, state in spec.encoder_state.items()}
     labelled = {
-        back[str(name)] for factor, variables in spec.factor_variables.items()
-        if kinds.get(str(factor)) == "categorical" for name in variables if str(name) in back
-    }  # fmt: skip
+        back[str(name)]
+        for factor, variables in spec.factor_variables.items()
+        if kinds.get(str(factor)) == "categorical"
+        for name in variables
+        if str(name) in back
+    }
     products = _products(spec, readable)
     found = Evaluated(formula, names, products, labelled, spec, columns, context, words)
     return _design(matrix, names), found
@@ -170,8 +189,11 @@ def _products(spec: Any, readable: dict[str, str]) -> dict[str, list[str]]:
             continue
         made: dict[str, list[str]] = {"": []}
         for expr in exprs:
-            made = {f"{before}:{name}" if before else name: [*parts, name]
-                    for before, parts in made.items() for name in single[expr]}  # fmt: skip
+            made = {
+                f"{before}:{name}" if before else name: [*parts, name]
+                for before, parts in made.items()
+                for name in single[expr]
+            }
         for name in map(str, term.columns):
             if name in made:
                 found[readable[name]] = [readable[part] for part in made[name]]

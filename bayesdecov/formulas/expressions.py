@@ -11,8 +11,15 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-_SPLINE = ("df", "knots", "degree", "include_intercept", "lower_bound", "upper_bound",
-           "extrapolation")  # fmt: skip
+_SPLINE = (
+    "df",
+    "knots",
+    "degree",
+    "include_intercept",
+    "lower_bound",
+    "upper_bound",
+    "extrapolation",
+)
 _CUBIC = ("df", "knots", "lower_bound", "upper_bound", "constraints")
 
 # What a formula may call: the engine's name of it, and its options beside the first argument.
@@ -44,10 +51,19 @@ CONTRASTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "Poly": ("contr.poly", ("scores",)),
 }
 ALIASES = {
-    "np.log": "log", "np.log2": "log2", "np.log10": "log10", "np.log1p": "log1p", "np.exp": "exp",
-    "np.sqrt": "sqrt", "np.abs": "abs", "contr.treatment": "Treatment", "contr.sum": "Sum",
-    "contr.helmert": "Helmert", "contr.diff": "Diff", "contr.poly": "Poly",
-}  # fmt: skip
+    "np.log": "log",
+    "np.log2": "log2",
+    "np.log10": "log10",
+    "np.log1p": "log1p",
+    "np.exp": "exp",
+    "np.sqrt": "sqrt",
+    "np.abs": "abs",
+    "contr.treatment": "Treatment",
+    "contr.sum": "Sum",
+    "contr.helmert": "Helmert",
+    "contr.diff": "Diff",
+    "contr.poly": "Poly",
+}
 RENAMED = {"reference": "base", "contr": "contrasts"}  # options under the names of other programs
 
 

@@ -55,8 +55,9 @@ def parse(text: str, columns: Sequence[str]) -> Formula:
         that is not among ``columns``.
     """
     if not isinstance(text, str):
-        raise InputError("formula", "must be text, such as '~ group + age'",
-                         found=type(text).__name__)  # fmt: skip
+        raise InputError(
+            "formula", "must be text, such as '~ group + age'", found=type(text).__name__
+        )
     return _Parser(text, columns).formula()
 
 
@@ -68,8 +69,9 @@ class _Parser(Arithmetic):
         if self.peek("~"):
             self.at += 1
         if ("sign", "~") in self.tokens[self.at :]:
-            raise InputError("formula", "must be one-sided", found=repr(self.text),
-                             fix="write '~ age + group'")  # fmt: skip
+            raise InputError(
+                "formula", "must be one-sided", found=repr(self.text), fix="write '~ age + group'"
+            )
         terms, intercept = self._sum([()])
         if self.at < len(self.tokens):
             raise self.error(repr(self.tokens[self.at][1]))

@@ -63,11 +63,13 @@ class Reader:
     def error(self, found: str) -> InputError:
         """What was found, with all that would be understood."""
         return InputError(
-            "formula", "cannot be evaluated", found=f"{found} in {self.text[:200]!r}",
+            "formula",
+            "cannot be evaluated",
+            found=f"{found} in {self.text[:200]!r}",
             fix=f"the covariates are {checks.some(map(quoted, self.columns), 20)}; a formula may "
             f"use + - : * / ** ( ) and {', '.join(FUNCTIONS)}, with {', '.join(CONTRASTS)} in C(); "
             "names that are not plain go into backticks",
-        )  # fmt: skip
+        )
 
     def deeper(self, by: int) -> None:
         """Count parentheses within each other."""

@@ -38,8 +38,10 @@ def tally(hierarchy: Hierarchy, inside: Mask) -> Tally:
     # the types of an event as a row of bytes, bit j of the whole for type j
     packed = np.packbits(types[:, chosen], axis=0, bitorder="little").T
     values, counts = np.unique(np.ascontiguousarray(packed), axis=0, return_counts=True)
-    cells = {int.from_bytes(value.tobytes(), "little"): int(count)
-             for value, count in zip(values, counts, strict=True)}  # fmt: skip
+    cells = {
+        int.from_bytes(value.tobytes(), "little"): int(count)
+        for value, count in zip(values, counts, strict=True)
+    }
     return Tally(int(chosen.sum()), cells, int(types[:, ~chosen].any(axis=0).sum()))
 
 

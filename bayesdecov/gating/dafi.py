@@ -57,12 +57,14 @@ def apply(hierarchy: Hierarchy, events: Events, seed: int | None = None) -> Memb
     axes = [(events.column(gate.x), events.column(gate.y)) for gate in hierarchy.gates]
     others = [
         [
-            (events.column(gate.x if part.x is None else part.x),
-             events.column(gate.y if part.y is None else part.y))
+            (
+                events.column(gate.x if part.x is None else part.x),
+                events.column(gate.y if part.y is None else part.y),
+            )
             for part in gate.exclude
         ]
         for gate in hierarchy.gates
-    ]  # fmt: skip
+    ]
     clusterings = _Clusterings(hierarchy, events, seed)
     number = {name: i for i, name in enumerate(hierarchy.names)}
     inside = np.zeros((len(hierarchy.gates), len(events.z)), dtype=bool)

@@ -18,9 +18,18 @@ from bayesdecov.io.files import read_lines
 _MOST = 2000  # gates
 _WHOLE = re.compile(r"[-+]?[0-9]{1,9}")
 COLUMNS = (
-    "Pop_ID", "DimensionX", "DimensionY", "Min_X", "Max_X", "Min_Y", "Max_Y", "Parent_ID",
-    "Cluster_Type", "Visualize_or_Not", "Recluster_or_Not",
-)  # fmt: skip
+    "Pop_ID",
+    "DimensionX",
+    "DimensionY",
+    "Min_X",
+    "Max_X",
+    "Min_Y",
+    "Max_Y",
+    "Parent_ID",
+    "Cluster_Type",
+    "Visualize_or_Not",
+    "Recluster_or_Not",
+)
 _SCALE = 200
 _CLUSTERS, _EVENTS, _SLOPE = 0, 1, 2
 
@@ -54,8 +63,11 @@ def read_config(
     rows, names = read_rows(inclusion, "hierarchy")
     removed = [] if exclusion is None else read_rows(Path(exclusion), "exclusion")[0]
     if len(removed) > len(rows):
-        raise InputError("exclusion", "must not have more rows than the hierarchy",
-                         found=f"{len(removed)} and {len(rows)}")  # fmt: skip
+        raise InputError(
+            "exclusion",
+            "must not have more rows than the hierarchy",
+            found=f"{len(removed)} and {len(rows)}",
+        )
     again = {0: 0, 1: k}  # column 11 is a property of the parent
     sub = k if k_sub is None else k_sub
     gates = tuple(
@@ -72,21 +84,24 @@ def _gate(
     name = names[number]
     _, x, y, *bounds, parent, kind, _, _ = row
     if not 0 <= parent <= number:
-        raise problem(name, "Parent_ID", "must be an earlier row, or 0 for all events",
-                      found=parent)  # fmt: skip
+        raise problem(
+            name, "Parent_ID", "must be an earlier row, or 0 for all events", found=parent
+        )
     exclude: tuple[Exclusion, ...] = ()
     if number < len(removed):
         _, other_x, other_y, *other, _, _, _, _ = removed[number]
         if any((other_x, other_y, *other)):  # a row of zeros stands for nothing
             exclude = (Exclusion(Box(*other), other_x, other_y),)
     return Gate(
-        name=name, x=x, y=y,
+        name=name,
+        x=x,
+        y=y,
         region=_slope(name, bounds) if kind == _SLOPE else Box(*bounds),
         parent=None if parent == 0 else names[parent - 1],
         mode="cluster" if kind == _CLUSTERS else "events",
         exclude=exclude,
         recluster=recluster,
-    )  # fmt: skip
+    )
 
 
 def _slope(name: str, bounds: list[int]) -> Slope:
@@ -109,24 +124,32 @@ def read_rows(path: Path, argument: str) -> tuple[list[list[int]], list[str]]:
             blank = blank or number
             continue
         if blank and argument == "exclusion":
-            raise InputError(argument, f"{path.name!r} must not have blank lines between its rows",
-                             found=f"line {blank}",
-                             fix="row i belongs to row i of the hierarchy")  # fmt: skip
+            raise InputError(
+                argument,
+                f"{path.name!r} must not have blank lines between its rows",
+                found=f"line {blank}",
+                fix="row i belongs to row i of the hierarchy",
+            )
         if not rows and cells[0].lower() == "pop_id":
             continue  # a header
         while len(cells) > len(COLUMNS) and not cells[-1]:
             cells.pop()
         if len(cells) not in (11, 12):
             raise InputError(
-                argument, f"line {number} of {path.name!r} must have 11 columns and perhaps a name",
+                argument,
+                f"line {number} of {path.name!r} must have 11 columns and perhaps a name",
                 found=f"{len(cells)} separated by tabs",
                 fix="13 columns belong to DAFi's R version: its column 12 is `columns` of [cluster]"
-                if len(cells) == 13 else "separate columns by tabs",
-            )  # fmt: skip
+                if len(cells) == 13
+                else "separate columns by tabs",
+            )
         bad = [cell for cell in cells[:11] if not _WHOLE.fullmatch(cell)]
         if bad:
-            raise InputError(argument, f"line {number} of {path.name!r} must hold whole numbers",
-                             found=repr(bad[0][:40]))  # fmt: skip
+            raise InputError(
+                argument,
+                f"line {number} of {path.name!r} must hold whole numbers",
+                found=repr(bad[0][:40]),
+            )
         rows.append([int(cell) for cell in cells[:11]])
         names.append(cells[11] if len(cells) == 12 else f"pop{len(rows)}")
         if len(rows) > _MOST:
@@ -163,28 +186,47 @@ def write_config(
         parent = 0 if gate.parent is None else hierarchy.names.index(gate.parent) + 1
         clusters = hierarchy.clusters_of(gate)
         if clusters not in (0, k, k_sub):
-            raise problem(gate.name, "recluster", f"DAFi knows two numbers of clusters, {k} and "
-                          f"{k_sub} here", found=clusters)  # fmt: skip
+            raise problem(
+                gate.name,
+                "recluster",
+                f"DAFi knows two numbers of clusters, {k} and {k_sub} here",
+                found=clusters,
+            )
         again = 0 if not clusters else (1 if clusters == k else 2)
         lines.append([number, x, y, *bounds, parent, kind, 1, again, gate.name])
         if len(gate.exclude) > 1:
-            raise problem(gate.name, "exclude", "DAFi knows one excluded box for each gate",
-                          found=len(gate.exclude))  # fmt: skip
+            raise problem(
+                gate.name,
+                "exclude",
+                "DAFi knows one excluded box for each gate",
+                found=len(gate.exclude),
+            )
         box = [0, 0, 0, 0, 0, 0]
         for part in gate.exclude:
-            axes = [_number(own if own is not None else axis, columns, gate.name)
-                    for own, axis in ((part.x, gate.x), (part.y, gate.y))]  # fmt: skip
+            axes = [
+                _number(own if own is not None else axis, columns, gate.name)
+                for own, axis in ((part.x, gate.x), (part.y, gate.y))
+            ]
             box = [*axes, *_bounds(part.region, hierarchy, gate.name, "exclude")]
         removed.append([number, *box, 0, 0, 0, 0])
     default = Hierarchy(hierarchy.gates, scale=hierarchy.scale)
-    lost = [name for name in ("clustering", "reading", "composition", "aliases")
-            if getattr(hierarchy, name) != getattr(default, name)]  # fmt: skip
+    lost = [
+        name
+        for name in ("clustering", "reading", "composition", "aliases")
+        if getattr(hierarchy, name) != getattr(default, name)
+    ]
     if lost:
-        warnings.warn(f"DAFi's files hold gates only, so these settings are not in them: "
-                      f"{', '.join(lost)}", BayesdecovWarning, stacklevel=4)  # fmt: skip
+        warnings.warn(
+            f"DAFi's files hold gates only, so these settings are not in them: {', '.join(lost)}",
+            BayesdecovWarning,
+            stacklevel=4,
+        )
     if any(gate.exclude for gate in hierarchy.gates) and exclusion is None:
-        raise InputError("exclusion", "gates exclude regions, which DAFi keeps in a second file",
-                         fix="say where it goes")  # fmt: skip
+        raise InputError(
+            "exclusion",
+            "gates exclude regions, which DAFi keeps in a second file",
+            fix="say where it goes",
+        )
     _write(path, lines)
     if exclusion is not None:
         while removed and not any(removed[-1][3:]):  # gates without an excluded region
@@ -201,12 +243,18 @@ def _number(axis: Axis, columns: Sequence[str] | None, gate: str) -> int:
     if isinstance(axis, int):
         return axis
     if columns is None:
-        raise InputError("columns", "DAFi numbers columns, so it takes the event table's names",
-                         found=f"gate {gate!r} on {axis!r}",
-                         fix="give the names in order, without Time")  # fmt: skip
+        raise InputError(
+            "columns",
+            "DAFi numbers columns, so it takes the event table's names",
+            found=f"gate {gate!r} on {axis!r}",
+            fix="give the names in order, without Time",
+        )
     if axis not in list(columns):
-        raise InputError("columns", "must name every axis of the gates",
-                         found=f"no {axis!r} in {some(columns, 12)}")  # fmt: skip
+        raise InputError(
+            "columns",
+            "must name every axis of the gates",
+            found=f"no {axis!r} in {some(columns, 12)}",
+        )
     return list(columns).index(axis) + 1
 
 
@@ -218,8 +266,9 @@ def _bounds(region: object, hierarchy: Hierarchy, gate: str, field: str) -> list
         for bound in (region.x_min, region.x_max, region.y_min, region.y_max)
     ]
     if any(abs(value - round(value)) > 1e-9 for value in numbers):
-        raise problem(gate, field, f"DAFi takes whole numbers of {_SCALE} parts of the scale",
-                      found=numbers)  # fmt: skip
+        raise problem(
+            gate, field, f"DAFi takes whole numbers of {_SCALE} parts of the scale", found=numbers
+        )
     return [round(value) for value in numbers]
 
 
@@ -231,8 +280,9 @@ def _slope_bounds(gate: Gate) -> list[int]:
         pairs = [(x, round(value * x)) for x in range(_SCALE, 0, -1) if value * x <= _SCALE]
         exact = [(x, y) for x, y in pairs if abs(y / x - value) < 1e-12]
         if not exact:
-            raise problem(gate.name, "slope", f"is no ratio of whole numbers up to {_SCALE}",
-                          found=value)  # fmt: skip
+            raise problem(
+                gate.name, "slope", f"is no ratio of whole numbers up to {_SCALE}", found=value
+            )
         corners.append(exact[0])
     (x_low, y_low), (x_high, y_high) = corners
     return [x_low, x_high, y_low, y_high]

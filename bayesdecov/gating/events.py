@@ -74,8 +74,11 @@ class Events:
         """
         if isinstance(axis, int):
             if axis > len(self.columns):
-                raise InputError("files", f"{self.name!r} has no column {axis}",
-                                 found=f"{len(self.columns)} columns")  # fmt: skip
+                raise InputError(
+                    "files",
+                    f"{self.name!r} has no column {axis}",
+                    found=f"{len(self.columns)} columns",
+                )
             return axis - 1
         for matches in (
             [i for i in self.aliased if self.names[i][0] == axis],
@@ -85,16 +88,21 @@ class Events:
             if len(matches) == 1:
                 return matches[0]
             if matches:
-                raise InputError("files", f"{axis!r} is the name of {len(matches)} channels of "
-                                 f"{self.name!r}", fix="use their $PnN")  # fmt: skip
+                raise InputError(
+                    "files",
+                    f"{axis!r} is the name of {len(matches)} channels of {self.name!r}",
+                    fix="use their $PnN",
+                )
         advice = nearest(axis, [name for names in self.names for name in names])
         said = [n[0] if len(n) == 1 else f"{n[0]} ({', '.join(n[1:])})" for n in self.names]
         if axis.casefold() == "time":
             advice = "time is never clustered or gated."
         raise InputError(
-            "files", f"{self.name!r} lacks the marker {axis!r}", found=some(said, 30),
+            "files",
+            f"{self.name!r} lacks the marker {axis!r}",
+            found=some(said, 30),
             fix=f'{advice} Otherwise write "NAME IN THE FILE" = "{axis}" under [aliases]'.strip(),
-        )  # fmt: skip
+        )
 
 
 def _plain(name: str) -> str:
@@ -129,8 +137,11 @@ def _table(path: Path) -> pd.DataFrame:
     check_file(path, "files")
     kind = "".join(path.suffixes[-2:] if path.suffix.lower() == ".gz" else path.suffixes[-1:])
     if kind.lower().removesuffix(".gz") not in (".txt", ".tsv", ".csv"):
-        raise InputError("files", "must be FCS files or event tables (.txt, .tsv, .csv, also .gz)",
-                         found=repr(path.name))  # fmt: skip
+        raise InputError(
+            "files",
+            "must be FCS files or event tables (.txt, .tsv, .csv, also .gz)",
+            found=repr(path.name),
+        )
     try:
         separator = "," if ".csv" in kind.lower() else "\t"
         with opened(path, "files") as raw:
@@ -139,8 +150,9 @@ def _table(path: Path) -> pd.DataFrame:
         raise
     except Exception as error:  # unpacking and parsing fail in many ways
         reason = str(error).strip().split("\n")[0] or type(error).__name__
-        raise InputError("files", f"{path.name!r} cannot be read as an event table",
-                         found=reason.rstrip(".")) from None  # fmt: skip
+        raise InputError(
+            "files", f"{path.name!r} cannot be read as an event table", found=reason.rstrip(".")
+        ) from None
 
 
 def _from_table(table: pd.DataFrame, hierarchy: Hierarchy, name: str) -> Events:
@@ -150,19 +162,30 @@ def _from_table(table: pd.DataFrame, hierarchy: Hierarchy, name: str) -> Events:
     checks.check_plain_names(columns, f"files, {name!r}", "column")
     twice = sorted({column for column in columns if columns.count(column) > 1})
     if twice:
-        raise InputError("files", f"{name!r} must not have two columns of one name",
-                         found=", ".join(twice))  # fmt: skip
+        raise InputError(
+            "files", f"{name!r} must not have two columns of one name", found=", ".join(twice)
+        )
     if not columns or len(frame) == 0:
-        raise InputError("files", f"{name!r} holds no events",
-                         found=f"{len(frame)} rows, {len(columns)} columns")  # fmt: skip
+        raise InputError(
+            "files", f"{name!r} holds no events", found=f"{len(frame)} rows, {len(columns)} columns"
+        )
     text = [c for c in frame.columns if not pd.api.types.is_numeric_dtype(frame[c])]
     if text:
-        raise InputError("files", f"{name!r} must hold numbers only",
-                         found=f"text in column {text[0]!r}: {frame[text[0]].iloc[0]!r}",
-                         fix="a row per event, a column per marker, separated by tabs")  # fmt: skip
+        raise InputError(
+            "files",
+            f"{name!r} must hold numbers only",
+            found=f"text in column {text[0]!r}: {frame[text[0]].iloc[0]!r}",
+            fix="a row per event, a column per marker, separated by tabs",
+        )
     values = frame.to_numpy(dtype=np.float64)
-    return _events(name, values, [(c,) for c in columns], hierarchy,
-                   {"format": "table", "compensation": "", "transform": "none"}, [])  # fmt: skip
+    return _events(
+        name,
+        values,
+        [(c,) for c in columns],
+        hierarchy,
+        {"format": "table", "compensation": "", "transform": "none"},
+        [],
+    )
 
 
 def _from_fcs(path: Path, hierarchy: Hierarchy, name: str) -> Events:
@@ -177,8 +200,10 @@ def _from_fcs(path: Path, hierarchy: Hierarchy, name: str) -> Events:
         values = values * (CHANNELS / np.where(top > 0, top, CHANNELS))
         facts |= {"transform": "none (display channels)", "compensation": "none (display channels)"}
         if reading.compensate not in ("file", "none"):
-            notes.append(f"{name} holds display channels (integers), which are not compensated: "
-                         f"{reading.compensate} is not used")  # fmt: skip
+            notes.append(
+                f"{name} holds display channels (integers), which are not compensated: "
+                f"{reading.compensate} is not used"
+            )
     else:
         found = fcs.spillover(raw, reading.compensate)
         _undo_gain(values, raw.channels, name, notes)
@@ -195,8 +220,10 @@ def _from_fcs(path: Path, hierarchy: Hierarchy, name: str) -> Events:
     keep = [i for i, channel in enumerate(raw.channels) if channel.kind != "time"]
     if not keep:
         raise InputError("files", f"{path.name!r} has no channel but time")
-    names = [tuple(dict.fromkeys(n for n in (raw.channels[i].marker, raw.channels[i].name) if n))
-             for i in keep]  # fmt: skip
+    names = [
+        tuple(dict.fromkeys(n for n in (raw.channels[i].marker, raw.channels[i].name) if n))
+        for i in keep
+    ]
     values[~finite] = np.nan
     return _events(name, values[:, keep], names, hierarchy, facts, notes)
 
@@ -207,8 +234,10 @@ def _undo_gain(values: Array, channels: Sequence[fcs.Channel], name: str, notes:
     for i in gained:
         values[:, i] /= channels[i].gain
     if gained:
-        notes.append(f"{name}: values are divided by the gain ($PnG) of "
-                     f"{', '.join(channels[i].name for i in gained)}")  # fmt: skip
+        notes.append(
+            f"{name}: values are divided by the gain ($PnG) of "
+            f"{', '.join(channels[i].name for i in gained)}"
+        )
 
 
 def _to_channels(
@@ -249,14 +278,17 @@ def _events(
     aliases = hierarchy.aliases
     names = [(*dict.fromkeys(aliases[n] for n in own if n in aliases), *own) for own in names]
     shown = [n[0] for n in names]
-    columns = [own if shown.count(own) == 1 else f"{own} [{n[-1]}]"
-               for own, n in zip(shown, names, strict=True)]  # fmt: skip
+    columns = [
+        own if shown.count(own) == 1 else f"{own} [{n[-1]}]"
+        for own, n in zip(shown, names, strict=True)
+    ]
     columns = [c if columns.count(c) == 1 else f"{c} ({i})" for i, c in enumerate(columns, 1)]
     finite = np.isfinite(values).all(axis=1)
     rows, total = np.flatnonzero(finite), len(values)
     if len(rows) < total:
-        notes.append(f"{name}: {total - len(rows)} of {total} events have missing values and "
-                     "are left out")  # fmt: skip
+        notes.append(
+            f"{name}: {total - len(rows)} of {total} events have missing values and are left out"
+        )
         values = values[rows]
     if len(rows) == 0:
         raise InputError("files", f"{name!r} holds no events without missing values")

@@ -88,8 +88,11 @@ def read_raw(path: Path) -> Raw:
                 data = FlowData(handle, **options)
                 values = np.asarray(data.as_array(preprocess=False), dtype=np.float64)
             except MultipleDataSetsError:
-                raise InputError("files", f"{path.name!r} holds several data sets",
-                                 fix="export them to one file each") from None  # fmt: skip
+                raise InputError(
+                    "files",
+                    f"{path.name!r} holds several data sets",
+                    fix="export them to one file each",
+                ) from None
             except Exception as error:  # flowio raises whatever its parsing meets
                 first = first or error
                 continue
@@ -100,9 +103,12 @@ def read_raw(path: Path) -> Raw:
             )
         break
     else:
-        raise InputError("files", f"{path.name!r} is no readable FCS file",
-                         found=_reason(first, path),
-                         fix="it may be truncated or corrupt: export it again")  # fmt: skip
+        raise InputError(
+            "files",
+            f"{path.name!r} is no readable FCS file",
+            found=_reason(first, path),
+            fix="it may be truncated or corrupt: export it again",
+        )
     if len(values) == 0:
         raise InputError("files", f"{path.name!r} holds no events")
     channels = [
@@ -128,17 +134,22 @@ def _name(text: object) -> str:
 
 def _said(options: Mapping[str, bool]) -> str:
     """What was tolerated, in words."""
-    words = {"ignore_offset_error": "data end one byte off",
-             "ignore_offset_discrepancy": "offsets of the text segment",
-             "use_header_offsets": "offsets of the header"}  # fmt: skip
+    words = {
+        "ignore_offset_error": "data end one byte off",
+        "ignore_offset_discrepancy": "offsets of the text segment",
+        "use_header_offsets": "offsets of the header",
+    }
     return ", ".join(words[option] for option in options)
 
 
 def _reason(error: Exception | None, path: Path) -> str:
     text = str(error).replace(str(path), path.name).strip().split("\n")[0]
     text = text.split(" Set `")[0].rstrip(".")  # advice about flowio's own options
-    known = {"invalid literal for int()": "no valid header", "buffer": "fewer events than promised",
-             "greater than file size": "the data section is longer than the file"}  # fmt: skip
+    known = {
+        "invalid literal for int()": "no valid header",
+        "buffer": "fewer events than promised",
+        "greater than file size": "the data section is longer than the file",
+    }
     for sign, said in known.items():
         if sign in text:
             return said
@@ -163,14 +174,20 @@ def spillover(raw: Raw, how: str) -> tuple[Array, list[int]] | str:
         known = {str(i + 1): i for i in range(len(raw.channels))}
         absent = [name for name in names if name not in known]
     if absent:
-        raise InputError("compensate", "every dye of the spillover matrix must be a channel",
-                         found=f"no {', '.join(map(repr, absent[:5]))}")  # fmt: skip
+        raise InputError(
+            "compensate",
+            "every dye of the spillover matrix must be a channel",
+            found=f"no {', '.join(map(repr, absent[:5]))}",
+        )
     index = [known[name] if name in known else known[_bare(name)] for name in names]
     if all(raw.channels[i].name != _bare(raw.channels[i].name) for i in index):
         return "its channels are compensated already"
     if not np.isfinite(matrix).all() or np.linalg.cond(matrix) > 1e12:
-        raise InputError("compensate", "the spillover matrix must be invertible",
-                         fix='give another one, or compensate = "none"')  # fmt: skip
+        raise InputError(
+            "compensate",
+            "the spillover matrix must be invertible",
+            fix='give another one, or compensate = "none"',
+        )
     return matrix, index
 
 
@@ -198,9 +215,11 @@ def _keyword(raw: Raw) -> tuple[Array | None, list[str]]:
             matrix = np.array(cells[at:], dtype=np.float64).reshape(count, count)
         except ValueError:
             raise InputError(
-                "compensate", "the file's spillover matrix cannot be read", found=repr(text[:40]),
+                "compensate",
+                "the file's spillover matrix cannot be read",
+                found=repr(text[:40]),
                 fix='set compensate = "none"',
-            ) from None  # fmt: skip
+            ) from None
         light = [c.name for c in raw.channels if c.kind == "fluorescence"]
         return matrix, light[:count] if nameless else cells[1 : 1 + count]
     return None, []
@@ -212,23 +231,35 @@ def _table(path: Path) -> tuple[Array, list[str]]:
     try:
         table = checks.check_numeric(read_table(path, "compensate"), "compensate")
     except InputError:  # a file of gates can name any file: nothing of it is shown
-        raise InputError("compensate", "must be a table of numbers, channels x channels",
-                         found=f"no such table at {str(path)!r}") from None  # fmt: skip
+        raise InputError(
+            "compensate",
+            "must be a table of numbers, channels x channels",
+            found=f"no such table at {str(path)!r}",
+        ) from None
     checks.check_unique(table.columns, "compensate", "channel")
     checks.check_unique(table.index, "compensate", "channel")
     if set(table.index) != set(table.columns):
         rows = pd.Index(table.index).symmetric_difference(table.columns)
-        raise InputError("compensate", "rows and columns must be the same channels",
-                         found=f"{len(rows)} on one side only",
-                         fix="the first column names the dyes, the header the detectors"
-                         )  # fmt: skip
+        raise InputError(
+            "compensate",
+            "rows and columns must be the same channels",
+            found=f"{len(rows)} on one side only",
+            fix="the first column names the dyes, the header the detectors",
+        )
     names = [str(name) for name in table.columns]
     matrix = table.loc[names, names].to_numpy(dtype=np.float64)
     if np.abs(np.diag(matrix) - 1).max() > 1e-6:
-        raise InputError("compensate", "a spillover matrix has ones on its diagonal",
-                         found=f"{np.diag(matrix)[0]:g}",
-                         fix="divide percentages by 100")  # fmt: skip
+        raise InputError(
+            "compensate",
+            "a spillover matrix has ones on its diagonal",
+            found=f"{np.diag(matrix)[0]:g}",
+            fix="divide percentages by 100",
+        )
     if matrix.min() < 0:
-        raise InputError("compensate", "spillover must not be negative", found=f"{matrix.min():g}",
-                         fix="give the spillover matrix, not its inverse")  # fmt: skip
+        raise InputError(
+            "compensate",
+            "spillover must not be negative",
+            found=f"{matrix.min():g}",
+            fix="give the spillover matrix, not its inverse",
+        )
     return matrix, names

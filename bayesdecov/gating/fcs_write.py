@@ -44,8 +44,9 @@ def add_parameters(source: Path, members: pd.DataFrame, path: Path) -> None:
     """The events of a file as recorded, with a parameter of 0 and 1 for every population."""
     raw = read_raw(source)
     first = len(raw.channels) + 1
-    kept = {key: value for key, value in raw.keywords.items()
-            if not _STRUCTURE.fullmatch(key) and value}  # fmt: skip
+    kept = {
+        key: value for key, value in raw.keywords.items() if not _STRUCTURE.fullmatch(key) and value
+    }
     kept |= {f"p{first + i}r": _FLAG_RANGE for i in range(members.shape[1])}
     names = [channel.name for channel in raw.channels]
     flags: list[str] = []

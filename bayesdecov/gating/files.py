@@ -52,8 +52,9 @@ def read_hierarchy(
     True
     """
     if not isinstance(path, (str, Path)):
-        raise InputError("hierarchy", "must be a Hierarchy or the path of a file",
-                         found=type(path).__name__)  # fmt: skip
+        raise InputError(
+            "hierarchy", "must be a Hierarchy or the path of a file", found=type(path).__name__
+        )
     path = Path(path)
     if not path.is_file():
         raise InputError("hierarchy", f"the file {str(path)!r} does not exist")
@@ -62,15 +63,17 @@ def read_hierarchy(
     kind = path.suffix.lower()
     if kind == ".toml":
         if options:
-            raise InputError("hierarchy", "a .toml file holds its own settings",
-                             found=checks.some(options))  # fmt: skip
+            raise InputError(
+                "hierarchy", "a .toml file holds its own settings", found=checks.some(options)
+            )
         return read_toml(path)
     if kind in (".config", ".txt", ".tsv"):
         return read_config(path, **options)
     if kind in (".xml", ".wsp"):
         return interchange.read(path, **options)
-    raise InputError("hierarchy", "must be a .toml, .config, .xml or .wsp file",
-                     found=repr(path.name))  # fmt: skip
+    raise InputError(
+        "hierarchy", "must be a .toml, .config, .xml or .wsp file", found=repr(path.name)
+    )
 
 
 def write_hierarchy(
@@ -128,11 +131,17 @@ def _check_target(target: Path, *, is_exclusion: bool, force: bool) -> None:
     if not target.exists():
         return
     if not force:
-        raise InputError("path", f"the file {str(target)!r} exists",
-                         fix="choose another or add --force (force=True)")  # fmt: skip
+        raise InputError(
+            "path",
+            f"the file {str(target)!r} exists",
+            fix="choose another or add --force (force=True)",
+        )
     if not _holds_gates(target, is_exclusion=is_exclusion):
-        raise InputError("path", f"{str(target)!r} holds no gates, so it is not overwritten",
-                         fix="choose another name")  # fmt: skip
+        raise InputError(
+            "path",
+            f"{str(target)!r} holds no gates, so it is not overwritten",
+            fix="choose another name",
+        )
 
 
 def _holds_gates(path: Path, *, is_exclusion: bool) -> bool:

@@ -113,20 +113,28 @@ def gate(
     failures = [outcome for outcome in outcomes if isinstance(outcome, Failed)]
     if not samples:
         reasons = dict.fromkeys(f"{one.name!r}: {one.error.rstrip('.')}" for one in failures)
-        raise InputError("files", "none of the files could be gated",
-                         found=f"{len(failures)}; {checks.some(reasons)}")  # fmt: skip
+        raise InputError(
+            "files",
+            "none of the files could be gated",
+            found=f"{len(failures)}; {checks.some(reasons)}",
+        )
     tell_files(notes, [note for sample in samples for note in sample.notes])
     result = tables_of(samples, places, hierarchy, used, draws, notes)
     if failures:
         said = "; ".join(f"{one.name}: {_short(one.error)}" for one in failures[:SHOWN])
         more = f"; and {len(failures) - SHOWN} more" if len(failures) > SHOWN else ""
-        notes.warn(f"{len(failures)} of {len(outcomes)} files failed (the result's failures have "
-                   f"the whole messages): {said}{more}")  # fmt: skip
+        notes.warn(
+            f"{len(failures)} of {len(outcomes)} files failed (the result's failures have "
+            f"the whole messages): {said}{more}"
+        )
     settings = {
-        "method": "dafi", "hierarchy": to_tree(hierarchy),
-        "seed": first, "seeds": seeds,
-        "draws": draws, "n_jobs": n_jobs,
-    }  # fmt: skip
+        "method": "dafi",
+        "hierarchy": to_tree(hierarchy),
+        "seed": first,
+        "seeds": seeds,
+        "draws": draws,
+        "n_jobs": n_jobs,
+    }
     return Gating(
         **result,
         settings=settings,
@@ -137,9 +145,12 @@ def gate(
             [(one.name, one.file, one.error) for one in failures],
             columns=["sample", "file", "error"],
         ),
-        files={name: Path(source) for name, source in sources.items()
-               if not isinstance(source, pd.DataFrame)},
-    )  # fmt: skip
+        files={
+            name: Path(source)
+            for name, source in sources.items()
+            if not isinstance(source, pd.DataFrame)
+        },
+    )
 
 
 def _short(error: str) -> str:

@@ -35,8 +35,11 @@ def write_gatingml(hierarchy: Hierarchy, path: Path) -> None:
     for gate in hierarchy.gates:
         for axis in (gate.x, gate.y):
             if isinstance(axis, int):
-                raise InputError("hierarchy", "Gating-ML names channels, so gates must too",
-                                 found=f"column {axis} in gate {gate.name!r}")  # fmt: skip
+                raise InputError(
+                    "hierarchy",
+                    "Gating-ML names channels, so gates must too",
+                    found=f"column {axis} in gate {gate.name!r}",
+                )
         parents = ("root", *(ids[name] for name in reversed(list(hierarchy.ancestors(gate.name)))))
         exported = _exported(kit, strategy, hierarchy, gate, ids[gate.name])
         strategy.add_gate(exported, gate_path=parents)
@@ -45,18 +48,28 @@ def write_gatingml(hierarchy: Hierarchy, path: Path) -> None:
         warnings.warn(
             "Gating-ML has no gates on clusters, so only their directing regions are written: "
             f"{checks.some(directing)}; give members='csv' or 'fcs' to carry the populations",
-            BayesdecovWarning, stacklevel=4,
-        )  # fmt: skip
+            BayesdecovWarning,
+            stacklevel=4,
+        )
     default = Hierarchy(hierarchy.gates, scale=hierarchy.scale, reading=hierarchy.reading)
-    lost = [name for name in ("clustering", "composition", "aliases")
-            if getattr(hierarchy, name) != getattr(default, name)]  # fmt: skip
+    lost = [
+        name
+        for name in ("clustering", "composition", "aliases")
+        if getattr(hierarchy, name) != getattr(default, name)
+    ]
     if lost:
-        warnings.warn(f"Gating-ML holds gates only, so these settings are not in it: "
-                      f"{', '.join(lost)}", BayesdecovWarning, stacklevel=4)  # fmt: skip
+        warnings.warn(
+            f"Gating-ML holds gates only, so these settings are not in it: {', '.join(lost)}",
+            BayesdecovWarning,
+            stacklevel=4,
+        )
     excluding = [g.name for g in hierarchy.gates if g.exclude]
     if excluding:
-        warnings.warn(f"excluded regions are not written: {checks.some(excluding)}",
-                      BayesdecovWarning, stacklevel=4)  # fmt: skip
+        warnings.warn(
+            f"excluded regions are not written: {checks.some(excluding)}",
+            BayesdecovWarning,
+            stacklevel=4,
+        )
     with path.open("wb") as handle:
         kit.export_gatingml(strategy, handle)
 
@@ -86,9 +99,10 @@ def _add_transforms(kit: Any, strategy: Any, hierarchy: Hierarchy, top: float) -
         t, w, m, a = p["T"], p.get("W", 0.0), p["M"], p["A"]
     strategy.add_transform(
         "fluorescence",
-        kit.transforms.AsinhTransform(param_t=t, param_m=m, param_a=a) if how == "asinh"
+        kit.transforms.AsinhTransform(param_t=t, param_m=m, param_a=a)
+        if how == "asinh"
         else kit.transforms.LogicleTransform(param_t=t, param_w=w, param_m=m, param_a=a),
-    )  # fmt: skip
+    )
 
 
 def _exported(kit: Any, strategy: Any, hierarchy: Hierarchy, gate: Gate, name: str) -> Any:
@@ -97,9 +111,12 @@ def _exported(kit: Any, strategy: Any, hierarchy: Hierarchy, gate: Gate, name: s
 
     def dimension(axis: Any, kind: str, low: float | None, high: float | None) -> Any:
         return kit.Dimension(
-            str(axis), UNCOMPENSATED if raw or kind == "scatter" else COMPENSATED,
-            None if raw else kind, range_min=low, range_max=high,
-        )  # fmt: skip
+            str(axis),
+            UNCOMPENSATED if raw or kind == "scatter" else COMPENSATED,
+            None if raw else kind,
+            range_min=low,
+            range_max=high,
+        )
 
     def value(bound: float, kind: str) -> float:
         share = bound / hierarchy.unit
@@ -109,8 +126,11 @@ def _exported(kit: Any, strategy: Any, hierarchy: Hierarchy, gate: Gate, name: s
 
     def edge(bound: float, kind: str, *, upper: bool) -> float | None:
         floored = not raw
-        off = bound >= hierarchy.unit and kind == "scatter" and not raw if upper else (
-            bound <= 0 and floored)  # fmt: skip
+        off = (
+            bound >= hierarchy.unit and kind == "scatter" and not raw
+            if upper
+            else (bound <= 0 and floored)
+        )
         return None if off or not np.isfinite(bound) else value(bound, kind)
 
     region = gate.region
@@ -119,8 +139,7 @@ def _exported(kit: Any, strategy: Any, hierarchy: Hierarchy, gate: Gate, name: s
         if ref not in strategy.transformations:
             ratio = kit.transforms.RatioTransform([str(gate.y), str(gate.x)], 1.0, 0.0, 0.0)
             strategy.add_transform(ref, ratio)
-        band = kit.RatioDimension(ref, UNCOMPENSATED, range_min=region.low,
-                                  range_max=region.high)  # fmt: skip
+        band = kit.RatioDimension(ref, UNCOMPENSATED, range_min=region.low, range_max=region.high)
         return kit.gates.RectangleGate(name, [band])
     if isinstance(region, Box):
         dimensions = [
@@ -134,6 +153,8 @@ def _exported(kit: Any, strategy: Any, hierarchy: Hierarchy, gate: Gate, name: s
             dimensions = dimensions[:1]
         return kit.gates.RectangleGate(name, dimensions)
     corners = [[value(x, kinds[0]), value(y, kinds[1])] for x, y in region.vertices]
-    dimensions = [dimension(axis, kind, None, None) for axis, kind in
-                  zip((gate.x, gate.y), kinds, strict=True)]  # fmt: skip
+    dimensions = [
+        dimension(axis, kind, None, None)
+        for axis, kind in zip((gate.x, gate.y), kinds, strict=True)
+    ]
     return kit.gates.PolygonGate(name, dimensions, corners)

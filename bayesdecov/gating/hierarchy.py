@@ -47,8 +47,15 @@ class Hierarchy:
     aliases: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        check_hierarchy(self.gates, self.name, self.scale, self.clustering, self.reading,
-                        self.composition, self.aliases)  # fmt: skip
+        check_hierarchy(
+            self.gates,
+            self.name,
+            self.scale,
+            self.clustering,
+            self.reading,
+            self.composition,
+            self.aliases,
+        )
 
     @property
     def unit(self) -> float:

@@ -38,13 +38,22 @@ def flowkit() -> Any:
             warnings.simplefilter("ignore")
             import flowkit
     except ImportError:
-        raise InputError("hierarchy", "Gating-ML and FlowJo workspaces need the package flowkit",
-                         fix="pip install 'bayesdecov[gatingml]'") from None  # fmt: skip
+        raise InputError(
+            "hierarchy",
+            "Gating-ML and FlowJo workspaces need the package flowkit",
+            fix="pip install 'bayesdecov[gatingml]'",
+        ) from None
     return flowkit
 
 
-def read(path: Path, *, mode: str = "events", sample: str | None = None, group: str | None = None,
-         range: float = RANGE) -> Hierarchy:  # fmt: skip
+def read(
+    path: Path,
+    *,
+    mode: str = "events",
+    sample: str | None = None,
+    group: str | None = None,
+    range: float = RANGE,
+) -> Hierarchy:
     """Gates of a Gating-ML file or of one sample of a FlowJo workspace.
 
     Parameters
@@ -71,8 +80,9 @@ def read(path: Path, *, mode: str = "events", sample: str | None = None, group: 
         raise
     except Exception as error:
         reason = str(error).strip().split("\n")[0] or type(error).__name__
-        raise InputError("hierarchy", f"{str(path)!r} cannot be read by flowkit",
-                         found=reason.rstrip(".")) from None  # fmt: skip
+        raise InputError(
+            "hierarchy", f"{str(path)!r} cannot be read by flowkit", found=reason.rstrip(".")
+        ) from None
     found: dict[tuple[str, ...], Gate] = {}  # by path
     left_out: list[str] = []
     matrices: set[str] = set()
@@ -83,9 +93,11 @@ def read(path: Path, *, mode: str = "events", sample: str | None = None, group: 
         except _Inexpressible as why:
             left_out.append(f"{name} ({why})")
         except Exception as error:  # references that name nothing, numbers that are none
-            raise InputError("hierarchy", f"{str(path)!r} cannot be read by flowkit",
-                             found=f"{type(error).__name__}: {error} in gate {name!r}"
-                             ) from error  # fmt: skip
+            raise InputError(
+                "hierarchy",
+                f"{str(path)!r} cannot be read by flowkit",
+                found=f"{type(error).__name__}: {error} in gate {name!r}",
+            ) from error
     names = _distinct(list(found))
     gates = []
     for path_of, gate in found.items():
@@ -98,8 +110,11 @@ def read(path: Path, *, mode: str = "events", sample: str | None = None, group: 
             left_out.append(f"{path_of[-2]} above {path_of[-1]}, which is now below {below}")
         gates.append(replace(gate, name=names[path_of], parent=parent))
     if left_out:
-        warnings.warn(f"gates that have no counterpart are left out: {checks.some(left_out, 12)}",
-                      BayesdecovWarning, stacklevel=2)  # fmt: skip
+        warnings.warn(
+            f"gates that have no counterpart are left out: {checks.some(left_out, 12)}",
+            BayesdecovWarning,
+            stacklevel=2,
+        )
     if not gates:
         raise InputError("hierarchy", f"{str(path)!r} holds no gate on two markers")
     reading = Reading(compensate=_compensation(matrices), range=top)
@@ -115,8 +130,9 @@ def _compensation(matrices: set[str]) -> str:
         warnings.warn(
             f"gates refer to different or other compensations ({checks.some(others)}); the files' "
             "own matrix is used for all, set `compensate` where that is wrong",
-            BayesdecovWarning, stacklevel=4,
-        )  # fmt: skip
+            BayesdecovWarning,
+            stacklevel=4,
+        )
     return "file"
 
 
@@ -146,14 +162,25 @@ def _workspace(kit: Any, path: Path, sample: str | None, group: str | None) -> t
     if not known:
         raise InputError("hierarchy", f"{str(path)!r} holds no samples")
     if sample is not None and sample not in known:
-        raise InputError("sample", "must be a sample of the workspace", found=repr(sample),
-                         fix=f"samples are {checks.some(known)}")  # fmt: skip
+        raise InputError(
+            "sample",
+            "must be a sample of the workspace",
+            found=repr(sample),
+            fix=f"samples are {checks.some(known)}",
+        )
     chosen = str(sample or known[0])
     return workspace.get_gating_strategy(chosen), chosen
 
 
-def _imported(strategy: Any, name: str, parents: Any, sample: str | None, mode: str, top: float,
-              matrices: set[str]) -> Gate:  # fmt: skip
+def _imported(
+    strategy: Any,
+    name: str,
+    parents: Any,
+    sample: str | None,
+    mode: str,
+    top: float,
+    matrices: set[str],
+) -> Gate:
     try:
         gate = strategy.get_gate(name, parents, sample_id=sample)
     except Exception:  # flowkit lists the parts of a quadrant gate, but does not give them
@@ -172,14 +199,19 @@ def _imported(strategy: Any, name: str, parents: Any, sample: str | None, mode: 
     axes = [str(d.id) for d in dimensions]
     if any(Channel(axis, "", top).kind == "time" for axis in axes):
         raise _Inexpressible("on time")
-    matrices |= {str(d.compensation_ref or UNCOMPENSATED) for d in dimensions
-                 if Channel(str(d.id), "", top).kind == "fluorescence"}  # fmt: skip
+    matrices |= {
+        str(d.compensation_ref or UNCOMPENSATED)
+        for d in dimensions
+        if Channel(str(d.id), "", top).kind == "fluorescence"
+    }
     maps = [_to_channels(strategy, d, top) for d in dimensions]
     if kind == "RectangleGate":
         bounds: list[float] = []
         for d, to in zip(dimensions, maps, strict=True):
-            ends = [(-np.inf if d.min is None else float(to(np.array([d.min]))[0])),
-                    (np.inf if d.max is None else float(to(np.array([d.max]))[0]))]  # fmt: skip
+            ends = [
+                (-np.inf if d.min is None else float(to(np.array([d.min]))[0])),
+                (np.inf if d.max is None else float(to(np.array([d.max]))[0])),
+            ]
             bounds += _inside(ends)
         if len(axes) == 1:
             axes, bounds = axes * 2, [*bounds, -np.inf, np.inf]

@@ -84,8 +84,9 @@ def lloyd(z: Array, start: Array, iterations: int = ITERATIONS) -> Clusters:
                 near = lower[number, rows] <= reach + slack
                 some = rows[near | (group_of[labels[rows]] == number)]
             for part in _blocks(some, _BLOCK):
-                _visit(z, square, centers, members, part, found, best, second, lower, number,
-                       group_of)  # fmt: skip
+                _visit(
+                    z, square, centers, members, part, found, best, second, lower, number, group_of
+                )
         tied = rows[second[rows] - best[rows] <= tie]
         for part in _blocks(tied, _BLOCK // 8):
             # the bound of the group that loses the event has left out the center it had

@@ -23,24 +23,33 @@ def check_members(members: str | None, samples: Iterable[str], files: Mapping[st
     checks.check_choice(members, MEMBERS, "members")
     if members == "fcs":
         names = list(samples)
-        other = [name for name in names
-                 if name not in files or files[name].suffix.lower() not in FCS]  # fmt: skip
+        other = [
+            name for name in names if name not in files or files[name].suffix.lower() not in FCS
+        ]
         if other:
-            raise InputError("members", "'fcs' adds parameters to FCS files",
-                             found=f"no FCS file of {checks.some(other)}",
-                             fix="choose 'csv' or 'parquet'")  # fmt: skip
+            raise InputError(
+                "members",
+                "'fcs' adds parameters to FCS files",
+                found=f"no FCS file of {checks.some(other)}",
+                fix="choose 'csv' or 'parquet'",
+            )
         whole = [name for name in names if is_integer(files[name])]
         if whole:
-            raise InputError("members", "'fcs' adds parameters to files of floating-point data",
-                             found=f"integer data in {checks.some(whole)}",
-                             fix="choose 'csv' or 'parquet'")  # fmt: skip
+            raise InputError(
+                "members",
+                "'fcs' adds parameters to files of floating-point data",
+                found=f"integer data in {checks.some(whole)}",
+                fix="choose 'csv' or 'parquet'",
+            )
     if members == "parquet":
         try:
             import pyarrow  # noqa: F401
         except ImportError:
-            raise InputError("members", "'parquet' needs the package pyarrow",
-                             fix="pip install 'bayesdecov[parquet]', or choose 'csv'"
-                             ) from None  # fmt: skip
+            raise InputError(
+                "members",
+                "'parquet' needs the package pyarrow",
+                fix="pip install 'bayesdecov[parquet]', or choose 'csv'",
+            ) from None
 
 
 def write_members(table: pd.DataFrame, kind: str, path: Path, source: Path | None) -> None:

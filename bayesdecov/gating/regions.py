@@ -61,9 +61,11 @@ class Polygon:
             area = (x1 - x0) * (y - y0) - (x - x0) * (y1 - y0)
             edge |= (
                 (area == 0)
-                & (x >= min(x0, x1)) & (x <= max(x0, x1))
-                & (y >= min(y0, y1)) & (y <= max(y0, y1))
-            )  # fmt: skip
+                & (x >= min(x0, x1))
+                & (x <= max(x0, x1))
+                & (y >= min(y0, y1))
+                & (y <= max(y0, y1))
+            )
             crosses = (y0 > y) != (y1 > y)  # a ray to the right meets this side's height
             inside ^= crosses & ((area > 0) == (y1 > y0))
         return inside | edge

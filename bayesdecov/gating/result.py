@@ -66,8 +66,9 @@ class Gating(Proportions):
         ``seeds`` with several seeds, ``failures`` where files could not be gated.
         """
         found = super().tables(prob) | {
-            "counts": self.counts.rename_axis(index="sample"), "populations": self.table()
-        }  # fmt: skip
+            "counts": self.counts.rename_axis(index="sample"),
+            "populations": self.table(),
+        }
         if self.settings["seeds"] > 1:
             found["seeds"] = self.by_seed
         if len(self.failures):
@@ -92,12 +93,14 @@ class Gating(Proportions):
                 count = counts[gate.name]
                 whole = total if gate.parent is None else counts[gate.parent]
                 row = {
-                    "sample": sample, "population": gate.name,
-                    "path": self.hierarchy.path(gate.name), "parent": gate.parent or "root",
+                    "sample": sample,
+                    "population": gate.name,
+                    "path": self.hierarchy.path(gate.name),
+                    "parent": gate.parent or "root",
                     "count": count,
                     "percent_parent": 100 * count / whole if whole else 0.0,
                     "percent_total": 100 * count / total,
-                }  # fmt: skip
+                }
                 if several:
                     row["count_sd"] = spread[(sample, gate.name)]
                 rows.append(row)
@@ -113,8 +116,12 @@ class Gating(Proportions):
             from 1. Events with missing values belong nowhere.
         """
         if sample not in self.packed:
-            raise InputError("sample", "must be one of the gated samples", found=repr(sample),
-                             fix=f"samples are {checks.some(self.packed)}")  # fmt: skip
+            raise InputError(
+                "sample",
+                "must be one of the gated samples",
+                found=repr(sample),
+                fix=f"samples are {checks.some(self.packed)}",
+            )
         packed = self.packed[sample]
         inside = np.zeros((packed.total, len(self.counts.columns)), dtype=bool)
         used = packed.total if packed.rows is None else len(packed.rows)
@@ -131,14 +138,20 @@ class Gating(Proportions):
 
         assert self.draws is not None
         p = self.draws.proportions.transpose(1, 2, 0, 3)
-        coords = {"sample": self.proportions.index.to_numpy().astype(str),
-                  "cell_type": self.proportions.columns.to_numpy().astype(str),
-                  "population": self.counts.columns.to_numpy().astype(str)}  # fmt: skip
+        coords = {
+            "sample": self.proportions.index.to_numpy().astype(str),
+            "cell_type": self.proportions.columns.to_numpy().astype(str),
+            "population": self.counts.columns.to_numpy().astype(str),
+        }
         posterior = xr.Dataset(
             {"proportions": (("chain", "draw", "sample", "cell_type"), p)},
-            coords={"chain": np.arange(p.shape[0]), "draw": np.arange(p.shape[1]),
-                    "sample": coords["sample"], "cell_type": coords["cell_type"]},
-        )  # fmt: skip
+            coords={
+                "chain": np.arange(p.shape[0]),
+                "draw": np.arange(p.shape[1]),
+                "sample": coords["sample"],
+                "cell_type": coords["cell_type"],
+            },
+        )
         seeds = list(dict.fromkeys(self.by_seed["seed"]))
         counted = self.by_seed["count"].to_numpy().reshape(len(self.counts), len(seeds), -1)
         constant = xr.Dataset(

@@ -66,20 +66,28 @@ def check_hierarchy(
 
 def _composition(composition: Composition, seen: list[str], gates: Sequence[Gate]) -> None:
     if composition.of != "all" and composition.of not in seen:
-        raise problem(None, "proportions.of", "must be 'all' or a gate", found=composition.of,
-                      fix=nearest(composition.of, seen))  # fmt: skip
+        raise problem(
+            None,
+            "proportions.of",
+            "must be 'all' or a gate",
+            found=composition.of,
+            fix=nearest(composition.of, seen),
+        )
     for name in composition.types:
         if name not in seen:
-            raise problem(None, "proportions.types", "must be gates", found=name,
-                          fix=nearest(name, seen))  # fmt: skip
+            raise problem(
+                None, "proportions.types", "must be gates", found=name, fix=nearest(name, seen)
+            )
     if len(set(composition.types)) < len(composition.types):
         raise problem(None, "proportions.types", "must differ", found=composition.types)
     if composition.rest is not None and not isinstance(composition.rest, str):
-        raise problem(None, "proportions.rest", "must be a name, or \"\" for none",
-                      found=composition.rest)  # fmt: skip
+        raise problem(
+            None, "proportions.rest", 'must be a name, or "" for none', found=composition.rest
+        )
     if composition.rest in types_of(gates, composition):
-        raise problem(None, "proportions.rest", "must not be the name of a type",
-                      found=composition.rest)  # fmt: skip
+        raise problem(
+            None, "proportions.rest", "must not be the name of a type", found=composition.rest
+        )
 
 
 def _settings(c: Clustering, r: Reading, aliases: Mapping[str, str]) -> None:
@@ -87,13 +95,18 @@ def _settings(c: Clustering, r: Reading, aliases: Mapping[str, str]) -> None:
         if count is not None and (not _whole(count) or count < 1):
             raise problem(None, field, "must be a whole number from 1", found=count)
     if not _whole(c.seed) or not 0 <= c.seed < 2**31:
-        raise problem(None, "cluster.seed", "must be a whole number from 0 to 2^31 - 1",
-                      found=c.seed)  # fmt: skip
+        raise problem(
+            None, "cluster.seed", "must be a whole number from 0 to 2^31 - 1", found=c.seed
+        )
     for axis in c.columns or ():
         _axis(None, "cluster.columns", axis)
     if c.columns is not None and len(set(c.columns)) < len(c.columns):
-        raise problem(None, "cluster.columns", "must differ: one twice would weigh twice",
-                      found=list(c.columns))  # fmt: skip
+        raise problem(
+            None,
+            "cluster.columns",
+            "must differ: one twice would weigh twice",
+            found=list(c.columns),
+        )
     words = (
         ("cluster.init", c.init, STARTS),
         ("cluster.inherit", c.inherit, INHERIT),
@@ -101,18 +114,28 @@ def _settings(c: Clustering, r: Reading, aliases: Mapping[str, str]) -> None:
     )
     for field, word, options in words:
         if word not in options:
-            raise problem(None, field, f"must be one of {', '.join(map(repr, options))}",
-                          found=word)  # fmt: skip
+            raise problem(
+                None, field, f"must be one of {', '.join(map(repr, options))}", found=word
+            )
     if not isinstance(r.compensate, str):
-        raise problem(None, "read.compensate", "must be 'file', 'none' or the path of a table",
-                      found=r.compensate)  # fmt: skip
+        raise problem(
+            None,
+            "read.compensate",
+            "must be 'file', 'none' or the path of a table",
+            found=r.compensate,
+        )
     if r.range is not None and (not _number(r.range) or not 0 < r.range < math.inf):
         raise problem(None, "read.range", "must be a positive number", found=r.range)
     allowed = PARAMETERS.get(r.transform, {})
     for name, value in r.parameters.items():
         if name not in allowed:
-            raise problem(None, f"read.{name}", f"is no parameter of {r.transform!r}", found=value,
-                          fix=f"it takes {', '.join(allowed) or 'none'}")  # fmt: skip
+            raise problem(
+                None,
+                f"read.{name}",
+                f"is no parameter of {r.transform!r}",
+                found=value,
+                fix=f"it takes {', '.join(allowed) or 'none'}",
+            )
         if not _number(value) or value < 0 or (name in "TM" and value == 0):
             raise problem(None, f"read.{name}", "must be a positive number", found=value)
     for name, alias in aliases.items():
@@ -130,8 +153,13 @@ def _gate(gate: Gate, seen: list[str]) -> None:
     if gate.name == "all":
         raise problem(gate.name, "name", "'all' stands for all events", fix="choose another name")
     if gate.parent is not None and gate.parent not in seen:
-        raise problem(gate.name, "parent", "must be a gate that comes earlier", found=gate.parent,
-                      fix=nearest(gate.parent, seen))  # fmt: skip
+        raise problem(
+            gate.name,
+            "parent",
+            "must be a gate that comes earlier",
+            found=gate.parent,
+            fix=nearest(gate.parent, seen),
+        )
     _axis(gate.name, "x", gate.x)
     _axis(gate.name, "y", gate.y)
     for part in gate.exclude:
@@ -139,16 +167,26 @@ def _gate(gate: Gate, seen: list[str]) -> None:
             if axis is not None:
                 _axis(gate.name, field, axis)
     if gate.mode not in MODES:
-        raise problem(gate.name, "mode", f"must be one of {', '.join(map(repr, MODES))}",
-                      found=gate.mode)  # fmt: skip
+        raise problem(
+            gate.name, "mode", f"must be one of {', '.join(map(repr, MODES))}", found=gate.mode
+        )
     if isinstance(gate.region, Slope) and gate.mode != "events":
         raise problem(gate.name, "mode", "a slope filters events", found=gate.mode)
     if not isinstance(gate.recluster, bool) and (not _whole(gate.recluster) or gate.recluster < 0):
-        raise problem(gate.name, "recluster", "must be true, false or a number of clusters",
-                      found=gate.recluster)  # fmt: skip
+        raise problem(
+            gate.name,
+            "recluster",
+            "must be true, false or a number of clusters",
+            found=gate.recluster,
+        )
     if not isinstance(gate.recluster, bool) and gate.recluster == 1:
-        raise problem(gate.name, "recluster", "one cluster holds everything", found=1,
-                      fix="write true, or a number from 2")  # fmt: skip
+        raise problem(
+            gate.name,
+            "recluster",
+            "one cluster holds everything",
+            found=1,
+            fix="write true, or a number from 2",
+        )
 
 
 def _axis(gate: str | None, field: str, axis: object) -> None:
@@ -163,24 +201,38 @@ def _axis(gate: str | None, field: str, axis: object) -> None:
 def _region(gate: str, region: Region, scale: float | None) -> None:
     if isinstance(region, Slope):
         if not (_number(region.low) and _number(region.high) and 0 <= region.low < region.high):
-            raise problem(gate, "slope", "must be two numbers, 0 <= low < high",
-                          found=[region.low, region.high])  # fmt: skip
+            raise problem(
+                gate,
+                "slope",
+                "must be two numbers, 0 <= low < high",
+                found=[region.low, region.high],
+            )
         return
     if isinstance(region, Box):
         bounds = [region.x_min, region.x_max, region.y_min, region.y_max]
         field = "box"
         if not all(map(_number, bounds)):
-            raise problem(gate, field, "must be four numbers: x min, x max, y min, y max",
-                          found=bounds)  # fmt: skip
+            raise problem(
+                gate, field, "must be four numbers: x min, x max, y min, y max", found=bounds
+            )
         if region.x_min > region.x_max or region.y_min > region.y_max:
-            raise problem(gate, field, "min must not exceed max", found=bounds,
-                          fix="the order is x min, x max, y min, y max")  # fmt: skip
+            raise problem(
+                gate,
+                field,
+                "min must not exceed max",
+                found=bounds,
+                fix="the order is x min, x max, y min, y max",
+            )
     elif isinstance(region, Polygon):
         bounds = [value for corner in region.vertices for value in corner]
         field = "polygon"
         if len(region.vertices) < 3 or not all(map(_number, bounds)):
-            raise problem(gate, field, "needs at least three corners [x, y]",
-                          found=[list(corner) for corner in region.vertices])  # fmt: skip
+            raise problem(
+                gate,
+                field,
+                "needs at least three corners [x, y]",
+                found=[list(corner) for corner in region.vertices],
+            )
         if not all(map(math.isfinite, bounds)):
             raise problem(gate, field, "corners must be finite", found=bounds)
     else:
@@ -189,9 +241,13 @@ def _region(gate: str, region: Region, scale: float | None) -> None:
         return
     beyond = [v for v in bounds if math.isfinite(v) and not 0 <= v <= scale]
     if beyond:
-        raise problem(gate, field, f"bounds must lie within 0..{scale:g}, the scale",
-                      found=beyond[0],
-                      fix="set `scale` to the units of the bounds; inf means no bound")  # fmt: skip
+        raise problem(
+            gate,
+            field,
+            f"bounds must lie within 0..{scale:g}, the scale",
+            found=beyond[0],
+            fix="set `scale` to the units of the bounds; inf means no bound",
+        )
 
 
 def _number(value: object) -> bool:

@@ -111,7 +111,9 @@ def _linear_width() -> tuple[float, float]:
         return 2 * p * np.log(p) / (p + 1)
 
     p = brentq(
-        lambda p: _biexponential(np.zeros(1), width(p), p, _RANGE)[0] - _LOWEST, 1.01, 10.0,
+        lambda p: _biexponential(np.zeros(1), width(p), p, _RANGE)[0] - _LOWEST,
+        1.01,
+        10.0,
         xtol=1e-14,
-    )  # fmt: skip
+    )
     return width(p), p

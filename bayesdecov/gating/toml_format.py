@@ -31,16 +31,21 @@ def read_toml(path: Path) -> Hierarchy:
     try:
         text = path.read_text(encoding="utf-8-sig")
         if any(line.partition("=")[0].count(".") > _DEEPEST for line in text.split("\n")):
-            raise problem(None, "", f"{str(path)!r} is no valid TOML",
-                          found=f"a key of more than {_DEEPEST} parts")  # fmt: skip
+            raise problem(
+                None,
+                "",
+                f"{str(path)!r} is no valid TOML",
+                found=f"a key of more than {_DEEPEST} parts",
+            )
         tree = tomllib.loads(text)
     except InputError:
         raise
     except ValueError as error:  # of TOML, of UTF-8, of numbers with thousands of digits
         raise problem(None, "", f"{str(path)!r} is no valid TOML", found=str(error)) from None
     except RecursionError:
-        raise problem(None, "", f"{str(path)!r} is no valid TOML",
-                      found="too many brackets within each other") from None  # fmt: skip
+        raise problem(
+            None, "", f"{str(path)!r} is no valid TOML", found="too many brackets within each other"
+        ) from None
     return from_tree(tree, path.parent)
 
 
@@ -51,8 +56,9 @@ def from_tree(tree: Mapping[str, Any], folder: Path = Path()) -> Hierarchy:
     columns = cluster.pop("columns", "all")
     if columns != "all":
         if not isinstance(columns, list) or not columns:
-            raise problem(None, "cluster.columns", "must be 'all' or a list of markers",
-                          found=columns)  # fmt: skip
+            raise problem(
+                None, "cluster.columns", "must be 'all' or a list of markers", found=columns
+            )
         cluster["columns"] = tuple(columns)
     transform = _table(tree, "read", None).get("transform", Reading.transform)
     parameters = tuple(PARAMETERS.get(transform, ())) if isinstance(transform, str) else ()
@@ -66,8 +72,9 @@ def from_tree(tree: Mapping[str, Any], folder: Path = Path()) -> Hierarchy:
     proportions = _table(tree, "proportions", _PROPORTIONS)
     if "types" in proportions:
         if not isinstance(proportions["types"], list):
-            raise problem(None, "proportions.types", "must be a list of gates",
-                          found=proportions["types"])  # fmt: skip
+            raise problem(
+                None, "proportions.types", "must be a list of gates", found=proportions["types"]
+            )
         proportions["types"] = tuple(proportions["types"])
     if proportions.get("rest") == "":
         proportions["rest"] = None
@@ -97,8 +104,12 @@ def _table(tree: Mapping[str, Any], name: str, keys: Iterable[str] | None) -> di
 def _known(gate: str | None, prefix: str, table: Mapping[str, Any], keys: Iterable[str]) -> None:
     for key in table:
         if key not in keys:
-            raise problem(gate, f"{prefix}{key}", "is no field of it",
-                          fix=nearest(key, keys) or f"fields are {', '.join(keys)}")  # fmt: skip
+            raise problem(
+                gate,
+                f"{prefix}{key}",
+                "is no field of it",
+                fix=nearest(key, keys) or f"fields are {', '.join(keys)}",
+            )
 
 
 def _gate(entry: Any, number: int) -> Gate:
@@ -123,11 +134,15 @@ def _gate(entry: Any, number: int) -> Gate:
     if not isinstance(excluded, list):
         raise problem(called, "exclude", "must be a list of regions", found=excluded)
     return Gate(
-        name=entry["name"], x=entry["x"], y=entry["y"], region=region,
-        parent=entry.get("parent"), mode=mode,
+        name=entry["name"],
+        x=entry["x"],
+        y=entry["y"],
+        region=region,
+        parent=entry.get("parent"),
+        mode=mode,
         exclude=tuple(_exclusion(called, part) for part in excluded),
         recluster=entry.get("recluster", False),
-    )  # fmt: skip
+    )
 
 
 def _exclusion(gate: str, part: Any) -> Exclusion:
@@ -138,8 +153,9 @@ def _exclusion(gate: str, part: Any) -> Exclusion:
     given = [key for key in _REGIONS if key in part]
     if len(given) != 1:
         raise problem(gate, "exclude", "needs exactly one of box, slope and polygon", found=given)
-    return Exclusion(_region(gate, given[0], part[given[0]], "exclude"),
-                     part.get("x"), part.get("y"))  # fmt: skip
+    return Exclusion(
+        _region(gate, given[0], part[given[0]], "exclude"), part.get("x"), part.get("y")
+    )
 
 
 def _region(gate: str, kind: str, value: Any, field: str = "") -> Region:
@@ -158,15 +174,24 @@ def _region(gate: str, kind: str, value: Any, field: str = "") -> Region:
 def to_tree(hierarchy: Hierarchy) -> dict[str, Any]:
     """Nested dictionaries that `from_tree` turns into the same hierarchy."""
     c, r, p = hierarchy.clustering, hierarchy.reading, hierarchy.composition
-    cluster = {"k": c.k, "columns": "all" if c.columns is None else list(c.columns),
-               "init": c.init, "seed": c.seed, "inherit": c.inherit}  # fmt: skip
+    cluster = {
+        "k": c.k,
+        "columns": "all" if c.columns is None else list(c.columns),
+        "init": c.init,
+        "seed": c.seed,
+        "inherit": c.inherit,
+    }
     if c.k_sub is not None:
         cluster["k_sub"] = c.k_sub
     read: dict[str, Any] = {"compensate": r.compensate, "transform": r.transform, **r.parameters}
     if r.range is not None:
         read["range"] = r.range
-    tree: dict[str, Any] = {"name": hierarchy.name, "scale": hierarchy.scale,
-                            "cluster": cluster, "read": read}  # fmt: skip
+    tree: dict[str, Any] = {
+        "name": hierarchy.name,
+        "scale": hierarchy.scale,
+        "cluster": cluster,
+        "read": read,
+    }
     if hierarchy.aliases:
         tree["aliases"] = dict(hierarchy.aliases)
     tree["gate"] = [_gate_tree(gate) for gate in hierarchy.gates]

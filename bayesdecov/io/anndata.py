@@ -22,11 +22,28 @@ from bayesdecov.io.hdf5 import look_into
 
 ANNDATA = (".h5ad", ".zarr")
 _NEEDED = ("X", "obs", "var")
-_CODECS = frozenset({  # of zarr; others could run code (pickle) or read elsewhere
-    "bytes", "transpose", "sharding_indexed", "gzip", "zstd", "blosc", "crc32c", "vlen-utf8",
-    "vlen-bytes", "zlib", "lz4", "bz2", "lzma", "delta", "shuffle", "bitround", "fixedscaleoffset",
-    "fletcher32",
-})  # fmt: skip
+_CODECS = frozenset(
+    {  # of zarr; others could run code (pickle) or read elsewhere
+        "bytes",
+        "transpose",
+        "sharding_indexed",
+        "gzip",
+        "zstd",
+        "blosc",
+        "crc32c",
+        "vlen-utf8",
+        "vlen-bytes",
+        "zlib",
+        "lz4",
+        "bz2",
+        "lzma",
+        "delta",
+        "shuffle",
+        "bitround",
+        "fixedscaleoffset",
+        "fletcher32",
+    }
+)
 _LARGEST = 16_000_000  # bytes of a zarr's description
 
 
@@ -69,8 +86,11 @@ def open_anndata(path: Path, argument: str) -> Opened:
             group = zarr.open_group(str(path), mode="r")
         absent = [name for name in _NEEDED if name not in group]
         if absent:
-            raise InputError(argument, f"{str(path)!r} has no {', '.join(absent)}",
-                             fix="it must be an AnnData with expression in X")  # fmt: skip
+            raise InputError(
+                argument,
+                f"{str(path)!r} has no {', '.join(absent)}",
+                fix="it must be an AnnData with expression in X",
+            )
         for axis in ("obs", "var"):
             limits.require(sizes[axis], argument, f"{axis} of {str(path)!r}")
         obs, var = (anndata.io.read_elem(group[axis]) for axis in ("obs", "var"))
@@ -78,12 +98,16 @@ def open_anndata(path: Path, argument: str) -> Opened:
         if hasattr(X, "keys"):
             X = anndata.io.sparse_dataset(X)
         elif getattr(X.dtype, "kind", "O") not in "biuf":
-            raise InputError(argument, f"{str(path)!r} must hold numbers in X",
-                             found=f"values of type {X.dtype}")  # fmt: skip
+            raise InputError(
+                argument, f"{str(path)!r} must hold numbers in X", found=f"values of type {X.dtype}"
+            )
         if X.shape != (len(obs.index), len(var.index)):
-            raise InputError(argument, f"{str(path)!r} is damaged", found=f"X of shape {X.shape} "
-                             f"for {len(obs.index)} samples and {len(var.index)} genes"
-                             )  # fmt: skip
+            raise InputError(
+                argument,
+                f"{str(path)!r} is damaged",
+                found=f"X of shape {X.shape} "
+                f"for {len(obs.index)} samples and {len(var.index)} genes",
+            )
         return Opened(X, pd.Index(obs.index), pd.Index(var.index), obs)
 
 
@@ -111,8 +135,9 @@ def dense(values: Any, argument: str) -> np.ndarray:
         try:
             values.check_format(full_check=True)
         except ValueError as error:
-            raise InputError(argument, "must not hold a damaged sparse matrix",
-                             found=str(error).split("\n")[0]) from None  # fmt: skip
+            raise InputError(
+                argument, "must not hold a damaged sparse matrix", found=str(error).split("\n")[0]
+            ) from None
     if hasattr(values, "toarray"):
         values = values.toarray()
     return np.asarray(values)
@@ -140,9 +165,10 @@ def _anndata(argument: str) -> Any:
         import anndata
     except ImportError:
         raise InputError(
-            argument, "reading .h5ad needs the package anndata",
+            argument,
+            "reading .h5ad needs the package anndata",
             fix="pip install 'bayesdecov[anndata]'",
-        ) from None  # fmt: skip
+        ) from None
     return anndata
 
 
@@ -161,11 +187,17 @@ def _check_zarr(path: Path, argument: str) -> None:
             described = json.loads(place.read_text(encoding="utf-8"))
             unknown = sorted(set(_codecs(described)) - _CODECS)
         except (ValueError, RecursionError) as error:
-            raise InputError(argument, f"{str(place)!r} does not describe a zarr array",
-                             found=str(error).split("\n")[0][:80]) from None  # fmt: skip
+            raise InputError(
+                argument,
+                f"{str(place)!r} does not describe a zarr array",
+                found=str(error).split("\n")[0][:80],
+            ) from None
         if unknown:
-            raise InputError(argument, f"{str(path)!r} must hold plain numbers and text",
-                             found=f"the codec {unknown[0]!r}")  # fmt: skip
+            raise InputError(
+                argument,
+                f"{str(path)!r} must hold plain numbers and text",
+                found=f"the codec {unknown[0]!r}",
+            )
 
 
 def _plain_files(folder: Path, argument: str) -> Iterator[Path]:
@@ -173,8 +205,11 @@ def _plain_files(folder: Path, argument: str) -> Iterator[Path]:
         for name in (*folders, *files):
             each = Path(place) / name
             if each.is_symlink() or not (each.is_dir() or each.is_file()):
-                raise InputError(argument, f"{str(folder)!r} must hold plain files",
-                                 found=f"a link or device at {str(each)!r}")  # fmt: skip
+                raise InputError(
+                    argument,
+                    f"{str(folder)!r} must hold plain files",
+                    found=f"a link or device at {str(each)!r}",
+                )
             if name in files:
                 yield each
 

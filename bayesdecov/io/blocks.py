@@ -65,13 +65,18 @@ class Blocks:
         elif isinstance(table, (pd.DataFrame, Parquet)):
             self.columns, self.index = table.columns, table.index
         else:
-            raise InputError(argument, "must be a DataFrame (genes x samples), an AnnData or a "
-                             "path", found=type(table).__name__)  # fmt: skip
+            raise InputError(
+                argument,
+                "must be a DataFrame (genes x samples), an AnnData or a path",
+                found=type(table).__name__,
+            )
         self._table = table
         if not self.n_samples or not len(self.index):
-            raise InputError(argument, "must not be empty",
-                             found=f"{len(self.index)} genes x {self.n_samples} samples"
-                             )  # fmt: skip
+            raise InputError(
+                argument,
+                "must not be empty",
+                found=f"{len(self.index)} genes x {self.n_samples} samples",
+            )
 
     @property
     def n_samples(self) -> int:

@@ -69,8 +69,11 @@ def real(path: Path, argument: str = "out") -> Path:
         os.stat(path)
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.ENAMETOOLONG):
-            raise InputError(argument, f"{str(path)[:80]!r} cannot be used",
-                             found=(error.strerror or "an error").lower()) from None  # fmt: skip
+            raise InputError(
+                argument,
+                f"{str(path)[:80]!r} cannot be used",
+                found=(error.strerror or "an error").lower(),
+            ) from None
     except ValueError:  # NUL
         raise InputError(argument, "must not hold NUL characters", found=repr(str(path))) from None
     return path.resolve()
@@ -84,8 +87,9 @@ def check_place(path: Path, argument: str = "out") -> None:
     if not parent.is_dir():
         raise InputError(argument, f"{str(parent)!r} is a file, not a folder")
     if not os.access(parent, os.W_OK | os.X_OK):
-        raise InputError(argument, f"nothing can be written into {str(parent)!r}",
-                         fix="choose another folder")  # fmt: skip
+        raise InputError(
+            argument, f"nothing can be written into {str(parent)!r}", fix="choose another folder"
+        )
 
 
 @contextmanager
@@ -115,8 +119,12 @@ def check_file(path: Path, argument: str) -> None:
     """Raise an `InputError` where ``path`` is no file."""
     real(path, argument)
     if not path.is_file():
-        raise InputError(argument, f"the file {str(path)!r} does not exist" if not path.exists()
-                         else f"{str(path)!r} is not a file")  # fmt: skip
+        raise InputError(
+            argument,
+            f"the file {str(path)!r} does not exist"
+            if not path.exists()
+            else f"{str(path)!r} is not a file",
+        )
 
 
 def read_lines(path: Path, argument: str) -> list[str]:
@@ -139,6 +147,8 @@ def readable(path: Path, kind: str, argument: str) -> Iterator[None]:
     except Exception as error:
         reason = str(error).strip().split("\n")[0] or type(error).__name__
         raise InputError(
-            argument, f"{str(path)!r} cannot be read as {kind}", found=reason.rstrip("."),
+            argument,
+            f"{str(path)!r} cannot be read as {kind}",
+            found=reason.rstrip("."),
             fix="check that the file is complete and has the format its name says",
-        ) from error  # fmt: skip
+        ) from error

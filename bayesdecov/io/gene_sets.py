@@ -28,9 +28,11 @@ def read_gmt(path: str | Path, argument: str = "gmt") -> dict[str, list[str]]:
         name, *rest = (cell.strip() for cell in line.split("\t"))
         if len(rest) < 2 or not name:
             raise InputError(
-                argument, f"line {number} of {path.name!r} must be a name, a description and genes",
-                found=repr(line[:40]), fix="separate them by tabs",
-            )  # fmt: skip
+                argument,
+                f"line {number} of {path.name!r} must be a name, a description and genes",
+                found=repr(line[:40]),
+                fix="separate them by tabs",
+            )
         if name in sets:
             raise InputError(argument, "names of gene sets must be unique", found=repr(name))
         sets[name] = [gene for gene in rest[1:] if gene]
@@ -45,8 +47,11 @@ def gene_sets(value: Any, argument: str) -> dict[str, list[str]]:
     if isinstance(value, (str, Path)):
         return read_gmt(value, argument)
     if not isinstance(value, Mapping) or not value:
-        raise InputError(argument, "must map names to genes, or be the path of a GMT file",
-                         found=type(value).__name__)  # fmt: skip
+        raise InputError(
+            argument,
+            "must map names to genes, or be the path of a GMT file",
+            found=type(value).__name__,
+        )
     sets = {}
     for name, genes in value.items():
         if isinstance(genes, str):
@@ -72,8 +77,11 @@ def known_genes(
     lost = [name for name, own in kept.items() if not own]
     if len(lost) == len(kept):
         example = next(iter(sets.values()))
-        raise InputError(argument, "no gene of any set is in the expression",
-                         found=f"{checks.some(example, 3)} in the sets, "
-                         f"{checks.some(sorted(measured), 3)} in the expression",
-                         fix="use one kind of identifier in both")  # fmt: skip
+        raise InputError(
+            argument,
+            "no gene of any set is in the expression",
+            found=f"{checks.some(example, 3)} in the sets, "
+            f"{checks.some(sorted(measured), 3)} in the expression",
+            fix="use one kind of identifier in both",
+        )
     return {name: own for name, own in kept.items() if own}, lost

@@ -154,9 +154,13 @@ def align(
         )
     missing = reference_genes[~reference_genes.isin(shared)]
     report = Alignment(
-        len(bulk), len(reference_genes), len(shared), bulk_type, reference_type,
+        len(bulk),
+        len(reference_genes),
+        len(shared),
+        bulk_type,
+        reference_type,
         tuple(missing[:50]),
-    )  # fmt: skip
+    )
     if len(missing):
         notes.warn(
             f"bulk: {len(missing)} of {len(reference_genes)} reference genes are missing "

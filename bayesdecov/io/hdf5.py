@@ -45,8 +45,9 @@ def look_into(
             return _looked_into[key]
     found = _probed(path, size, groups)
     if "error" in found:
-        raise InputError(argument, f"{str(path)!r} {rule}", fix=fix,
-                         found=str(found["error"]).rstrip(".")[:200])  # fmt: skip
+        raise InputError(
+            argument, f"{str(path)!r} {rule}", fix=fix, found=str(found["error"]).rstrip(".")[:200]
+        )
     if key is not None:
         _looked_into[key] = found["ok"]
     return dict(found["ok"])
@@ -59,9 +60,12 @@ def _probed(path: Path, size: int, groups: tuple[str, ...]) -> dict[str, Any]:
     try:
         done = subprocess.run(
             [sys.executable, "-I", str(_PROBE), str(limits.limit()), *given],
-            capture_output=True, timeout=patience, stdin=subprocess.DEVNULL, check=False,
+            capture_output=True,
+            timeout=patience,
+            stdin=subprocess.DEVNULL,
+            check=False,
             env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
-        )  # fmt: skip
+        )
     except subprocess.TimeoutExpired:
         return {"error": f"its reader does not come back from it within {patience:.0f} seconds"}
     except (OSError, TypeError):  # Python within another program: there is no other process

@@ -17,8 +17,17 @@ from typing import Any
 from bayesdecov.errors import InputError
 
 VARIABLE = "BAYESDECOV_MAX_MEMORY"
-_UNITS = {"": 1, "K": 1000, "M": 1000**2, "G": 1000**3, "T": 1000**4,
-          "KI": 1024, "MI": 1024**2, "GI": 1024**3, "TI": 1024**4}  # fmt: skip
+_UNITS = {
+    "": 1,
+    "K": 1000,
+    "M": 1000**2,
+    "G": 1000**3,
+    "T": 1000**4,
+    "KI": 1024,
+    "MI": 1024**2,
+    "GI": 1024**3,
+    "TI": 1024**4,
+}
 _CGROUP = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 _GROWTH = 4  # two characters of a text become eight bytes of a number
 _UNKNOWN = 8 * 1000**3  # of a machine that does not say
@@ -34,8 +43,9 @@ def size_of(text: str, argument: str = "max-memory") -> float:
         return float("inf")
     match = re.fullmatch(r"\s*(\d+\.?\d*(?:[eE]\d+)?)\s*([KMGT]?I?)B?\s*", text, re.IGNORECASE)
     if match is None or match[2].upper() not in _UNITS or not float(match[1]) > 0:
-        raise InputError(argument, "must be a size such as 8GB or 500M, or 'none'",
-                         found=repr(text))  # fmt: skip
+        raise InputError(
+            argument, "must be a size such as 8GB or 500M, or 'none'", found=repr(text)
+        )
     return float(match[1]) * _UNITS[match[2].upper()]
 
 
@@ -90,10 +100,11 @@ def require(size: float, argument: str, what: str) -> None:
     """Raise an `InputError` where ``size`` bytes for ``what`` are above the limit."""
     if size > (most := limit()):
         raise InputError(
-            argument, f"{what} would need more memory than is allowed",
+            argument,
+            f"{what} would need more memory than is allowed",
             found=f"{_readable(size)}, the limit is {_readable(most)}",
             fix=f"allow more with --max-memory (or {VARIABLE}), or give a smaller file",
-        )  # fmt: skip
+        )
 
 
 def require_file(path: Path, argument: str) -> None:
@@ -125,10 +136,11 @@ class Counted(io.RawIOBase):
             line = self._lines + content.count(b"\n", 0, nul) + 1
             before = content[max(0, nul - 20) : nul].decode("utf-8", "replace")
             raise InputError(
-                self._argument, f"{self._what} cannot be read as text",
+                self._argument,
+                f"{self._what} cannot be read as text",
                 found=f"a NUL character in line {line}, after {before!r}",
                 fix="save it as plain text in UTF-8",
-            )  # fmt: skip
+            )
         self._lines += content.count(b"\n")
         self._count += _GROWTH * len(content)
         if self._count > self._most:

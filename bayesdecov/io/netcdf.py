@@ -56,13 +56,18 @@ def _declare(whole: Any, name: str, group: Any, dim: str, length: int) -> None:
         sizes = [own[d] for d in variable.dimensions]
         chunks = None
         if dim in variable.dimensions:
-            chunks = tuple(min(_ALONG, n) if d == dim else n
-                           for d, n in zip(variable.dimensions, sizes, strict=True))  # fmt: skip
+            chunks = tuple(
+                min(_ALONG, n) if d == dim else n
+                for d, n in zip(variable.dimensions, sizes, strict=True)
+            )
         attrs = dict(variable.attrs)
         made = target.create_variable(
-            key, variable.dimensions, variable.dtype, fillvalue=attrs.pop("_FillValue", None),
+            key,
+            variable.dimensions,
+            variable.dtype,
+            fillvalue=attrs.pop("_FillValue", None),
             chunks=chunks if chunks and min(chunks) > 0 else None,
-        )  # fmt: skip
+        )
         made.attrs.update(attrs)
 
 

@@ -28,14 +28,19 @@ def check_folder(folder: Path, *, force: bool, inputs: Iterable[Path] = ()) -> N
     check_place(folder)
     given, folder = folder, real(folder)
     if folder in (here := Path.cwd(), *here.parents):
-        raise InputError("out", "must not be empty, the current folder, or one above it",
-                         found=repr(str(given)), fix="name a new folder")  # fmt: skip
+        raise InputError(
+            "out",
+            "must not be empty, the current folder, or one above it",
+            found=repr(str(given)),
+            fix="name a new folder",
+        )
     for path in inputs:
         if folder in real(path, "inputs").parents:
             raise InputError(
-                "out", f"the input {str(path)!r} lies inside of {str(folder)!r}",
+                "out",
+                f"the input {str(path)!r} lies inside of {str(folder)!r}",
                 fix="choose another folder for the results",
-            )  # fmt: skip
+            )
     if not folder.exists():
         return
     if not folder.is_dir():
@@ -45,14 +50,20 @@ def check_folder(folder: Path, *, force: bool, inputs: Iterable[Path] = ()) -> N
     if not force:
         raise _exists(folder)
     if given.is_symlink():
-        raise InputError("out", f"{str(given)!r} is a link, which --force does not follow",
-                         fix="name the folder itself, or choose another")  # fmt: skip
+        raise InputError(
+            "out",
+            f"{str(given)!r} is a link, which --force does not follow",
+            fix="name the folder itself, or choose another",
+        )
     _check_ours(folder, folder)
 
 
 def _exists(folder: Path) -> InputError:
-    return InputError("out", f"the folder {str(folder)!r} exists",
-                      fix="choose another or add --force (force=True)")  # fmt: skip
+    return InputError(
+        "out",
+        f"the folder {str(folder)!r} exists",
+        fix="choose another or add --force (force=True)",
+    )
 
 
 def _check_ours(folder: Path, named: Path) -> None:
@@ -61,15 +72,19 @@ def _check_ours(folder: Path, named: Path) -> None:
         others = ["a link in its place"] if folder.is_symlink() else records.not_ours(folder)
     except InputError as error:
         raise InputError(
-            "out", f"{str(named)!r} is not the output of a run, so it is not overwritten",
-            found=error.found or error.rule, fix="choose another folder",
-        ) from None  # fmt: skip
+            "out",
+            f"{str(named)!r} is not the output of a run, so it is not overwritten",
+            found=error.found or error.rule,
+            fix="choose another folder",
+        ) from None
     if others:
         raise InputError(
-            "out", f"the folder {str(named)!r} holds files that its run did not write, so it is "
-            "not overwritten", found=checks.some(others),
+            "out",
+            f"the folder {str(named)!r} holds files that its run did not write, so it is "
+            "not overwritten",
+            found=checks.some(others),
             fix="choose another folder, or move your files away",
-        )  # fmt: skip
+        )
 
 
 @contextmanager
@@ -90,14 +105,19 @@ def claimed(folder: Path, *, force: bool = False, inputs: Iterable[Path] = ()) -
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         if path.is_symlink() or (path.exists() and not _is_lock(path)):
-            raise InputError("out", f"{str(path)!r} is in the way of a lock and was not made by a "
-                             "run", fix="move it away")  # fmt: skip
+            raise InputError(
+                "out",
+                f"{str(path)!r} is in the way of a lock and was not made by a run",
+                fix="move it away",
+            )
         try:
             lock.acquire()
         except Timeout:
-            raise InputError("out", f"another run is writing into {str(target)!r}",
-                             fix="wait until it has ended, or choose another folder"
-                             ) from None  # fmt: skip
+            raise InputError(
+                "out",
+                f"another run is writing into {str(target)!r}",
+                fix="wait until it has ended, or choose another folder",
+            ) from None
         try:
             _recover(target)
             check_folder(folder, force=force, inputs=inputs)

@@ -29,15 +29,21 @@ class Parquet:
         try:
             import pyarrow.parquet
         except ImportError:
-            raise InputError(argument, "reading .parquet needs the package pyarrow",
-                             fix="pip install 'bayesdecov[parquet]'") from None  # fmt: skip
+            raise InputError(
+                argument,
+                "reading .parquet needs the package pyarrow",
+                fix="pip install 'bayesdecov[parquet]'",
+            ) from None
         self.path, self.argument = path, argument
         with self._readable():
             self._file = pyarrow.parquet.ParquetFile(path)
             schema = self._file.schema_arrow
             if len(set(schema.names)) < len(schema.names):
-                raise InputError(argument, "needs a name of its own for every column",
-                                 found="the same name twice")  # fmt: skip
+                raise InputError(
+                    argument,
+                    "needs a name of its own for every column",
+                    found="the same name twice",
+                )
             stored = (schema.pandas_metadata or {}).get("index_columns", [])
             named = [name for name in stored if isinstance(name, str) and name in schema.names]
             if not named and schema.names and not _is_number(schema.types[0]):
@@ -47,9 +53,11 @@ class Parquet:
             self._values = [name for name in schema.names if name not in named]
             nested = [name for name in self._values if not _is_plain(schema.field(name).type)]
             if nested:
-                raise InputError(argument, "must hold numbers and text only",
-                                 found=f"{schema.field(nested[0]).type} in column {nested[0]!r}"
-                                 )  # fmt: skip
+                raise InputError(
+                    argument,
+                    "must hold numbers and text only",
+                    found=f"{schema.field(nested[0]).type} in column {nested[0]!r}",
+                )
             rows = self._file.metadata.num_rows
             limits.require(_NAME * rows, argument, f"the names of {rows} genes")
             self.columns = pd.Index(self._values)
@@ -63,8 +71,11 @@ class Parquet:
         names = self._file.read(named).to_pandas(ignore_metadata=True).iloc[:, 0].tolist()
         names = [name.decode() if isinstance(name, bytes) else name for name in names]
         if any(isinstance(name, (list, dict, np.ndarray)) for name in names):
-            raise InputError(self.argument, "needs one name for each gene",
-                             found=f"several in column {named[0]!r}")  # fmt: skip
+            raise InputError(
+                self.argument,
+                "needs one name for each gene",
+                found=f"several in column {named[0]!r}",
+            )
         unnamed = named[0].startswith("__index_level_")  # pandas' word for None
         return pd.Index(names, name=None if unnamed else named[0])
 
@@ -115,8 +126,15 @@ def _is_plain(kind: object) -> bool:
 
     if types.is_dictionary(kind):
         return _is_plain(kind.value_type)  # type: ignore[attr-defined]
-    of = (types.is_primitive, types.is_decimal, types.is_null, types.is_string,
-          types.is_large_string, types.is_string_view, types.is_binary)  # fmt: skip
+    of = (
+        types.is_primitive,
+        types.is_decimal,
+        types.is_null,
+        types.is_string,
+        types.is_large_string,
+        types.is_string_view,
+        types.is_binary,
+    )
     return any(is_one(kind) for is_one in of)
 
 

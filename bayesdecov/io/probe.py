@@ -211,8 +211,13 @@ def sparse(group: Any) -> None:
     rows, columns = shape if kind[:3] == "csr" else shape[::-1]
     pointers = np.asarray(indptr[:]).astype(np.int64)
     length = data.shape[0]
-    if (len(pointers) != rows + 1 or pointers[0] != 0 or (np.diff(pointers) < 0).any()
-            or pointers[-1] != length or length != indices.shape[0]):  # fmt: skip
+    if (
+        len(pointers) != rows + 1
+        or pointers[0] != 0
+        or (np.diff(pointers) < 0).any()
+        or pointers[-1] != length
+        or length != indices.shape[0]
+    ):
         raise Refused("pointers of a sparse matrix that do not fit its values")
     for start in range(0, length, _PART):
         part = np.asarray(indices[start : start + _PART])

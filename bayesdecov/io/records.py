@@ -153,8 +153,12 @@ def read_record(folder: Path) -> dict[str, Any]:
         if not isinstance(record.setdefault(key, {}), dict):
             wrong = f"{key} that are no mapping"
     if wrong:
-        raise InputError("run", f"{str(folder / RECORD)!r} is not the record of a run",
-                         found=wrong, fix="run it again")  # fmt: skip
+        raise InputError(
+            "run",
+            f"{str(folder / RECORD)!r} is not the record of a run",
+            found=wrong,
+            fix="run it again",
+        )
     return record
 
 
@@ -162,26 +166,38 @@ def _stored(folder: Path) -> dict[str, Any]:
     """The record as it lies in a folder, with the digest that it states."""
     path = folder / RECORD
     if not path.is_file():
-        raise InputError("run", f"must be the folder of a finished run, with its {RECORD}",
-                         found=f"no {RECORD} in {str(folder)!r}")  # fmt: skip
+        raise InputError(
+            "run",
+            f"must be the folder of a finished run, with its {RECORD}",
+            found=f"no {RECORD} in {str(folder)!r}",
+        )
     try:
         record = _parsed(path)
     except (ValueError, RecursionError) as error:
-        raise InputError("run", f"{str(path)!r} is not the record of a run",
-                         found=str(error).splitlines()[0][:120]) from None  # fmt: skip
+        raise InputError(
+            "run",
+            f"{str(path)!r} is not the record of a run",
+            found=str(error).splitlines()[0][:120],
+        ) from None
     if record.get("format") != FORMAT:
-        raise InputError("run", f"{str(path)!r} is not the record of a run of this version",
-                         found=f"format {record.get('format')!r}, no list of files with digests",
-                         fix="run it again")  # fmt: skip
+        raise InputError(
+            "run",
+            f"{str(path)!r} is not the record of a run of this version",
+            found=f"format {record.get('format')!r}, no list of files with digests",
+            fix="run it again",
+        )
     files = record.get("files")
     if (
         not isinstance(files, dict)
         or not all(map(_is_inside, files))
         or record.get("digest") != _digest(record)
     ):
-        raise InputError("run", f"{str(path)!r} was changed since the run",
-                         found="another digest than it states",
-                         fix="run it again")  # fmt: skip
+        raise InputError(
+            "run",
+            f"{str(path)!r} was changed since the run",
+            found="another digest than it states",
+            fix="run it again",
+        )
     return record
 
 
@@ -189,10 +205,12 @@ def verify(folder: Path, record: Mapping[str, Any], name: str) -> None:
     """Raise an `InputError` where a file of a run is not what the run wrote."""
     known = record["files"].get(name)
     if known is None or checksum(folder / name) != known:
-        raise InputError("run", f"{str(folder / name)!r} was changed since the run",
-                         found="another digest than its record states",
-                         fix="run it again, or give the table itself instead of the folder"
-                         )  # fmt: skip
+        raise InputError(
+            "run",
+            f"{str(folder / name)!r} was changed since the run",
+            found="another digest than its record states",
+            fix="run it again, or give the table itself instead of the folder",
+        )
 
 
 def not_ours(folder: Path) -> list[str]:

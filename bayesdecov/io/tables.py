@@ -70,8 +70,11 @@ def _read_text(path: Path, kind: str, argument: str, *, text: bool = False) -> p
     if not lines[0].strip():
         raise InputError(argument, f"{str(path)!r} is empty")
     if lines[0].count('"') % 2:
-        raise InputError(argument, f"{str(path)!r} must not have names with line breaks",
-                         found=f"the first line {lines[0].strip()[:60]!r}")  # fmt: skip
+        raise InputError(
+            argument,
+            f"{str(path)!r} must not have names with line breaks",
+            found=f"the first line {lines[0].strip()[:60]!r}",
+        )
     separator = _SEPARATORS[kind] or _sniff(lines)
     if separator not in lines[0]:
         guess = _sniff(lines)
@@ -88,8 +91,11 @@ def _read_text(path: Path, kind: str, argument: str, *, text: bool = False) -> p
         raise InputError(argument, f"{str(path)!r} has a header but no rows")
     short = len(first) == len(header) + 1  # R's write.table leaves out the corner
     options: dict[str, Any] = {
-        "sep": separator, "header": None, "skiprows": skipped + 1, "encoding": "utf-8-sig",
-    }  # fmt: skip
+        "sep": separator,
+        "header": None,
+        "skiprows": skipped + 1,
+        "encoding": "utf-8-sig",
+    }
     as_text: dict[str, Any] = {"dtype": str, "keep_default_na": False, "na_values": [""]}
     with opened(path, argument) as raw:
         frame = pd.read_csv(raw, low_memory=False, **options, **(as_text if text else EXACT))

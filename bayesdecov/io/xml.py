@@ -48,5 +48,6 @@ def check_xml(path: Path, argument: str) -> None:
         with path.open("rb") as handle:
             parser.ParseFile(handle)
     except (_Refused, expat.ExpatError, ValueError) as error:
-        raise InputError(argument, f"{str(path)!r} cannot be read as XML",
-                         found=str(error)) from None  # fmt: skip
+        raise InputError(
+            argument, f"{str(path)!r} cannot be read as XML", found=str(error)
+        ) from None

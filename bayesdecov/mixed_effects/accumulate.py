@@ -23,9 +23,13 @@ def some_genes(source: Blocks, samples: pd.Index) -> pd.DataFrame:
 
 
 def accumulated(
-    source: Blocks, samples: pd.Index, X: Array, root: Array | None, random: NDArray[np.intp],
+    source: Blocks,
+    samples: pd.Index,
+    X: Array,
+    root: Array | None,
+    random: NDArray[np.intp],
     notes: Notes,
-) -> tuple[LeastSquares, pd.Index]:  # fmt: skip
+) -> tuple[LeastSquares, pd.Index]:
     """Least squares of all genes that vary, whitened by ``root``, and their names.
 
     Only one part of the expression is in memory at a time.
@@ -47,8 +51,11 @@ def accumulated(
     names = pd.Index([str(name).strip() for name in source.index])
     say_flat(names[left_out], notes)
     if left_out.all():
-        raise InputError("expression", "must vary between samples",
-                         found="the same value in all samples, for every gene")  # fmt: skip
+        raise InputError(
+            "expression",
+            "must vary between samples",
+            found="the same value in all samples, for every gene",
+        )
     ls = assembled(X, np.concatenate(b), np.concatenate(rss), random)
     return ls, names[~left_out]
 

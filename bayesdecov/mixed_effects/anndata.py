@@ -20,16 +20,22 @@ def to_anndata(fit: FittedEffects, adata: Any = None) -> Any:
         adata = new_anndata(table.index, fit.gene_names)
     if not is_anndata(adata):
         raise InputError("adata", "must be an AnnData", found=type(adata).__name__)
-    genes, samples = (_matched(*names) for names in (
-        (fit.gene_names, adata.var_names, "genes"), (table.index, adata.obs_names, "samples")
-    ))  # fmt: skip
+    genes, samples = (
+        _matched(*names)
+        for names in (
+            (fit.gene_names, adata.var_names, "genes"),
+            (table.index, adata.obs_names, "samples"),
+        )
+    )
     sd = pd.DataFrame(fit.estimate.sd, fit.gene_names, fit.random)
     for name, values in (("effects", fit.effects), ("effects_sd", sd), ("effects_q", fit.q_values)):
         adata.varm[name] = genes(values)
     adata.obsm["design"] = samples(table)
     adata.uns["bayesdecov_effects"] = {
-        "method": fit.method, "notes": list(fit.notes), "fixed": fit.fixed.reset_index(),
-    }  # fmt: skip
+        "method": fit.method,
+        "notes": list(fit.notes),
+        "fixed": fit.fixed.reset_index(),
+    }
     return adata
 
 
@@ -38,7 +44,8 @@ def _matched(ours: pd.Index, theirs: pd.Index, what: str) -> Callable[[pd.DataFr
     known, wanted = (pd.Index([str(name).strip() for name in names]) for names in (ours, theirs))
     if not wanted.isin(known).any():
         raise InputError(
-            "adata", f"must have some of the {what} that were fitted",
+            "adata",
+            f"must have some of the {what} that were fitted",
             found=f"{checks.some(wanted)} and not {checks.some(known)}",
-        )  # fmt: skip
+        )
     return lambda table: table.set_axis(known).reindex(wanted).set_axis(theirs)

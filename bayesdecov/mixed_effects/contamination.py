@@ -88,9 +88,18 @@ def expectation(c: Array, Vz: Array, sigma2: Array, at: Contamination) -> Expect
     value = (top + np.log(mass))[:, 0] - 0.5 * np.einsum("gk,gk->g", hz, z)
     value += 0.5 * np.log(h).sum(axis=1) - 0.5 * float(np.linalg.slogdet(2 * np.pi * Vz)[1])
     return Expectation(
-        value, frame, h, z, score, information, up / mass, down / mass,
-        (tau2 * s + delta) * shrink, (tau2 * s - delta) * shrink, tau2 * shrink,
-    )  # fmt: skip
+        value,
+        frame,
+        h,
+        z,
+        score,
+        information,
+        up / mass,
+        down / mass,
+        (tau2 * s + delta) * shrink,
+        (tau2 * s - delta) * shrink,
+        tau2 * shrink,
+    )
 
 
 def maximisation(seen: Expectation, at: Contamination, null_genes: float) -> Contamination:

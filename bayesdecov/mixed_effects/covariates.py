@@ -36,8 +36,11 @@ class Coding:
         """Columns of new samples, on the scale of the training samples."""
         missing = [name for name in self.sources if name not in table.columns]
         if missing:
-            raise InputError("new_covariates", "needs the covariates of the fit",
-                             found=f"no column {checks.some(missing)}")  # fmt: skip
+            raise InputError(
+                "new_covariates",
+                "needs the covariates of the fit",
+                found=f"no column {checks.some(missing)}",
+            )
         table = _tidy(table[list(self.sources)])
         _complete(table, "new_covariates")
         return _scaled(self.evaluated.apply(table), self.scaling, self.evaluated.products)
@@ -55,9 +58,11 @@ def encode(
     read = all_of(names) if formula is None else parse(formula, names)
     if not read.intercept:
         raise InputError(
-            "formula", "must not remove the intercept", found=repr(formula),
+            "formula",
+            "must not remove the intercept",
+            found=repr(formula),
             fix="leave '0 +' or '- 1' out: the proportions take its place",
-        )  # fmt: skip
+        )
     if not read.terms:
         raise InputError("formula", "must name a covariate", found=repr(formula))
     used = [name for name in names if name in read.columns]
@@ -71,10 +76,11 @@ def encode(
     lonely = [name for name in used if table[name].nunique() < 2]
     if len(constant) or lonely:
         raise InputError(
-            "covariates", "must vary between samples",
+            "covariates",
+            "must vary between samples",
             found=f"constant: {checks.some([*lonely, *(c for c in constant if c not in lonely)])}",
             fix="remove these covariates",
-        )  # fmt: skip
+        )
     scaling = pd.DataFrame({"mean": raw.mean(), "sd": sd}).rename_axis("covariate")
     if not standardise:
         scaling = scaling.assign(mean=0.0, sd=1.0)
@@ -122,10 +128,11 @@ def _one_kind(table: pd.DataFrame) -> None:
         if 0.5 < numbers.mean() < 1:
             row = numbers.idxmin()
             raise InputError(
-                "covariates", "must not mix numbers and text in a column",
+                "covariates",
+                "must not mix numbers and text in a column",
                 found=f"{str(table.loc[row, name])!r} for sample {row!r} in column {name!r}",
                 fix="correct the value, or remove the sample",
-            )  # fmt: skip
+            )
 
 
 def _binary(table: pd.DataFrame) -> dict[str, pd.Series]:
@@ -144,8 +151,9 @@ def _complete(table: pd.DataFrame, argument: str) -> None:
     if gaps.to_numpy().any():
         row, column = np.argwhere(gaps.to_numpy())[0]
         raise InputError(
-            argument, "must not have missing values",
+            argument,
+            "must not have missing values",
             found=f"{int(gaps.to_numpy().sum())}, the first for sample {table.index[row]!r} in "
             f"column {table.columns[column]!r}",
             fix="remove these samples or impute the values",
-        )  # fmt: skip
+        )

@@ -52,8 +52,9 @@ def estimate_correlation(X: Array, Y: Array, groups: NDArray[np.intp]) -> float:
         return float(np.log(variance).mean() + own)
 
     lowest = -1.0 / (largest - 1) if largest > 1 else 0.0
-    found = minimize_scalar(criterion, bounds=(lowest + 1e-6, 1 - 1e-6), method="bounded",
-                            options={"xatol": 1e-8})  # fmt: skip
+    found = minimize_scalar(
+        criterion, bounds=(lowest + 1e-6, 1 - 1e-6), method="bounded", options={"xatol": 1e-8}
+    )
     return float(found.x)
 
 
@@ -64,12 +65,16 @@ def split_subjects(
     if isinstance(subject, str):
         if subject not in table.columns:
             raise InputError(
-                "subject", f"must be a column of the covariates ({checks.some(table.columns)})",
+                "subject",
+                f"must be a column of the covariates ({checks.some(table.columns)})",
                 found=repr(subject),
-            )  # fmt: skip
+            )
         if formula and _names(formula, subject, list(table.columns)):
-            raise InputError("formula", "must not hold the subject, which is no covariate",
-                             found=f"{subject!r} in {formula!r}")  # fmt: skip
+            raise InputError(
+                "formula",
+                "must not hold the subject, which is no covariate",
+                found=f"{subject!r} in {formula!r}",
+            )
         groups, table = table[subject], table.drop(columns=subject)
         if table.shape[1] == 0:
             raise InputError("covariates", "need a column besides the subject")
@@ -77,14 +82,21 @@ def split_subjects(
         groups = subject.set_axis([str(name).strip() for name in subject.index])
         missing = table.index.difference(groups.index)
         if len(missing):
-            raise InputError("subject", "needs every sample",
-                             found=f"none for {checks.some(missing)}")  # fmt: skip
+            raise InputError(
+                "subject", "needs every sample", found=f"none for {checks.some(missing)}"
+            )
     else:
-        raise InputError("subject", "must be a column of the covariates or a Series",
-                         found=type(subject).__name__)  # fmt: skip
+        raise InputError(
+            "subject",
+            "must be a column of the covariates or a Series",
+            found=type(subject).__name__,
+        )
     if groups.isna().any():
-        raise InputError("subject", "must not be missing",
-                         found=f"none for {checks.some(groups.index[groups.isna()])}")  # fmt: skip
+        raise InputError(
+            "subject",
+            "must not be missing",
+            found=f"none for {checks.some(groups.index[groups.isna()])}",
+        )
     return groups, table
 
 
@@ -103,12 +115,18 @@ def whitening(
     """The inverse root of the samples' covariance, and the correlation within subjects."""
     if groups is not None:
         if weights is not None:
-            raise InputError("weights", "cannot be combined with subject",
-                             fix="put the correlation within subjects into weights")  # fmt: skip
+            raise InputError(
+                "weights",
+                "cannot be combined with subject",
+                fix="put the correlation within subjects into weights",
+            )
         codes, subjects = pd.factorize(groups.loc[samples])
         if len(subjects) in (1, len(samples)):
-            why = "all samples are of one subject" if len(subjects) == 1 else (
-                "every subject has a single sample")  # fmt: skip
+            why = (
+                "all samples are of one subject"
+                if len(subjects) == 1
+                else ("every subject has a single sample")
+            )
             notes.warn(f"subject: {why}, so there is no correlation within subjects to account for")
             return None, None
         rho = estimate_correlation(X, Y, codes)
@@ -121,26 +139,37 @@ def whitening(
         named = named.set_axis([str(name) for name in weights.columns], axis=1)
         missing = samples.difference(named.index.intersection(named.columns))
         if len(missing):
-            raise InputError("weights", "must hold every sample in rows and columns",
-                             found=f"no {checks.some(missing)}")  # fmt: skip
+            raise InputError(
+                "weights",
+                "must hold every sample in rows and columns",
+                found=f"no {checks.some(missing)}",
+            )
         C = checks.check_numeric(named.loc[samples, samples], "weights").to_numpy()
     else:
         try:
             C = np.asarray(weights, dtype=float)
         except (TypeError, ValueError):
-            raise InputError("weights", "must be a covariance matrix, samples x samples",
-                             found=type(weights).__name__) from None  # fmt: skip
+            raise InputError(
+                "weights",
+                "must be a covariance matrix, samples x samples",
+                found=type(weights).__name__,
+            ) from None
         if C.shape != (len(samples), len(samples)):
             raise InputError(
-                "weights", "must be a covariance matrix, samples x samples",
+                "weights",
+                "must be a covariance matrix, samples x samples",
                 found=f"shape {C.shape} for {len(samples)} samples (those of all three tables)",
-            )  # fmt: skip
+            )
     if not np.isfinite(C).all():
         raise InputError("weights", "must not have missing or infinite values")
     checks.check_positive_definite(C, "weights", "samples")
     condition = float(np.linalg.cond(C))
     if condition > _WORST_CONDITION:
-        raise InputError("weights", "must be well conditioned", found=f"condition {condition:.1e}",
-                         fix="leave out samples that say almost nothing")  # fmt: skip
+        raise InputError(
+            "weights",
+            "must be well conditioned",
+            found=f"condition {condition:.1e}",
+            fix="leave out samples that say almost nothing",
+        )
     notes.info("expression and design were whitened with the given covariance of the samples")
     return inverse_root(C, floor=0.0), None

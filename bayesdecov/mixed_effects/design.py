@@ -55,8 +55,11 @@ class Design:
         """The design of new samples, standardised as the training samples were."""
         missing = [name for name in self.proportions_given if name not in proportions.columns]
         if missing:
-            raise InputError("new_proportions", "needs the cell types of the fit",
-                             found=f"no column {checks.some(missing)}")  # fmt: skip
+            raise InputError(
+                "new_proportions",
+                "needs the cell types of the fit",
+                found=f"no column {checks.some(missing)}",
+            )
         cells = with_rest(proportions[self.proportions_given], self.rest)
         coded = self.coding.apply(covariates)
         return build(cells, coded)[list(self.table.columns)]
@@ -98,11 +101,15 @@ def with_rest(proportions: pd.DataFrame, rest: str | None, *, unsure: bool = Fal
     unknown = f"{rest!r} is no cell type ({checks.some(names, 20)}) and "
     over = left.index[left < -1e-6]
     if len(over) and not unsure:
-        raise InputError("rest", "needs proportions that add up to no more than 1",
-                         found=f"{unknown}more than 1 in {checks.some(over)}")  # fmt: skip
+        raise InputError(
+            "rest",
+            "needs proportions that add up to no more than 1",
+            found=f"{unknown}more than 1 in {checks.some(over)}",
+        )
     if float(left.abs().max()) < 1e-9:
-        raise InputError("rest", "the proportions leave no rest",
-                         found=f"{unknown}they add up to 1 everywhere")  # fmt: skip
+        raise InputError(
+            "rest", "the proportions leave no rest", found=f"{unknown}they add up to 1 everywhere"
+        )
     return proportions.assign(**{rest: left if unsure else left.clip(lower=0.0)})
 
 
@@ -114,16 +121,22 @@ def build(cells: pd.DataFrame, covariates: pd.DataFrame) -> pd.DataFrame:
     InputError
         Two of them would have one name.
     """
-    pairs = [(cell, name) for name in covariates.columns for cell in cells.columns
-             if cell != INTERCEPT]  # fmt: skip
+    pairs = [
+        (cell, name) for name in covariates.columns for cell in cells.columns if cell != INTERCEPT
+    ]
     names = pd.Index([*cells.columns, *covariates.columns, *(f"{a}.{b}" for a, b in pairs)])
     if not names.is_unique:
         twice = names[names.duplicated()].unique()
-        raise InputError("covariates", "must not make two columns of the design of one name",
-                         found=checks.some(twice),
-                         fix="rename cell types or covariates")  # fmt: skip
-    products = pd.DataFrame({f"{a}.{b}": cells[a].to_numpy() * covariates[b].to_numpy()
-                             for a, b in pairs}, index=cells.index)  # fmt: skip
+        raise InputError(
+            "covariates",
+            "must not make two columns of the design of one name",
+            found=checks.some(twice),
+            fix="rename cell types or covariates",
+        )
+    products = pd.DataFrame(
+        {f"{a}.{b}": cells[a].to_numpy() * covariates[b].to_numpy() for a, b in pairs},
+        index=cells.index,
+    )
     return pd.concat([cells, covariates, products], axis=1)
 
 
@@ -142,26 +155,15 @@ def make_design(
     cells = with_rest(proportions, rest, unsure=unsure)
     names = [name for name in cells.columns if name != INTERCEPT]
     baseline = INTERCEPT in cells
-    if reference is not None and rest is not None:
-        raise InputError("reference_cell_type", "cannot be combined with rest",
-                         found=f"{reference!r} and rest={rest!r}")  # fmt: skip
-    if reference is not None and reference not in names:
-        raise InputError("reference_cell_type", f"must be one of {checks.some(names, 20)}",
-                         found=repr(reference))  # fmt: skip
-    totals = cells[names].sum(axis=1)
-    same = float(totals.std(ddof=1) / totals.mean()) < _SAME_TOTAL
-    if include_covariates == "auto":
-        include_covariates = reference is not None or baseline or not same
-        if not include_covariates:
-            notes.info(
-                f"covariates have no main effects of their own: the proportions add up to "
-                f"{totals.mean():.3g} in every sample, so a main effect would be the sum of the "
-                "products with the cell types (include_covariates=True, rest= or "
-                "reference_cell_type= choose otherwise)"
-            )
+    _check_reference(reference, rest, names)
+    include_covariates = _has_main_effects(
+        include_covariates, cells[names].sum(axis=1), reference is not None or baseline, notes
+    )
     if baseline:
-        notes.info(f"{rest} is the baseline: the intercept is its expression, covariate main "
-                   "effects are those in it, the others are differences")  # fmt: skip
+        notes.info(
+            f"{rest} is the baseline: the intercept is its expression, covariate main effects are "
+            "those in it, the others are differences"
+        )
     _enough_of_each(coded, len(names))
     everything = build(cells, coded)
     kinds = (
@@ -170,17 +172,20 @@ def make_design(
         + [("product", cell, name) for name in coded.columns for cell in names]
     )
     columns = pd.DataFrame(
-        kinds, columns=["kind", "cell_type", "covariate"],
+        kinds,
+        columns=["kind", "cell_type", "covariate"],
         index=pd.Index(everything.columns, name="column"),
-    )  # fmt: skip
+    )
     checks.check_unique(columns.index, "covariates", "design column")
     keep = (columns["kind"] != "covariate") | bool(include_covariates)
     if reference is not None:
         if not include_covariates:
             raise InputError(
-                "reference_cell_type", "needs covariate main effects, which then are the effects "
-                "in that cell type", found="include_covariates=False", fix="leave one of them out",
-            )  # fmt: skip
+                "reference_cell_type",
+                "needs covariate main effects, which then are the effects in that cell type",
+                found="include_covariates=False",
+                fix="leave one of them out",
+            )
         keep &= ~((columns["kind"] == "product") & (columns["cell_type"] == reference))
         notes.info(
             f"covariate main effects are the effects in {reference}; products are differences "
@@ -199,6 +204,39 @@ def make_design(
     return Design(table, columns, coding, rest, list(proportions.columns))
 
 
+def _check_reference(reference: str | None, rest: str | None, names: list[str]) -> None:
+    if reference is not None and rest is not None:
+        raise InputError(
+            "reference_cell_type",
+            "cannot be combined with rest",
+            found=f"{reference!r} and rest={rest!r}",
+        )
+    if reference is not None and reference not in names:
+        raise InputError(
+            "reference_cell_type",
+            f"must be one of {checks.some(names, 20)}",
+            found=repr(reference),
+        )
+
+
+def _has_main_effects(
+    asked: bool | str, totals: pd.Series, has_baseline: bool, notes: Notes
+) -> bool:
+    """Whether covariates keep main effects; "auto": unless they equal the sum of products."""
+    if isinstance(asked, bool):
+        return asked
+    same = float(totals.std(ddof=1) / totals.mean()) < _SAME_TOTAL
+    if has_baseline or not same:
+        return True
+    notes.info(
+        f"covariates have no main effects of their own: the proportions add up to "
+        f"{totals.mean():.3g} in every sample, so a main effect would be the sum of the "
+        "products with the cell types (include_covariates=True, rest= or "
+        "reference_cell_type= choose otherwise)"
+    )
+    return False
+
+
 def _enough_samples(table: pd.DataFrame, columns: pd.DataFrame) -> None:
     n, n_columns = table.shape
     if n > n_columns:
@@ -206,11 +244,12 @@ def _enough_samples(table: pd.DataFrame, columns: pd.DataFrame) -> None:
     sources = columns.loc[columns["covariate"] != "", "covariate"].str.split("[").str[0]
     counts = ", ".join(f"{name} {count}" for name, count in sources.value_counts().items())
     raise InputError(
-        "covariates", "needs more samples than design columns",
+        "covariates",
+        "needs more samples than design columns",
         found=f"{n} samples and {n_columns} columns (by covariate: {counts[:200]})",
         fix="use fewer covariates (a label has a column for each value but one, once for each "
         "cell type) or merge cell types",
-    )  # fmt: skip
+    )
 
 
 def _enough_of_each(coded: pd.DataFrame, cells: int) -> None:
@@ -219,20 +258,24 @@ def _enough_of_each(coded: pd.DataFrame, cells: int) -> None:
         counts = column.round(9).value_counts()
         if len(counts) == 2 and counts.min() < cells:
             raise InputError(
-                "covariates", "every value of a label needs at least as many samples as cell types",
+                "covariates",
+                "every value of a label needs at least as many samples as cell types",
                 found=f"{name} tells {counts.min()} samples from {counts.max()}, with {cells} "
                 "cell types",
                 fix="drop it, merge its values, or name it as subject if it tells people apart",
-            )  # fmt: skip
+            )
 
 
 def _full_rank(table: pd.DataFrame) -> None:
     """Columns in order; the first that the ones before it explain is named with them."""
     size = np.linalg.norm(table.to_numpy(), axis=0)
     if (size == 0).any():
-        raise InputError("covariates", "every design column needs a value that is not zero",
-                         found=f"only zeros in {checks.some(table.columns[size == 0])}",
-                         fix="standardise the covariates, or drop a cell type")  # fmt: skip
+        raise InputError(
+            "covariates",
+            "every design column needs a value that is not zero",
+            found=f"only zeros in {checks.some(table.columns[size == 0])}",
+            fix="standardise the covariates, or drop a cell type",
+        )
     X = table.to_numpy() / size
     found = []
     for j in range(1, X.shape[1]):
@@ -242,10 +285,12 @@ def _full_rank(table: pd.DataFrame) -> None:
             found.append(f"{table.columns[j]} is determined by {' + '.join(map(str, others))}")
     if found:
         raise InputError(
-            "covariates", "the design columns must not be aliased", found="; ".join(found[:3]),
+            "covariates",
+            "the design columns must not be aliased",
+            found="; ".join(found[:3]),
             fix="drop a covariate, leave a cell type out (rest=), choose a reference_cell_type, or "
             "drop the covariates' main effects (include_covariates=False)",
-        )  # fmt: skip
+        )
 
 
 def inflation(X: np.ndarray) -> np.ndarray:

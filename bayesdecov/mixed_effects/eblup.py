@@ -91,9 +91,12 @@ def predict(
     A = predictor(frame, h)
     spread = A @ Psi - A @ ls.onto @ beta_cov @ ls.onto.T @ A.T
     return Prediction(
-        gamma, variance + fixed_part(ls, frame, h, beta_cov), (h * z) @ frame.inverse,
-        h @ np.square(frame.inverse), (spread + spread.T) / 2,
-    )  # fmt: skip
+        gamma,
+        variance + fixed_part(ls, frame, h, beta_cov),
+        (h * z) @ frame.inverse,
+        h @ np.square(frame.inverse),
+        (spread + spread.T) / 2,
+    )
 
 
 def statistics(prediction: Prediction, Psi: Array, kind: str) -> Array:

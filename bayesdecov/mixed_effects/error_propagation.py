@@ -60,9 +60,12 @@ def propagate_errors(estimate: Estimate, ls: LeastSquares, leak: Array) -> Estim
     shrunk = 1.0 / np.sqrt(1.0 + _own_leak(estimate, ls, inner, gamma))
     z = ndtri(np.maximum(estimate.p, _TINY) / 2) * shrunk
     return estimate._replace(
-        beta_cov=estimate.beta_cov + of_beta, sd=estimate.sd * wider, p=2 * ndtr(z),
-        z=estimate.z * shrunk, **fields,
-    )  # fmt: skip
+        beta_cov=estimate.beta_cov + of_beta,
+        sd=estimate.sd * wider,
+        p=2 * ndtr(z),
+        z=estimate.z * shrunk,
+        **fields,
+    )
 
 
 def _own_leak(estimate: Estimate, ls: LeastSquares, inner: Array, gamma: Array) -> Array:

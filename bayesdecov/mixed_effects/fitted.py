@@ -105,10 +105,16 @@ class FittedEffects(Result):
         t = e.beta / error
         p = 2 * student.sf(np.abs(t), e.beta_df)
         return pd.DataFrame(
-            {"estimate": e.beta, "std_error": error, "t": t, "df": e.beta_df, "p_value": p,
-             "q_value": false_discovery_control(p)},
+            {
+                "estimate": e.beta,
+                "std_error": error,
+                "t": t,
+                "df": e.beta_df,
+                "p_value": p,
+                "q_value": false_discovery_control(p),
+            },
             index=pd.Index(self.design.table.columns, name="covariate"),
-        )  # fmt: skip
+        )
 
     @property
     def covariance(self) -> pd.DataFrame:

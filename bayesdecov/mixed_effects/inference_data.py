@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayesdecov.algebra.terms import Array
 from bayesdecov.checks import make_generator
 from bayesdecov.checks import some as some_of
 from bayesdecov.errors import InputError
@@ -21,10 +22,14 @@ _PREDICTIVE = 20  # draws of all genes' coefficients
 _LIKELIHOOD = 200
 _LARGEST = 5_000_000
 _DIMS = {
-    "beta": ("covariate",), "Psi": ("random_effect", "random_effect_bis"),
-    "psi_sd": ("random_effect",), "up": ("shifted",), "down": ("shifted",), "delta": ("shifted",),
+    "beta": ("covariate",),
+    "Psi": ("random_effect", "random_effect_bis"),
+    "psi_sd": ("random_effect",),
+    "up": ("shifted",),
+    "down": ("shifted",),
+    "delta": ("shifted",),
     "tau": ("shifted",),
-}  # fmt: skip
+}
 
 
 def to_inference_data(
@@ -46,25 +51,21 @@ def to_inference_data(
     }
     if fit.posterior is not None and fit.posterior.prior:
         groups["prior"] = _labelled(
-            {name: (("chain", "draw", *_DIMS.get(name, ())), value[None])
-             for name, value in fit.posterior.prior.items()}, fit,
-        )  # fmt: skip
-    ls, size = fit.least_squares, fit.least_squares.b.size
-    chosen = _positions(posterior, max(1, min(_PREDICTIVE, _LARGEST // size)))
-    groups["posterior_predictive"] = _labelled(
-        {"coefficients": (("chain", "draw", "gene", "covariate"),
-                          np.stack([[replicate(ls, at, rng) for at in chain]
-                                    for chain in _parameters(fit, posterior, chosen)]))},
-        fit, posterior["draw"][chosen],
-    )  # fmt: skip
+            {
+                name: (("chain", "draw", *_DIMS.get(name, ())), value[None])
+                for name, value in fit.posterior.prior.items()
+            },
+            fit,
+        )
+    ls = fit.least_squares
+    count = max(1, min(_PREDICTIVE, _LARGEST // ls.b.size))
+    groups["posterior_predictive"] = _at_draws(
+        fit, posterior, count, ("gene", "covariate"), lambda at: replicate(ls, at, rng)
+    )
     if log_likelihood:
-        chosen = _positions(posterior, _LIKELIHOOD)
-        groups["log_likelihood"] = _labelled(
-            {"coefficients": (("chain", "draw", "gene"),
-                              np.stack([[log_density(ls, at) for at in chain]
-                                        for chain in _parameters(fit, posterior, chosen)]))},
-            fit, posterior["draw"][chosen],
-        )  # fmt: skip
+        groups["log_likelihood"] = _at_draws(
+            fit, posterior, _LIKELIHOOD, ("gene",), lambda at: log_density(ls, at)
+        )
     groups["observed_data"] = _labelled(
         {"coefficients": (("gene", "covariate"), ls.b), "rss": (("gene",), ls.rss)}, fit
     )
@@ -75,6 +76,22 @@ def to_inference_data(
     return from_groups(groups, fit.settings | fit.facts | {"method": fit.method})
 
 
+def _at_draws(
+    fit: FittedEffects,
+    posterior: xr.Dataset,
+    count: int,
+    dims: tuple[str, ...],
+    value: Callable[[Parameters], Array],
+) -> xr.Dataset:
+    """``coefficients``: a value at some of the draws."""
+    chosen = _positions(posterior, count)
+    values = [[value(at) for at in chain] for chain in _parameters(fit, posterior, chosen)]
+    variables = {
+        "coefficients": (("chain", "draw", *dims), np.stack([np.stack(v) for v in values]))
+    }
+    return _labelled(variables, fit, posterior["draw"][chosen])
+
+
 def _labelled(variables: dict[str, Any], fit: FittedEffects, draws: Any = None) -> xr.Dataset:
     """A Dataset with the coordinates that its dimensions need."""
     import xarray as xr
@@ -82,11 +99,14 @@ def _labelled(variables: dict[str, Any], fit: FittedEffects, draws: Any = None) 
     random = np.asarray(fit.random, dtype=str)
     covariates = np.asarray(fit.design.table.columns, dtype=str)
     known = {
-        "covariate": covariates, "covariate_bis": covariates, "random_effect": random,
-        "random_effect_bis": random, "gene": fit.gene_names.to_numpy().astype(str),
+        "covariate": covariates,
+        "covariate_bis": covariates,
+        "random_effect": random,
+        "random_effect_bis": random,
+        "gene": fit.gene_names.to_numpy().astype(str),
         "sample": fit.design.table.index.to_numpy().astype(str),
         "shifted": np.asarray(fit.facts.get("components", []), dtype=str),
-    }  # fmt: skip
+    }
     data = xr.Dataset(variables)
     labels: dict[str, Any] = {name: known[name] for name in known if name in data.dims}
     for name in ("chain", "draw"):
@@ -103,19 +123,24 @@ def _posterior(fit: FittedEffects) -> xr.Dataset:
         drawn = fit.posterior.posterior
         names = [name for name in (*_DIMS, "sigma", "null", "nu") if name in drawn]
         return _labelled(
-            {name: (("chain", "draw", *_DIMS.get(name, ())), np.asarray(drawn[name]))
-             for name in names}, fit,
-        )  # fmt: skip
+            {
+                name: (("chain", "draw", *_DIMS.get(name, ())), np.asarray(drawn[name]))
+                for name in names
+            },
+            fit,
+        )
     e = fit.estimate
     sigma = np.sqrt(e.sigma2)
     one = ("chain", "draw")
     return _labelled(
-        {"beta": ((*one, "covariate"), e.beta[None, None]),
-         "Psi": ((*one, *_DIMS["Psi"]), e.Psi[None, None]),
-         "psi_sd": ((*one, "random_effect"), np.sqrt(np.diag(e.Psi))[None, None]),
-         "sigma": (one, sigma[None]) if len(sigma) == 1 else ((*one, "gene"), sigma[None, None])},
+        {
+            "beta": ((*one, "covariate"), e.beta[None, None]),
+            "Psi": ((*one, *_DIMS["Psi"]), e.Psi[None, None]),
+            "psi_sd": ((*one, "random_effect"), np.sqrt(np.diag(e.Psi))[None, None]),
+            "sigma": (one, sigma[None]) if len(sigma) == 1 else ((*one, "gene"), sigma[None, None]),
+        },
         fit,
-    )  # fmt: skip
+    )
 
 
 def _positions(posterior: xr.Dataset, count: int) -> np.ndarray:
@@ -130,14 +155,19 @@ def _parameters(
 ) -> Iterator[list[Parameters]]:
     """The parameters of some draws, chain by chain."""
     q = len(fit.random)
-    names = [name for name in ("beta", "Psi", "sigma", "nu", "up", "down", "delta", "tau")
-             if name in posterior]  # fmt: skip
+    names = [
+        name
+        for name in ("beta", "Psi", "sigma", "nu", "up", "down", "delta", "tau")
+        if name in posterior
+    ]
     components = fit.facts.get("components", {})
     where = [fit.random.index(name) for name in components]
     fixed = {}
     if isinstance(components, dict) and where:  # EM's estimate
-        fixed = {name: np.array([part[name] for part in components.values()])
-                 for name in ("up", "down", "delta", "tau")}  # fmt: skip
+        fixed = {
+            name: np.array([part[name] for part in components.values()])
+            for name in ("up", "down", "delta", "tau")
+        }
     for chain in range(posterior.sizes["chain"]):
         values = {name: np.asarray(posterior[name][chain, positions]) for name in names}
         some = []
@@ -186,8 +216,9 @@ def _effects(fit: FittedEffects, names: list[str], rng: np.random.Generator) -> 
     if fit.posterior is None:
         raise InputError("genes", "need draws: method='nuts'", found=f"method={fit.method!r}")
     if "components" in fit.facts:
-        raise InputError("genes", "have no draws under contaminated=True",
-                         fix="see .genes, or sample without it")  # fmt: skip
+        raise InputError(
+            "genes", "have no draws under contaminated=True", fix="see .genes, or sample without it"
+        )
     rows = fit.gene_names.get_indexer(names)
     if (rows < 0).any():
         lost = [name for name, row in zip(names, rows, strict=True) if row < 0]
@@ -195,7 +226,12 @@ def _effects(fit: FittedEffects, names: list[str], rng: np.random.Generator) -> 
     posterior = fit.posterior.posterior
     values = gene_draws(fit.least_squares, posterior, rows, rng)
     return xr.DataArray(
-        values, dims=("chain", "draw", "gene", "random_effect"),
-        coords={"chain": np.arange(values.shape[0]), "draw": np.arange(values.shape[1]),
-                "gene": names, "random_effect": list(fit.random)},
-    )  # fmt: skip
+        values,
+        dims=("chain", "draw", "gene", "random_effect"),
+        coords={
+            "chain": np.arange(values.shape[0]),
+            "draw": np.arange(values.shape[1]),
+            "gene": names,
+            "random_effect": list(fit.random),
+        },
+    )

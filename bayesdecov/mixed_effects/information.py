@@ -95,9 +95,13 @@ def draws(
 
 
 def averaged(
-    c: Array, Vz: Array, sigma2: Array, seen: Expectation, at: Contamination,
+    c: Array,
+    Vz: Array,
+    sigma2: Array,
+    seen: Expectation,
+    at: Contamination,
     drawn: list[Contamination],
-) -> tuple[Array, Array]:  # fmt: skip
+) -> tuple[Array, Array]:
     """Probabilities of being differentially expressed, and false-discovery rates, (gene, q).
 
     The probability is the mean over the draws. The rate of a gene is the mean probability of no

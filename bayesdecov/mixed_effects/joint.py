@@ -53,9 +53,13 @@ class Joint(NamedTuple):
 
 
 def fit_joint(
-    problem: Problem, covariance: Array, least: float, variance: str, notes: Notes,
+    problem: Problem,
+    covariance: Array,
+    least: float,
+    variance: str,
+    notes: Notes,
     rng: np.random.Generator,
-) -> Joint:  # fmt: skip
+) -> Joint:
     """Refine, fit, carry.
 
     ``covariance`` (sample, cell_type, cell_type) of the measured proportions; their errors are at
@@ -63,9 +67,11 @@ def fit_joint(
     """
     n_genes, n_columns = len(problem.Y), len(problem.design.columns)
     if n_genes < 2 * n_columns + 2:
-        raise InputError("expression", "needs at least twice as many genes as design columns for "
-                         "method='joint'", found=f"{n_genes} genes and {n_columns} columns"
-                         )  # fmt: skip
+        raise InputError(
+            "expression",
+            "needs at least twice as many genes as design columns for method='joint'",
+            found=f"{n_genes} genes and {n_columns} columns",
+        )
     anchors = _anchors(problem, covariance)
     found = refined(problem, anchors, least, notes)
     X = anchors.X(found.phi)
@@ -81,19 +87,26 @@ def fit_joint(
     proportions = _proportions(problem.cells, anchors, found)
     said = proportions.diagnostics.mean()
     if found.rounds and not 1 / _MISSTATED < found.scale < _MISSTATED:
-        notes.warn(f"expression says that the errors of the proportions are {found.scale:.2g} "
-                   "times those stated; that is what was used")  # fmt: skip
+        notes.warn(
+            f"expression says that the errors of the proportions are {found.scale:.2g} "
+            "times those stated; that is what was used"
+        )
     if found.rounds:
-        notes.info(f"proportions: standard deviation {said['sd_measured']:.2g} as stated, "
-                   f"{said['sd_refined']:.2g} after all genes were heard ({len(problem.Y)} genes "
-                   f"are worth {found.power * len(problem.Y):.0f} independent ones); errors are "
-                   f"{found.scale:.2f} times those stated")  # fmt: skip
+        notes.info(
+            f"proportions: standard deviation {said['sd_measured']:.2g} as stated, "
+            f"{said['sd_refined']:.2g} after all genes were heard ({len(problem.Y)} genes "
+            f"are worth {found.power * len(problem.Y):.0f} independent ones); errors are "
+            f"{found.scale:.2f} times those stated"
+        )
     facts = estimate.facts | {
-        "error_scale": found.scale, "effective_genes": found.power * len(problem.Y),
-        "hidden_factors": found.factors, "rounds": found.rounds,
-        "settled": found.settled, "sd_measured": float(said["sd_measured"]),
+        "error_scale": found.scale,
+        "effective_genes": found.power * len(problem.Y),
+        "hidden_factors": found.factors,
+        "rounds": found.rounds,
+        "settled": found.settled,
+        "sd_measured": float(said["sd_measured"]),
         "sd_refined": float(said["sd_refined"]),
-    }  # fmt: skip
+    }
     unit = np.sqrt(estimate.sigma2)[:, None]
     sharpened = Sharpened(anchors, moments(problem.Y / unit, W), found)
     return Joint(estimate._replace(facts=facts), _on(problem, X, ls), proportions, sharpened)
@@ -110,12 +123,20 @@ def to_pymc(sharpened: Sharpened, columns: list[str], samples: list[str]) -> Any
         half = np.linalg.cholesky(covariance).reshape(len(rows), d, len(rows), d)
         root[np.ix_(rows, np.arange(d), rows, np.arange(d))] = half
     shared = Shared(
-        sums.gram, sums.total, sums.genes, anchors.design, anchors.lifts, anchors.value,
-        anchors.covariance, anchors.cohort, sums.whitener,
-    )  # fmt: skip
+        sums.gram,
+        sums.total,
+        sums.genes,
+        anchors.design,
+        anchors.lifts,
+        anchors.value,
+        anchors.covariance,
+        anchors.cohort,
+        sums.whitener,
+    )
     directions = [f"direction{j + 1}" for j in range(d)]
-    return joint(shared, columns, samples, directions, centre=found.phi,
-                 root=root.reshape(n * d, n * d))  # fmt: skip
+    return joint(
+        shared, columns, samples, directions, centre=found.phi, root=root.reshape(n * d, n * d)
+    )
 
 
 def calibrated(problem: Problem, covariance: Array, notes: Notes) -> Problem:
@@ -125,14 +146,17 @@ def calibrated(problem: Problem, covariance: Array, notes: Notes) -> Problem:
     X = anchors.X(cohort.phi)
     if (inflation(X) > COLLAPSED * inflation(anchors.design)).any():
         raise InputError(
-            "errors", "'calibrate' needs proportions that differ by more than their errors",
+            "errors",
+            "'calibrate' needs proportions that differ by more than their errors",
             found="a design that is nearly singular after calibration",
             fix="read effects as too small, or get proportions with smaller errors",
-        )  # fmt: skip
+        )
     true = np.trace(cohort.spread)
     share = true / (true + np.trace(anchors.covariance.mean(axis=0)))
-    notes.info("proportions were replaced by their expectation given the measured ones; "
-               f"{1 - share:.0%} of the variance between alike samples is error")  # fmt: skip
+    notes.info(
+        "proportions were replaced by their expectation given the measured ones; "
+        f"{1 - share:.0%} of the variance between alike samples is error"
+    )
     root = np.eye(len(X)) if problem.root is None else problem.root
     return _on(problem, X, least_squares(root @ X, problem.Y @ root, problem.ls.random))
 
@@ -140,9 +164,12 @@ def calibrated(problem: Problem, covariance: Array, notes: Notes) -> Problem:
 def _anchors(problem: Problem, covariance: Array) -> Anchors:
     design = problem.design
     return anchors(
-        problem.cells.to_numpy(), covariance, design.lifts(problem.coded),
-        design.table.to_numpy(), problem.coded.to_numpy(),
-    )  # fmt: skip
+        problem.cells.to_numpy(),
+        covariance,
+        design.lifts(problem.coded),
+        design.table.to_numpy(),
+        problem.coded.to_numpy(),
+    )
 
 
 def _on(problem: Problem, X: Array, ls: LeastSquares) -> Problem:
@@ -163,16 +190,23 @@ def _proportions(cells: pd.DataFrame, anchors: Anchors, found: Refined) -> Propo
     moved = found.phi - anchors.value
     variance = np.einsum("idd->id", anchors.covariance)
     diagnostics = pd.DataFrame(
-        {"shift": np.sqrt((moved**2 / variance).mean(axis=1)),
-         "sd_measured": np.sqrt(variance.mean(axis=1)),
-         "sd_refined": np.sqrt(np.einsum("idd->i", local) / d)},
+        {
+            "shift": np.sqrt((moved**2 / variance).mean(axis=1)),
+            "sd_measured": np.sqrt(variance.mean(axis=1)),
+            "sd_refined": np.sqrt(np.einsum("idd->i", local) / d),
+        },
         index=cells.index.rename("sample"),
-    )  # fmt: skip
+    )
     values = cells.to_numpy() + moved @ U.T
     below = int((values < 0).any(axis=1).sum())
     notes = (f"below zero in {below} samples, where the table shows zero",) if below else ()
     return Proportions(
         proportions=pd.DataFrame(np.clip(values, 0.0, 1.0), cells.index, cells.columns),
-        diagnostics=diagnostics, method="joint", quantity="proportions",
-        settings={}, facts={"error_scale": found.scale}, notes=notes, covariance=U @ local @ U.T,
-    )  # fmt: skip
+        diagnostics=diagnostics,
+        method="joint",
+        quantity="proportions",
+        settings={},
+        facts={"error_scale": found.scale},
+        notes=notes,
+        covariance=U @ local @ U.T,
+    )

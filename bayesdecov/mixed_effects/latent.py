@@ -130,8 +130,11 @@ def _evaluate(phi: Array, state: Latent, anchors: Anchors, sums: Moments) -> _Ev
     gram_b = at.onto @ sums.gram @ at.onto.T
     effects = m * without_noise(gram_b / m, at.V, s2)
     own = sums.power * np.square(sums.whitener).sum(axis=0) / s2  # of each sample
-    information = np.einsum("i,iad,ab,ibe->ide", own, anchors.lifts, effects, anchors.lifts,
-                            optimize=True) + weight + prior  # fmt: skip
+    information = (
+        np.einsum("i,iad,ab,ibe->ide", own, anchors.lifts, effects, anchors.lifts, optimize=True)
+        + weight
+        + prior
+    )
     local = np.linalg.inv(information)
     off, rest = phi - anchors.value, phi - anchors.cohort @ state.mean
     value = sums.power * at.value - 0.5 * np.einsum("id,ide,ie->", off, weight, off)

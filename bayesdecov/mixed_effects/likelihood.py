@@ -85,11 +85,25 @@ def fit_likelihood(ls: LeastSquares, choices: Choices, reml: bool, notes: Notes)
     sd = np.broadcast_to(np.sqrt(prediction.variance), prediction.gamma.shape)
     value = log_likelihood(ls, ls.mean, full, sigma2, restricted=reml)
     return Estimate(
-        ls.mean, beta_cov, df, np.ones(n_columns), Psi, np.array([sigma2]), prediction.gamma, sd,
-        z, p_values(z, sided=choices.sided),
-        {"likelihood": "REML" if reml else "ML", "log_likelihood": value, "rank": rank,
-         "iterations": iterations, "converged": converged, "statistic": statistic},
-    )  # fmt: skip
+        ls.mean,
+        beta_cov,
+        df,
+        np.ones(n_columns),
+        Psi,
+        np.array([sigma2]),
+        prediction.gamma,
+        sd,
+        z,
+        p_values(z, sided=choices.sided),
+        {
+            "likelihood": "REML" if reml else "ML",
+            "log_likelihood": value,
+            "rank": rank,
+            "iterations": iterations,
+            "converged": converged,
+            "statistic": statistic,
+        },
+    )
 
 
 def _full(known: _Sufficient) -> tuple[Array, float]:
@@ -130,9 +144,13 @@ def _diagonal(known: _Sufficient) -> tuple[Array, float, int, bool]:
         return float(value), scale * np.append(np.diag(G), noise), scale**2 * A
 
     found = minimize(
-        lambda x: criterion(x)[:2], np.append(psi0, 1.0), jac=True, method="L-BFGS-B",
-        bounds=[(0.0, None)] * q + [(1e-8, None)], options={"maxiter": 1000, "ftol": 1e-13},
-    )  # fmt: skip
+        lambda x: criterion(x)[:2],
+        np.append(psi0, 1.0),
+        jac=True,
+        method="L-BFGS-B",
+        bounds=[(0.0, None)] * q + [(1e-8, None)],
+        options={"maxiter": 1000, "ftol": 1e-13},
+    )
     x, steps, left = found.x, int(found.nit), np.inf
     for _ in range(_POLISH):
         _, gradient, A = criterion(x)

@@ -52,8 +52,10 @@ def fit_mixture(
         facts |= {"variance_prior_df": prior.df, "variance_prior": prior.location}
         tiny = int((s2 < SMALLEST * np.median(s2)).sum())
         if tiny:
-            notes.info(f"{tiny} genes are fitted (almost) exactly; their residual variance is "
-                       "drawn towards those of the others")  # fmt: skip
+            notes.info(
+                f"{tiny} genes are fitted (almost) exactly; their residual variance is "
+                "drawn towards those of the others"
+            )
     if np.isinf(prior_df):
         sigma2 = np.array([s2.mean()])
         if variance == "gene":
@@ -76,15 +78,21 @@ def fit_mixture(
         "iterations": run.iterations,
         "converged": run.converged,
         "components": {
-            names[k]: {"up": float(at.up[k]), "down": float(at.down[k]),
-                       "delta": float(at.delta[k]), "tau": float(np.sqrt(at.tau2[k]))}
+            names[k]: {
+                "up": float(at.up[k]),
+                "down": float(at.down[k]),
+                "delta": float(at.delta[k]),
+                "tau": float(np.sqrt(at.tau2[k])),
+            }
             for k in at.active
         },
-    }  # fmt: skip
+    }
     drawn, cov = draws(seen, at, rng)
     if not drawn:
-        notes.warn(f"{len(ls.c)} genes are too few to say how well the parameters of the mixture "
-                   "are known: prob_deg, q_value and std_error are at the estimate")  # fmt: skip
+        notes.warn(
+            f"{len(ls.c)} genes are too few to say how well the parameters of the mixture "
+            "are known: prob_deg, q_value and std_error are at the estimate"
+        )
         drawn = [at]
     return judge(ls, sigma2, prior_df, at, drawn, cov, facts)
 
@@ -154,9 +162,14 @@ def _select(ls: LeastSquares, sigma2: Array, start: Contamination) -> _Run:
 
 
 def judge(
-    ls: LeastSquares, sigma2: Array, prior_df: float, at: Contamination,
-    drawn: list[Contamination], cov: Array, facts: dict[str, Any],
-) -> Estimate:  # fmt: skip
+    ls: LeastSquares,
+    sigma2: Array,
+    prior_df: float,
+    at: Contamination,
+    drawn: list[Contamination],
+    cov: Array,
+    facts: dict[str, Any],
+) -> Estimate:
     """Gene effects and probabilities at parameters, averaged over draws of them where it matters.
 
     ``cov`` is the covariance of the fixed effects of the random columns.
@@ -176,7 +189,20 @@ def judge(
     judged = posterior(ls, seen, at, sigma2, beta, beta_cov)
     probability, rate = averaged(ls.c, ls.Vz, sigma2, seen, at, drawn)
     return Estimate(
-        beta, beta_cov, df, np.ones(n_columns), at.Psi, sigma2, judged.gamma,
-        judged.sd, seen.score / np.sqrt(seen.information), shift_p_values(seen, at, z_df),
-        facts, probability, rate, judged.lfsr, judged.low, judged.high,
-    )  # fmt: skip
+        beta,
+        beta_cov,
+        df,
+        np.ones(n_columns),
+        at.Psi,
+        sigma2,
+        judged.gamma,
+        judged.sd,
+        seen.score / np.sqrt(seen.information),
+        shift_p_values(seen, at, z_df),
+        facts,
+        probability,
+        rate,
+        judged.lfsr,
+        judged.low,
+        judged.high,
+    )

@@ -86,9 +86,10 @@ def fit_moments(
         fit = _moments(used, choices, names, notes)
     if not all(np.isfinite(part).all() for part in (fit.fixed.beta, fit.fixed.cov, fit.Psi)):
         raise InputError(
-            "expression", "gives no finite estimate with method='moments'",
+            "expression",
+            "gives no finite estimate with method='moments'",
             fix="look for genes with extreme values, or use method='mixture'",
-        )  # fmt: skip
+        )
     fit.record["outliers"] = left_out
     return _finish(ls, used, fit, choices)
 
@@ -113,8 +114,10 @@ def _moments(ls: LeastSquares, choices: Choices, names: list[str], notes: Notes)
         return _Fit(fixed, floored, sigma2, plain, record)
     if not flagged.any():
         if choices.screen != "none":
-            notes.info("no random effect was flagged as holding differentially expressed genes: "
-                       "nothing was trimmed")  # fmt: skip
+            notes.info(
+                "no random effect was flagged as holding differentially expressed genes: "
+                "nothing was trimmed"
+            )
         fixed = _fixed(ls, everything, zero, floored, sigma2)
         return _Fit(fixed, floored, sigma2, plain, record)
 
@@ -122,13 +125,16 @@ def _moments(ls: LeastSquares, choices: Choices, names: list[str], notes: Notes)
     Psi = _floored(T - sigma2 * ls.Vz, sigma2, choices.diagonal)
     centre = robust_mean(ls.c, T, trim=_ROBUST_TRIM)
     _converged(centre, notes)
-    corrected = {
-        "flagged": flagged, "all": np.ones_like(flagged), "none": np.zeros_like(flagged)
-    }[choices.bias]  # fmt: skip
+    corrected = {"flagged": flagged, "all": np.ones_like(flagged), "none": np.zeros_like(flagged)}[
+        choices.bias
+    ]
     fixed = _fixed(
-        ls, kept if choices.trim_fixed else everything, np.where(corrected, centre.centre, 0.0),
-        Psi, sigma2,
-    )  # fmt: skip
+        ls,
+        kept if choices.trim_fixed else everything,
+        np.where(corrected, centre.centre, 0.0),
+        Psi,
+        sigma2,
+    )
     inflation = plain.copy()
     inflation[ls.random[corrected]] = np.sqrt(centre.inflation)
     record |= {"kept_genes": int(kept.sum()), "robust_mean_inflation": centre.inflation}
@@ -152,9 +158,13 @@ def _fixed(
 
 
 def _flag(
-    first: Prediction, Psi: Array, varies: NDArray[np.bool_], choices: Choices, names: list[str],
+    first: Prediction,
+    Psi: Array,
+    varies: NDArray[np.bool_],
+    choices: Choices,
+    names: list[str],
     notes: Notes,
-) -> tuple[NDArray[np.bool_], dict[str, Any]]:  # fmt: skip
+) -> tuple[NDArray[np.bool_], dict[str, Any]]:
     """Which effects hold differentially expressed genes."""
     record: dict[str, Any] = {}
     if choices.screen == "none":
@@ -170,8 +180,9 @@ def _flag(
     else:
         unknown = [name for name in choices.screen if name not in names]
         if unknown:
-            raise InputError("screen", f"must name random effects, among {some(names, 20)}",
-                             found=some(unknown))  # fmt: skip
+            raise InputError(
+                "screen", f"must name random effects, among {some(names, 20)}", found=some(unknown)
+            )
         wanted = np.isin(names, choices.screen)
     still = [name for name, lost in zip(names, wanted & ~varies, strict=True) if lost]
     if still:
@@ -190,9 +201,10 @@ def _trimmed(
     count = int(np.floor(len(c) * (1 - choices.trim)))
     if count < 2 * len(T0) + 2:
         raise InputError(
-            "trim", "must leave at least twice as many genes as random effects",
+            "trim",
+            "must leave at least twice as many genes as random effects",
             found=f"{choices.trim:g}, which leaves {count} of {len(c)} genes",
-        )  # fmt: skip
+        )
     kept = np.zeros(len(c), dtype=bool)
     kept[np.argsort(distance, kind="stable")[:count]] = True
     factor = consistency(int(flagged.sum()), choices.trim) if choices.trim > 0 else 1.0
@@ -252,6 +264,15 @@ def _finish(ls: LeastSquares, used: LeastSquares, fit: _Fit, choices: Choices) -
     z = statistics(last, fit.Psi, choices.statistic)
     sd = np.broadcast_to(np.sqrt(last.variance), last.gamma.shape)
     return Estimate(
-        fit.fixed.beta, fit.fixed.cov, df, fit.inflation, fit.Psi, np.array([fit.sigma2]),
-        last.gamma, sd, z, p_values(z, sided=choices.sided), fit.record,
-    )  # fmt: skip
+        fit.fixed.beta,
+        fit.fixed.cov,
+        df,
+        fit.inflation,
+        fit.Psi,
+        np.array([fit.sigma2]),
+        last.gamma,
+        sd,
+        z,
+        p_values(z, sided=choices.sided),
+        fit.record,
+    )

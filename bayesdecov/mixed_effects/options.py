@@ -18,13 +18,28 @@ COVARIANCES = ("trimmed", "sample", "mcd", "ogk")
 STATISTICS = ("whitened", "marginal", "prior", "score")
 USUAL = Schedule()
 _MOMENTS_ONLY = (
-    "trim", "screen", "screen_level", "screen_correct", "screen_single", "covariance",
-    "drop_outliers", "correction", "bias", "trim_fixed", "df",
-)  # fmt: skip
+    "trim",
+    "screen",
+    "screen_level",
+    "screen_correct",
+    "screen_single",
+    "covariance",
+    "drop_outliers",
+    "correction",
+    "bias",
+    "trim_fixed",
+    "df",
+)
 _NUTS_ONLY = ("contaminated", "nu")
 _TRIMMED_ONLY = (
-    "screen", "screen_level", "screen_correct", "screen_single", "correction", "bias", "trim_fixed",
-)  # fmt: skip
+    "screen",
+    "screen_level",
+    "screen_correct",
+    "screen_single",
+    "correction",
+    "bias",
+    "trim_fixed",
+)
 
 
 @dataclass(frozen=True)
@@ -71,8 +86,9 @@ def resolve(preset: str | None, estimator: EstimatorOptions) -> Choices:
     chosen = replace(base, **asked)
     trim = chosen.trim
     if isinstance(trim, bool) or not isinstance(trim, (int, float)) or not 0 <= trim < 1:
-        raise InputError("trim", "must lie in [0, 1)", found=repr(trim),
-                         fix="0.5 leaves out half of the genes")  # fmt: skip
+        raise InputError(
+            "trim", "must lie in [0, 1)", found=repr(trim), fix="0.5 leaves out half of the genes"
+        )
     checks.check_probability(chosen.screen_level, "screen_level")
     checks.check_choice(chosen.covariance, COVARIANCES, "covariance")
     checks.check_choice(chosen.correction, ("block", "diagonal"), "correction")
@@ -84,8 +100,9 @@ def resolve(preset: str | None, estimator: EstimatorOptions) -> Choices:
     if isinstance(chosen.screen, str):
         checks.check_choice(chosen.screen, (*SCREENS, "none"), "screen")
     elif not isinstance(chosen.screen, Iterable):
-        raise InputError("screen", "must be a test or the names of random effects",
-                         found=repr(chosen.screen))  # fmt: skip
+        raise InputError(
+            "screen", "must be a test or the names of random effects", found=repr(chosen.screen)
+        )
     else:
         chosen = replace(chosen, screen=tuple(str(name) for name in chosen.screen))
     return chosen
@@ -112,14 +129,20 @@ def check_suited(
         if estimator.covariance != "mcd" and "trim" in used:
             wasted.append("trim")
         if wasted:
-            raise InputError(wasted[0], f"is not used with covariance={estimator.covariance!r}",
-                             fix="leave one of them out")  # fmt: skip
+            raise InputError(
+                wasted[0],
+                f"is not used with covariance={estimator.covariance!r}",
+                fix="leave one of them out",
+            )
     if preset is not None and method != "moments":
         foreign.append("preset")
     if foreign:
         home = "nuts" if foreign[0] in of_nuts else ("map" if foreign[0] == "reml" else "moments")
-        raise InputError(foreign[0], f"is not an option of method={method!r}",
-                         fix=f"leave it out, or use method={home!r}")  # fmt: skip
+        raise InputError(
+            foreign[0],
+            f"is not an option of method={method!r}",
+            fix=f"leave it out, or use method={home!r}",
+        )
     if estimator.variance is not None:
         checks.check_choice(estimator.variance, ("common", "gene"), "variance")
         if estimator.variance == "gene" and method not in ("mixture", "joint"):
@@ -136,5 +159,8 @@ def _check_robust(contaminated: Any, nu: Any) -> None:
     if not (nu is None or nu == "estimate" or fixed):
         raise InputError("nu", "must be a number above 2, or 'estimate'", found=repr(nu))
     if contaminated and nu is not None:
-        raise InputError("nu", "is not used with contaminated=True, which is robust itself",
-                         fix="leave one of them out")  # fmt: skip
+        raise InputError(
+            "nu",
+            "is not used with contaminated=True, which is robust itself",
+            fix="leave one of them out",
+        )

@@ -43,9 +43,14 @@ class _States(NamedTuple):
 
 
 def posterior(
-    ls: LeastSquares, seen: Expectation, at: Contamination, sigma2: Array, beta: Array,
-    beta_cov: Array, prob: float = 0.95,
-) -> Posterior:  # fmt: skip
+    ls: LeastSquares,
+    seen: Expectation,
+    at: Contamination,
+    sigma2: Array,
+    beta: Array,
+    beta_cov: Array,
+    prob: float = 0.95,
+) -> Posterior:
     """Means, standard deviations, false-sign rates and intervals.
 
     Parameters
@@ -56,10 +61,11 @@ def posterior(
     m, centre = len(seen.z), beta[ls.random]
     extra = fixed_part(ls, seen.frame, seen.h, beta_cov)
     parts = [
-        _judge(_states(_rows(seen, slice(i, i + _CHUNK)), at, _some(sigma2, i), extra, m),
-               centre, prob)
+        _judge(
+            _states(_rows(seen, slice(i, i + _CHUNK)), at, _some(sigma2, i), extra, m), centre, prob
+        )
         for i in range(0, m, _CHUNK)
-    ]  # fmt: skip
+    ]
     gamma, sd, lfsr, low, high = (np.concatenate(part) for part in zip(*parts, strict=True))
     return Posterior(gamma, sd, lfsr, low, high)
 
@@ -93,14 +99,10 @@ def _states(seen: Expectation, at: Contamination, sigma2: Array, extra: Array, m
             weights.append(weight[:, j])
             means.append(base + mean[:, [j]] * moves)
             variances.append(v)
-    return _States(
-        np.stack(weights)[:, :, None], np.stack(means), np.sqrt(np.stack(variances))
-    )  # fmt: skip
+    return _States(np.stack(weights)[:, :, None], np.stack(means), np.sqrt(np.stack(variances)))
 
 
-def _judge(
-    states: _States, centre: Array, prob: float
-) -> tuple[Array, Array, Array, Array, Array]:  # fmt: skip
+def _judge(states: _States, centre: Array, prob: float) -> tuple[Array, Array, Array, Array, Array]:
     """Random effect, sd, lfsr, low and high of the whole effect."""
     weight, mean, sd = states
     gamma = (weight * mean).sum(axis=0)

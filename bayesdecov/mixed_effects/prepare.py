@@ -81,9 +81,15 @@ def prepare(
     cells, table = whole(cells.loc[samples], notes, unsure=unsure), table.loc[samples]
     coded, coding = encode(table, formula, standardise=standardise)
     design = make_design(
-        cells, coded, coding, include_covariates=include_covariates, rest=rest,
-        reference=reference_cell_type, notes=notes, unsure=unsure,
-    )  # fmt: skip
+        cells,
+        coded,
+        coding,
+        include_covariates=include_covariates,
+        rest=rest,
+        reference=reference_cell_type,
+        notes=notes,
+        unsure=unsure,
+    )
     columns = list(design.table.columns)
     rows = _random_columns(random, columns)
     X = design.table.to_numpy()
@@ -103,9 +109,10 @@ def prepare(
         ls = least_squares(X, Y, rows) if root is None else least_squares(root @ X, Y @ root, rows)
     if len(genes) < 2 * len(rows) + 2:
         raise InputError(
-            "expression", "needs at least twice as many genes as random effects",
+            "expression",
+            "needs at least twice as many genes as random effects",
             found=f"{len(genes)} genes that vary and {len(rows)} random effects",
-        )  # fmt: skip
+        )
     return Problem(
         ls, design, genes, [columns[j] for j in rows], correlation, Y, cells, coded, root
     )
@@ -118,18 +125,22 @@ def check_proportions(proportions: Any, argument: str, *, unsure: bool = False) 
     if (values < 0).any() and not unsure:
         row, column = np.argwhere(values < 0)[0]
         raise InputError(
-            argument, "must not be negative",
+            argument,
+            "must not be negative",
             found=f"{values[row, column]:g} for sample {cells.index[row]!r}, cell type "
             f"{cells.columns[column]!r}",
-        )  # fmt: skip
+        )
     if values.max() > (_UNSURE if unsure else 1 + 1e-6):
         totals = values.sum(axis=1)
         percent = totals.max() < 103 and np.median(totals) > 20
         raise InputError(
-            argument, "must be fractions between 0 and 1", found=f"values up to {values.max():g}",
-            fix="divide percentages by 100" if percent
+            argument,
+            "must be fractions between 0 and 1",
+            found=f"values up to {values.max():g}",
+            fix="divide percentages by 100"
+            if percent
             else "divide counts by their total (or is this another table?)",
-        )  # fmt: skip
+        )
     return cells
 
 
@@ -137,9 +148,12 @@ def whole(cells: pd.DataFrame, notes: Notes, *, unsure: bool = False) -> pd.Data
     """Proportions of the samples that are used: every type present, sums of 1 exactly 1."""
     empty = cells.columns[(cells == 0).all(axis=0)]
     if len(empty):
-        raise InputError("proportions", "every cell type must be present in some sample",
-                         found=f"only zeros in {checks.some(empty)}",
-                         fix="remove these cell types")  # fmt: skip
+        raise InputError(
+            "proportions",
+            "every cell type must be present in some sample",
+            found=f"only zeros in {checks.some(empty)}",
+            fix="remove these cell types",
+        )
     totals = cells.sum(axis=1)
     off = float((totals - 1).abs().max())
     if off <= _ROUNDING:
@@ -165,11 +179,13 @@ def sample_table(table: Any, argument: str) -> pd.DataFrame:
     if isinstance(table, pd.Series):
         table = table.to_frame(table.name if table.name is not None else "covariate")
     if not isinstance(table, pd.DataFrame):
-        raise InputError(argument, "must be a pandas DataFrame with samples as rows",
-                         found=type(table).__name__)  # fmt: skip
+        raise InputError(
+            argument, "must be a pandas DataFrame with samples as rows", found=type(table).__name__
+        )
     if table.shape[0] == 0 or table.shape[1] == 0:
-        raise InputError(argument, "must not be empty",
-                         found=f"{table.shape[0]} rows, {table.shape[1]} columns")  # fmt: skip
+        raise InputError(
+            argument, "must not be empty", found=f"{table.shape[0]} rows, {table.shape[1]} columns"
+        )
     table = table.set_axis([str(name).strip() for name in table.index])
     table = table.set_axis([str(name).strip() for name in table.columns], axis=1)
     checks.check_unique(table.index, argument, "sample")
@@ -194,14 +210,17 @@ def _shared(
         elif frame.columns.isin(cells.columns).any():
             fix = "proportions seem to be cell types x samples: transpose them"
         raise InputError(
-            "expression, proportions, covariates", "must share sample names",
+            "expression, proportions, covariates",
+            "must share sample names",
             found=f"samples like {checks.some(frame.columns, 3)} / {checks.some(cells.index, 3)} / "
             f"{checks.some(table.index, 3)}",
             fix=fix,
-        )  # fmt: skip
+        )
     for name, index in (
-        ("expression", frame.columns), ("proportions", cells.index), ("covariates", table.index),
-    ):  # fmt: skip
+        ("expression", frame.columns),
+        ("proportions", cells.index),
+        ("covariates", table.index),
+    ):
         extra = index.difference(samples)
         say = notes.warn if name == "expression" else notes.info  # spare rows are common
         if len(extra):
@@ -244,6 +263,9 @@ def _random_columns(random: Iterable[str] | str | None, columns: list[str]) -> N
     names = [random] if isinstance(random, str) else [str(name) for name in random]
     unknown = [name for name in names if name not in columns]
     if unknown or not names:
-        raise InputError("random", f"must name design columns, among {checks.some(columns, 20)}",
-                         found=checks.some(unknown) if unknown else "nothing")  # fmt: skip
+        raise InputError(
+            "random",
+            f"must name design columns, among {checks.some(columns, 20)}",
+            found=checks.some(unknown) if unknown else "nothing",
+        )
     return np.array(sorted({columns.index(name) for name in names}))

@@ -91,9 +91,61 @@ def refined(problem: Problem, anchors: Anchors, least: float, notes: Notes) -> R
     root = problem.root
     base = np.eye(len(anchors.value)) if root is None else np.linalg.inv(root @ root)
     blocks = _blocks(anchors)  # at the expectation given the measured values
+    end = _best_end(problem, anchors, base, blocks, least)
+    scale = _scale(end.blocks)
+    if end.rounds and scale > _CONTRADICTED:
+        notes.warn(
+            f"expression would need errors {scale:.2g} times those stated (is its scale one "
+            "on which cell types add up?): proportions were replaced by their expectation "
+            "given the measured ones"
+        )
+        end = end._replace(blocks=blocks, rounds=0, change=np.inf)
+    elif end.collapsed:
+        notes.warn(
+            "expression does not agree with any proportions near the measured ones "
+            "(the design would become nearly singular): "
+            + (
+                "the last sound round was kept"
+                if end.rounds
+                else "they were replaced by their expectation given the measured ones"
+            )
+        )
+    if end.rounds and not all(block.latent.converged for block in end.blocks):
+        notes.warn("the most probable proportions were not reached within the allowed steps")
+    phi = _whole_cohort(end.blocks, anchors)
+    if (inflation(anchors.X(phi)) > COLLAPSED * inflation(anchors.design)).any():
+        raise InputError(
+            "proportions",
+            "must differ between samples by more than their errors",
+            found="nothing left of their differences when errors are taken out",
+            fix="use errors='ignore' with another method and read effects as too small",
+        )
+    found, _ = _noise(problem, anchors.X(phi), base)
+    if found.factors:
+        notes.info(
+            f"{found.factors} hidden factors in the residuals (batches, states of the "
+            "tissue) count as correlated noise"
+        )
+    parts = [Part(block.rows, _left(block)) for block in end.blocks]
+    return Refined(
+        phi,
+        parts,
+        found.covariance,
+        found.factors,
+        _power(end.blocks),
+        _scale(end.blocks),
+        end.rounds,
+        end.change < _SETTLED,
+    )
+
+
+def _best_end(
+    problem: Problem, anchors: Anchors, base: Array, blocks: list[_Block], least: float
+) -> _End:
+    """The most probable end of the rounds from several starts."""
     ends = [_rounds(problem, anchors, base, blocks, anchors.value, least, hidden=True)]
     if ends[0].had_factors or not ends[0].rounds:
-        calibrated = _together(blocks, anchors)
+        calibrated = _whole_cohort(blocks, anchors)
         ends += [
             _rounds(problem, anchors, base, blocks, anchors.value, least, hidden=False, wide=True),
             _rounds(problem, anchors, base, blocks, calibrated, least, hidden=False),
@@ -103,53 +155,39 @@ def refined(problem: Problem, anchors: Anchors, least: float, notes: Notes) -> R
         _, scaled = _noise(problem, anchors.design, base)
         scores = [_score(problem, anchors, end, scaled, base) for end in sound]
         sound = [sound[int(np.argmax(scores))]]
-    end = sound[0] if sound else ends[0]._replace(blocks=blocks)
-    scale = _scale(end.blocks)
-    if end.rounds and scale > _CONTRADICTED:
-        notes.warn(f"expression would need errors {scale:.2g} times those stated (is its scale one "
-                   "on which cell types add up?): proportions were replaced by their expectation "
-                   "given the measured ones")  # fmt: skip
-        end = end._replace(blocks=blocks, rounds=0, change=np.inf)
-    elif end.collapsed:
-        notes.warn("expression does not agree with any proportions near the measured ones "
-                   "(the design would become nearly singular): " + (
-                       "the last sound round was kept" if end.rounds else "they were replaced by "
-                       "their expectation given the measured ones"))  # fmt: skip
-    if end.rounds and not all(block.latent.converged for block in end.blocks):
-        notes.warn("the most probable proportions were not reached within the allowed steps")
-    phi = _together(end.blocks, anchors)
-    if (inflation(anchors.X(phi)) > COLLAPSED * inflation(anchors.design)).any():
-        raise InputError(
-            "proportions", "must differ between samples by more than their errors",
-            found="nothing left of their differences when errors are taken out",
-            fix="use errors='ignore' with another method and read effects as too small",
-        )  # fmt: skip
-    found, _ = _noise(problem, anchors.X(phi), base)
-    if found.factors:
-        notes.info(f"{found.factors} hidden factors in the residuals (batches, states of the "
-                   "tissue) count as correlated noise")  # fmt: skip
-    parts = [Part(block.rows, _left(block)) for block in end.blocks]
-    return Refined(
-        phi, parts, found.covariance, found.factors, _power(end.blocks), _scale(end.blocks),
-        end.rounds, end.change < _SETTLED,
-    )  # fmt: skip
+    return sound[0] if sound else ends[0]._replace(blocks=blocks)
 
 
 def _rounds(
-    problem: Problem, anchors: Anchors, base: Array, blocks: list[_Block], start: Array,
-    least: float, *, hidden: bool, wide: bool = False,
-) -> _End:  # fmt: skip
+    problem: Problem,
+    anchors: Anchors,
+    base: Array,
+    blocks: list[_Block],
+    start: Array,
+    least: float,
+    *,
+    hidden: bool,
+    wide: bool = False,
+) -> _End:
     """Noise, factors (from the second round on, unless ``hidden``) and proportions in turn.
 
     ``wide`` starts with a cohort that varies as much as the measured values, errors included.
     """
     error = np.sqrt(np.einsum("idd->id", anchors.covariance))
-    blocks = [block._replace(latent=block.latent._replace(phi=start[block.rows]))
-              for block in blocks]  # fmt: skip
+    blocks = [
+        block._replace(latent=block.latent._replace(phi=start[block.rows])) for block in blocks
+    ]
     if wide:
-        blocks = [block._replace(latent=block.latent._replace(spread=np.cov(
-            block.anchors.value, rowvar=False).reshape(block.latent.spread.shape)))
-            for block in blocks]  # fmt: skip
+        blocks = [
+            block._replace(
+                latent=block.latent._replace(
+                    spread=np.cov(block.anchors.value, rowvar=False).reshape(
+                        block.latent.spread.shape
+                    )
+                )
+            )
+            for block in blocks
+        ]
     phi, rounds, change = start, 0, np.inf
     had_factors = collapsed = False
     while rounds < _ROUNDS and change >= _SETTLED:
@@ -159,7 +197,7 @@ def _rounds(
         noise = found.covariance if rounds or hidden else base
         power = effective_genes(X, scaled, inverse_root(noise, floor=0.0)) / len(scaled)
         new = [_refine(block, scaled, noise, min(power, 1.0), least) for block in blocks]
-        there = _together(new, anchors)
+        there = _whole_cohort(new, anchors)
         collapsed = bool(
             (inflation(anchors.X(there)) > COLLAPSED * inflation(anchors.design)).any()
         )
@@ -172,7 +210,7 @@ def _rounds(
 
 def _score(problem: Problem, anchors: Anchors, end: _End, scaled: Array, base: Array) -> float:
     """Log-density of everything at an end, with a penalty for each factor (BIC)."""
-    phi, n = _together(end.blocks, anchors), len(anchors.value)
+    phi, n = _whole_cohort(end.blocks, anchors), len(anchors.value)
     noise = _noise(problem, anchors.X(phi), base)[0]
     total = -0.5 * noise.factors * n * np.log(len(scaled))
     for block in end.blocks:
@@ -211,7 +249,7 @@ def _refine(block: _Block, scaled: Array, noise: Array, power: float, least: flo
     return block._replace(latent=refine(block.anchors, sums, block.latent, least=least), sums=sums)
 
 
-def _together(blocks: list[_Block], anchors: Anchors) -> Array:
+def _whole_cohort(blocks: list[_Block], anchors: Anchors) -> Array:
     phi = np.empty_like(anchors.value)
     for block in blocks:
         phi[block.rows] = block.latent.phi

@@ -45,9 +45,14 @@ class MixedEffects(FittedEffects):
         `bayesdecov.mixed_effects.scores.discriminant_scores`.
         """
         return discriminant_scores(
-            self, new_expression, new_proportions, new_covariates, response, level=level,
+            self,
+            new_expression,
+            new_proportions,
+            new_covariates,
+            response,
+            level=level,
             sparse=sparse,
-        )  # fmt: skip
+        )
 
     def to_inference_data(
         self, genes: Iterable[str] | None = None, seed: Any = 0, *, log_likelihood: bool = False
@@ -90,9 +95,12 @@ class MixedEffects(FittedEffects):
         if self.sharpened is not None:
             table = self.design.table
             if len(self.random) < table.shape[1]:
-                raise InputError("random", "must hold all columns for the joint model in PyMC",
-                                 found=f"{len(self.random)} of {table.shape[1]}",
-                                 fix="fit without random=")  # fmt: skip
+                raise InputError(
+                    "random",
+                    "must hold all columns for the joint model in PyMC",
+                    found=f"{len(self.random)} of {table.shape[1]}",
+                    fix="fit without random=",
+                )
             return joint_to_pymc(self.sharpened, list(table.columns), list(table.index))
         return to_pymc(self.least_squares, list(self.design.table.columns))
 
@@ -101,9 +109,10 @@ class MixedEffects(FittedEffects):
         q = self.q_values
         noise = self.noise
         said = (
-            f"{noise:.4g}" if isinstance(noise, float)
+            f"{noise:.4g}"
+            if isinstance(noise, float)
             else f"{noise.median():.4g} (median, own for each gene)"
-        )  # fmt: skip
+        )
         worst = self.design.columns["vif"].idxmax()
         lines = [
             f"FastMix: {len(self.gene_names)} genes x {n} samples, {n_columns} design columns",
@@ -120,15 +129,19 @@ class MixedEffects(FittedEffects):
             )
         if "flagged" in self.facts:
             found = self.facts["flagged"]
-            lines.append(f"  effects with differentially expressed genes: "
-                         f"{checks.some(found) if found else 'none found'}")  # fmt: skip
+            lines.append(
+                f"  effects with differentially expressed genes: "
+                f"{checks.some(found) if found else 'none found'}"
+            )
         counts = (q < _FDR).sum()
         shown = ", ".join(f"{name} {count}" for name, count in counts[counts > 0].items())
         kind = "Bayesian FDR" if self.estimate.prob_deg is not None else "BH"
         lines.append(f"  genes with q < {_FDR:g} ({kind}): {shown or 'none'}")
         moved = self.fixed.index[self.fixed["q_value"] < _FDR]
-        lines.append(f"  effects on the whole transcriptome, q < {_FDR:g}: "
-                     f"{checks.some(moved, 8) if len(moved) else 'none'}")  # fmt: skip
+        lines.append(
+            f"  effects on the whole transcriptome, q < {_FDR:g}: "
+            f"{checks.some(moved, 8) if len(moved) else 'none'}"
+        )
         notes = [f"  note: {note}" for note in self.notes[:_NOTES]]
         if len(self.notes) > _NOTES:
             notes.append(f"  ... and {len(self.notes) - _NOTES} more notes (.notes)")

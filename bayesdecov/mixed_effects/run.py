@@ -91,18 +91,26 @@ def run(
     }
     final = found.problem
     return MixedEffects(
-        request.method, final.design, final.genes, final.random, found.estimate, settings,
-        tuple(notes.lines), final.ls, found.posterior, found.refined, found.sharpened,
+        request.method,
+        final.design,
+        final.genes,
+        final.random,
+        found.estimate,
+        settings,
+        tuple(notes.lines),
+        final.ls,
+        found.posterior,
+        found.refined,
+        found.sharpened,
         facts,
-    )  # fmt: skip
+    )
 
 
 def _check(request: Request) -> None:
     checks.check_choice(request.method, METHODS, "method")
     wanted = request.design.include_covariates
     if not isinstance(wanted, bool) and wanted != "auto":
-        raise InputError("include_covariates", "must be True, False or 'auto'",
-                         found=repr(wanted))  # fmt: skip
+        raise InputError("include_covariates", "must be True, False or 'auto'", found=repr(wanted))
     check_suited(request.method, request.preset, request.estimator, request.sampling)
 
 
@@ -116,25 +124,36 @@ def _prepared(
     else:
         expression = expression_frame(expression, "expression")
     problem = prepare(
-        expression, source.table, expression_frame(covariates, "covariates"),
-        formula=request.formula, include_covariates=design.include_covariates, rest=design.rest,
-        reference_cell_type=design.reference_cell_type, random=design.random,
-        standardise=design.standardise, weights=design.weights, subject=request.subject,
-        notes=notes, unsure=source.stated,
-    )  # fmt: skip
+        expression,
+        source.table,
+        expression_frame(covariates, "covariates"),
+        formula=request.formula,
+        include_covariates=design.include_covariates,
+        rest=design.rest,
+        reference_cell_type=design.reference_cell_type,
+        random=design.random,
+        standardise=design.standardise,
+        weights=design.weights,
+        subject=request.subject,
+        notes=notes,
+        unsure=source.stated,
+    )
     estimator = request.estimator
     if (estimator.contaminated or estimator.nu is not None) and (
         len(problem.ls.random) < len(problem.ls.mean)
     ):
         raise InputError(
-            "random", "all columns need random effects with contaminated=True or nu=",
+            "random",
+            "all columns need random effects with contaminated=True or nu=",
             fix="leave random= out",
-        )  # fmt: skip
+        )
     if errors == "calibrate":
         return calibrated(problem, source.aligned(problem.cells), notes)
     if source.stated and request.method != "joint":
-        notes.info("errors of the proportions are ignored, which shrinks effects: method='joint' "
-                   "or errors='calibrate' take them into account")  # fmt: skip
+        notes.info(
+            "errors of the proportions are ignored, which shrinks effects: method='joint' "
+            "or errors='calibrate' take them into account"
+        )
     return problem
 
 
@@ -142,23 +161,37 @@ def _asked(request: Request, source: Uncertain, problem: Problem) -> dict[str, A
     """Options after defaults were resolved, as ``run.json`` holds them."""
     errors, design, subject = request.errors, request.design, request.subject
     return {
-        "method": request.method, "preset": request.preset,
-        "errors": "none stated" if not source.stated
-        else "joint" if request.method == "joint" else errors or "ignore",
-        "formula": request.formula, "variance": request.variance,
+        "method": request.method,
+        "preset": request.preset,
+        "errors": "none stated"
+        if not source.stated
+        else "joint"
+        if request.method == "joint"
+        else errors or "ignore",
+        "formula": request.formula,
+        "variance": request.variance,
         "include_covariates": bool((problem.design.columns["kind"] == "covariate").any()),
-        "rest": design.rest, "reference_cell_type": design.reference_cell_type,
-        "random": problem.random, "standardise": design.standardise,
+        "rest": design.rest,
+        "reference_cell_type": design.reference_cell_type,
+        "random": problem.random,
+        "standardise": design.standardise,
         "weights": "given" if design.weights is not None else "none",
-        "subject": subject if isinstance(subject, str)
-        else "given" if subject is not None else "none",
-    }  # fmt: skip
+        "subject": subject
+        if isinstance(subject, str)
+        else "given"
+        if subject is not None
+        else "none",
+    }
 
 
 def _fitted(
-    problem: Problem, source: Uncertain, request: Request, choices: Choices, notes: Notes,
+    problem: Problem,
+    source: Uncertain,
+    request: Request,
+    choices: Choices,
+    notes: Notes,
     rng: np.random.Generator,
-) -> Fitted:  # fmt: skip
+) -> Fitted:
     """The estimate of the method."""
     estimator, method = request.estimator, request.method
     tests = {"statistic": choices.statistic, "sided": choices.sided}
@@ -171,11 +204,20 @@ def _fitted(
     if method == "nuts":
         columns, schedule = list(problem.design.table.columns), scheduled(request.sampling, USUAL)
         estimate, posterior = fit_nuts(
-            problem.ls, columns, choices, schedule, notes, rng,
-            contaminated=bool(estimator.contaminated), nu=estimator.nu, progress=request.progress,
-        )  # fmt: skip
-        asked = {"contaminated": bool(estimator.contaminated),
-                 "nu": "none" if estimator.nu is None else estimator.nu}  # fmt: skip
+            problem.ls,
+            columns,
+            choices,
+            schedule,
+            notes,
+            rng,
+            contaminated=bool(estimator.contaminated),
+            nu=estimator.nu,
+            progress=request.progress,
+        )
+        asked = {
+            "contaminated": bool(estimator.contaminated),
+            "nu": "none" if estimator.nu is None else estimator.nu,
+        }
         return Fitted(estimate, problem, tests | schedule._asdict() | asked, posterior)
     if method == "joint":
         covariance = source.aligned(problem.cells)
@@ -191,12 +233,14 @@ def _check_errors(method: str, errors: str | None, source: Uncertain) -> None:
     if errors is not None:
         checks.check_choice(errors, ERRORS, "errors")
     if method == "joint" and errors is not None:
-        raise InputError("errors", "is not an option of method='joint', which models them",
-                         fix="leave it out")  # fmt: skip
+        raise InputError(
+            "errors", "is not an option of method='joint', which models them", fix="leave it out"
+        )
     if not source.stated and (method == "joint" or errors == "calibrate"):
         needs = "method='joint'" if method == "joint" else "errors='calibrate'"
         raise InputError(
-            "proportions", f"must say how sure they are for {needs}",
+            "proportions",
+            f"must say how sure they are for {needs}",
             found="a table or a method without uncertainty",
             fix="give standard_errors=, or what deconvolve returns with method 'laplace' or 'nuts'",
-        )  # fmt: skip
+        )

@@ -48,10 +48,17 @@ class Sampled(NamedTuple):
 
 
 def fit_nuts(
-    ls: LeastSquares, columns: list[str], choices: Choices, schedule: Schedule, notes: Notes,
-    rng: np.random.Generator, *, contaminated: bool = False, nu: float | str | None = None,
+    ls: LeastSquares,
+    columns: list[str],
+    choices: Choices,
+    schedule: Schedule,
+    notes: Notes,
+    rng: np.random.Generator,
+    *,
+    contaminated: bool = False,
+    nu: float | str | None = None,
     progress: bool = False,
-) -> tuple[Estimate, Sampled]:  # fmt: skip
+) -> tuple[Estimate, Sampled]:
     """Sample, summarise the genes, and return the estimate with the draws."""
     from bayesdecov._arviz import dataset
 
@@ -59,8 +66,10 @@ def fit_nuts(
     if contaminated:
         em = fit_mixture(ls, "common", columns, Notes(), rng)
         active = list(em.facts["components"])
-        notes.info(f"effects with a component of shifted genes, chosen by EM: "
-                   f"{checks.some(active, 20) if active else 'none'}")  # fmt: skip
+        notes.info(
+            f"effects with a component of shifted genes, chosen by EM: "
+            f"{checks.some(active, 20) if active else 'none'}"
+        )
         facts["components"] = active
         model = to_pymc(ls, columns, active=active)
     else:
@@ -88,11 +97,17 @@ def sample(
     # matrices are small: threads of a linear-algebra library only wait for each other
     with model, threadpool_limits(limits=1, user_api="blas"):
         return pm.sample(
-            draws=schedule.draws, tune=schedule.tune, chains=schedule.chains, cores=schedule.cores,
-            target_accept=schedule.target_accept, nuts_sampler=schedule.nuts_sampler,
-            progressbar=progress, random_seed=int(rng.integers(2**31)),
-            compute_convergence_checks=False, **options_of,
-        )  # fmt: skip
+            draws=schedule.draws,
+            tune=schedule.tune,
+            chains=schedule.chains,
+            cores=schedule.cores,
+            target_accept=schedule.target_accept,
+            nuts_sampler=schedule.nuts_sampler,
+            progressbar=progress,
+            random_seed=int(rng.integers(2**31)),
+            compute_convergence_checks=False,
+            **options_of,
+        )
 
 
 def draw_prior(model: Any, rng: np.random.Generator, count: int = _PRIOR) -> dict[str, np.ndarray]:
@@ -102,15 +117,22 @@ def draw_prior(model: Any, rng: np.random.Generator, count: int = _PRIOR) -> dic
 
     names = [name for name in (*_PARAMETERS, "Psi") if name in model.named_vars]
     plain = Mode(linker="py", optimizer="fast_compile")  # compiling would take longer than drawing
-    values = pm.draw([model[name] for name in names], draws=count, mode=plain,
-                     random_seed=int(rng.integers(2**31)))  # fmt: skip
+    values = pm.draw(
+        [model[name] for name in names],
+        draws=count,
+        mode=plain,
+        random_seed=int(rng.integers(2**31)),
+    )
     return dict(zip(names, map(np.asarray, values), strict=True))
 
 
 def to_pymc(
-    ls: LeastSquares, columns: list[str], *, active: list[str] | None = None,
+    ls: LeastSquares,
+    columns: list[str],
+    *,
+    active: list[str] | None = None,
     nu: float | str | None = None,
-) -> Any:  # fmt: skip
+) -> Any:
     """The same data as a ``pymc.Model``: collapsed, or gene by gene where it has to be."""
     from bayesdecov.models import Genes, Sufficient, contamination, mixed_effects
 
@@ -119,7 +141,7 @@ def to_pymc(
         centred = ls.b - ls.mean
         known = Sufficient(
             ls.mean, centred.T @ centred, ls.V, float(ls.rss.sum()), ls.df, len(ls.b)
-        )  # fmt: skip
+        )
         return mixed_effects(known, columns, random)
     genes = Genes(ls.c + ls.mean[ls.random], ls.Vz, ls.rss, ls.df)
     return contamination(genes, random, active or [], nu=nu)
@@ -139,8 +161,10 @@ def _diagnose(idata: Any, names: list[str], notes: Notes) -> dict[str, Any]:
         notes.warn(f"NUTS: {finding}")
     if not wrong:
         least = min(found["ess_bulk"], found["ess_tail"])
-        notes.info(f"NUTS: no divergences, R-hat up to {found['r_hat']:.3f}, at least "
-                   f"{least:.0f} effective draws")  # fmt: skip
+        notes.info(
+            f"NUTS: no divergences, R-hat up to {found['r_hat']:.3f}, at least "
+            f"{least:.0f} effective draws"
+        )
     return {**found, "verdict": rendered(wrong)}
 
 
@@ -167,9 +191,18 @@ def _summarise(ls: LeastSquares, idata: Any, choices: Choices) -> Estimate:
     z = statistics(predict(ls, centre, cov, mean_psi, sigma2), mean_psi, choices.statistic)
     ones = np.ones(len(centre))
     return Estimate(
-        centre, np.atleast_2d(cov), np.inf * ones, ones, mean_psi, sigma2, gamma, sd, z,
-        p_values(z, sided=choices.sided), {},
-    )  # fmt: skip
+        centre,
+        np.atleast_2d(cov),
+        np.inf * ones,
+        ones,
+        mean_psi,
+        sigma2,
+        gamma,
+        sd,
+        z,
+        p_values(z, sided=choices.sided),
+        {},
+    )
 
 
 def _pooled(values: Any) -> Array:
@@ -208,9 +241,15 @@ def _mixture(ls: LeastSquares, idata: Any, active: list[int]) -> Estimate:
                 value[active] = values[name]
         null = float(values["null"]) if len(active) else 1.0
         return Contamination(
-            values["beta"] - ls.mean, values["Psi"], null, whole["up"], whole["down"],
-            whole["delta"], np.square(whole["tau"]), np.array(active, dtype=int),
-        )  # fmt: skip
+            values["beta"] - ls.mean,
+            values["Psi"],
+            null,
+            whole["up"],
+            whole["down"],
+            whole["delta"],
+            np.square(whole["tau"]),
+            np.array(active, dtype=int),
+        )
 
     centre = contamination_of({name: value.mean(axis=0) for name, value in pooled.items()})
     kept = np.unique(np.linspace(0, len(pooled["sigma"]) - 1, _MIXTURE_DRAWS).astype(int))

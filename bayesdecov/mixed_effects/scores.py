@@ -80,14 +80,52 @@ def discriminant_scores(
     """
     checks.check_probability(level, "level")
     checks.check_choice(sparse, ("interactions", "all"), "sparse")
+    Y, X0, X1 = _aligned(fit, new_expression, new_proportions, new_covariates, response)
+    samples = Y.columns
+    effects = fit.effects.to_numpy()
+    residual = Y.to_numpy() - effects @ X0.T  # (gene, sample)
+    step = (X1 - X0).T  # (column, sample)
+    delta = effects @ step
+
+    fixed, part, order = _sparse(fit, step, level, sparse)
+    rows = np.vstack([(residual * fixed).sum(axis=0), (residual * part)[order]])
+    single, size = _projection(residual, delta)
+    thin, thin_size = _projection(residual, fixed + part)
+    return Scores(
+        pd.DataFrame(
+            {
+                "single": single,
+                "single_sparse": thin,
+                "midpoint": size / 2,
+                "midpoint_sparse": thin_size / 2,
+            },
+            index=pd.Index(samples, name="sample"),
+        ),
+        pd.DataFrame(residual * delta, fit.gene_names, samples),
+        pd.DataFrame(rows, ["fixed", *fit.gene_names[order]], samples),
+        tuple(fit.design.coding.binary[response]),
+    )
+
+
+def _aligned(
+    fit: FittedEffects,
+    new_expression: pd.DataFrame,
+    new_proportions: pd.DataFrame,
+    new_covariates: pd.DataFrame | None,
+    response: str,
+) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
+    """Expression of the fit's genes, and the designs (sample, column) under either response."""
     frame = checks.check_numeric(
         expression_frame(new_expression, "new_expression"), "new_expression"
     )
     checks.check_unique(frame.index, "new_expression", "gene")
     missing = fit.gene_names.difference(frame.index)
     if len(missing):
-        raise InputError("new_expression", "needs every gene of the fit",
-                         found=f"{len(missing)} missing: {checks.some(missing)}")  # fmt: skip
+        raise InputError(
+            "new_expression",
+            "needs every gene of the fit",
+            found=f"{len(missing)} missing: {checks.some(missing)}",
+        )
     samples = frame.columns
     cells = check_proportions(
         expression_frame(new_proportions, "new_proportions"), "new_proportions"
@@ -98,21 +136,22 @@ def discriminant_scores(
     for name, index in (("new_proportions", cells.index), ("new_covariates", table.index)):
         lacking = samples.difference(index)
         if len(lacking):
-            raise InputError(name, "needs every new sample",
-                             found=f"none for {checks.some(lacking)}")  # fmt: skip
+            raise InputError(
+                name, "needs every new sample", found=f"none for {checks.some(lacking)}"
+            )
     cells, table = cells.loc[samples], table.loc[samples]
     X0, X1 = (design.to_numpy() for design in _imputed(fit, cells, table, response))
+    return frame.loc[fit.gene_names], X0, X1
 
-    effects = fit.effects.to_numpy()
-    Y = frame.loc[fit.gene_names].to_numpy()
-    residual = Y - effects @ X0.T  # (gene, sample)
-    step = (X1 - X0).T  # (column, sample)
-    delta = effects @ step
 
+def _sparse(
+    fit: FittedEffects, step: np.ndarray, level: float, sparse: str
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The fixed and the random part of the difference, and the genes with selected effects."""
     chosen = (step != 0).any(axis=1)  # the columns that know the response
     kinds = fit.design.columns["kind"]
     fixed = fit.estimate.beta[chosen] @ step[chosen]
-    gamma, picked = np.zeros_like(effects), []
+    gamma, picked = np.zeros((len(fit.gene_names), len(step))), []
     for j, (k, name) in enumerate(zip(fit.least_squares.random, fit.random, strict=True)):
         if not chosen[k]:
             continue
@@ -124,20 +163,7 @@ def discriminant_scores(
         gamma[significant, k] = fit.estimate.gamma[significant, j]
     part = gamma @ step
     order = pd.unique(np.concatenate(picked)) if picked else np.array([], dtype=int)
-    rows = np.vstack([(residual * fixed).sum(axis=0), (residual * part)[order]])
-
-    single, size = _projection(residual, delta)
-    thin, thin_size = _projection(residual, fixed + part)
-    return Scores(
-        pd.DataFrame(
-            {"single": single, "single_sparse": thin, "midpoint": size / 2,
-             "midpoint_sparse": thin_size / 2},
-            index=pd.Index(samples, name="sample"),
-        ),
-        pd.DataFrame(residual * delta, fit.gene_names, samples),
-        pd.DataFrame(rows, ["fixed", *fit.gene_names[order]], samples),
-        tuple(fit.design.coding.binary[response]),
-    )  # fmt: skip
+    return fixed, part, order
 
 
 def _projection(residual: np.ndarray, delta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -152,10 +178,11 @@ def _imputed(
     values = fit.design.coding.binary.get(response)
     if values is None:
         raise InputError(
-            "response", "must be a covariate with two values in the training data",
+            "response",
+            "must be a covariate with two values in the training data",
             found=repr(response),
             fix=f"choose one of {checks.some(fit.design.coding.binary, 20)}",
-        )  # fmt: skip
+        )
     low, high = (
         fit.design.encode(
             cells,

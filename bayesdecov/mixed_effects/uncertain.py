@@ -73,8 +73,11 @@ def uncertain(proportions: Any, standard_errors: Any, notes: Notes, *, needed: b
     folder = isinstance(proportions, (str, Path)) and Path(proportions).is_dir()
     if isinstance(proportions, Proportions) or folder or _is_container(proportions):
         if standard_errors is not None:
-            raise InputError("standard_errors", "are for tables of proportions: "
-                             "a posterior has its own", fix="leave it out")  # fmt: skip
+            raise InputError(
+                "standard_errors",
+                "are for tables of proportions: a posterior has its own",
+                fix="leave it out",
+            )
         return _of_posterior(proportions, notes, needed)
     if isinstance(getattr(proportions, "proportions", None), pd.DataFrame):
         proportions = proportions.proportions
@@ -114,9 +117,12 @@ def _fractions(values: Array) -> Array:
     if (values < 0).any():
         raise InputError("standard_errors", "must not be negative", found=f"{values.min():g}")
     if values.max() > _LARGEST:
-        raise InputError("standard_errors", "are of fractions between 0 and 1",
-                         found=f"values up to {values.max():g}",
-                         fix="divide percentages by 100")  # fmt: skip
+        raise InputError(
+            "standard_errors",
+            "are of fractions between 0 and 1",
+            found=f"values up to {values.max():g}",
+            fix="divide percentages by 100",
+        )
     return np.asarray(values)
 
 
@@ -134,8 +140,10 @@ def _of_posterior(source: Any, notes: Notes, needed: bool) -> Uncertain:
     p = found.p
     known = np.isfinite(p).all(axis=(1, 2))
     if not known.all():
-        notes.warn(f"{int((~known).sum())} samples without a posterior were left out: "
-                   f"{checks.some(found.samples[~known])}")  # fmt: skip
+        notes.warn(
+            f"{int((~known).sum())} samples without a posterior were left out: "
+            f"{checks.some(found.samples[~known])}"
+        )
         p = p[known]
     if not len(p):
         raise InputError("proportions", "must have a posterior of some sample", found="none")
@@ -165,8 +173,11 @@ def _wald(run: Run, table: pd.DataFrame) -> Array | None:
 def _run(folder: Path) -> Run:
     run = run_of(folder)
     if run.command == EFFECTS:
-        raise InputError("proportions", "must be the folder of a run of deconvolve or gate",
-                         found=f"a run of {run.command!r}")  # fmt: skip
+        raise InputError(
+            "proportions",
+            "must be the folder of a run of deconvolve or gate",
+            found=f"a run of {run.command!r}",
+        )
     return run
 
 
@@ -184,13 +195,16 @@ def _of_container(source: Any) -> PosteriorDraws:
     dims = ("sample", "chain", "draw", "cell_type")
     if "proportions" not in posterior or set(posterior["proportions"].dims) != set(dims):
         raise InputError(
-            "proportions", "of an ArviZ container must be the variable 'proportions' of its "
+            "proportions",
+            "of an ArviZ container must be the variable 'proportions' of its "
             "posterior, with dims chain, draw, sample and cell_type",
             found=f"variables {checks.some(posterior.data_vars)}",
-        )  # fmt: skip
+        )
     values = posterior["proportions"].transpose(*dims).to_numpy()
-    samples, cell_types = (pd.Index([str(name) for name in posterior[dim].to_numpy()])
-                           for dim in ("sample", "cell_type"))  # fmt: skip
+    samples, cell_types = (
+        pd.Index([str(name) for name in posterior[dim].to_numpy()])
+        for dim in ("sample", "cell_type")
+    )
     pooled = values.reshape(len(samples), -1, len(cell_types))
     return PosteriorDraws(pooled, samples, cell_types, None, None, "proportions")
 
@@ -208,8 +222,9 @@ def _weights(found: PosteriorDraws, p: Array, notes: Notes) -> Array:
     weights /= weights.sum(axis=1, keepdims=True)
     thin = 1 / np.square(weights).sum(axis=1) < _FEWEST
     if thin.any():
-        notes.info(f"in {int(thin.sum())} samples too few draws are left without the prior, which "
-                   "stays in")  # fmt: skip
+        notes.info(
+            f"in {int(thin.sum())} samples too few draws are left without the prior, which stays in"
+        )
     return np.where(thin[:, None], even, weights)
 
 

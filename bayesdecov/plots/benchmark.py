@@ -69,8 +69,7 @@ def by_type(found: Benchmark, scenario: str, metric: str = "r") -> Figure:
     look = _LOOKS[checks.check_choice(metric, _OF_TYPES, "metric")]
     part = found.scores[found.scores["scenario"] == scenario]
     if not len(part):
-        raise InputError("scenario", "must be one of the benchmark's",
-                         found=repr(scenario))  # fmt: skip
+        raise InputError("scenario", "must be one of the benchmark's", found=repr(scenario))
     part = part[~part["cell_type"].isin(("all", "other"))]
     if metric == "bias":
         part = part.assign(bias=part["bias"].abs())
@@ -105,8 +104,9 @@ def spill_over(found: Benchmark, level: str | None = None) -> Figure:
         mine = part[part["method"] == name].set_index(["repeat", "method", "sample"])
         mine = mine.assign(of=pure.reindex(mine.index))
         grid = mine.groupby(["of", "cell_type"])["estimate"].mean().unstack()
-        image = axes.imshow(grid.reindex(index=types, columns=types), vmin=0, vmax=1,
-                            cmap="magma_r")  # fmt: skip
+        image = axes.imshow(
+            grid.reindex(index=types, columns=types), vmin=0, vmax=1, cmap="magma_r"
+        )
         axes.set_title(plain(name), fontsize=8)
     for axes in panels.ravel()[len(methods) :]:
         axes.set_visible(False)
@@ -114,8 +114,7 @@ def spill_over(found: Benchmark, level: str | None = None) -> Figure:
         axes.set_yticks(range(len(types)), [plain(name) for name in types], fontsize=7)
     for axes in panels.ravel()[max(0, len(methods) - columns) : len(methods)]:
         axes.xaxis.set_tick_params(labelbottom=True)
-        axes.set_xticks(range(len(types)), [plain(name) for name in types], rotation=90,
-                        fontsize=7)  # fmt: skip
+        axes.set_xticks(range(len(types)), [plain(name) for name in types], rotation=90, fontsize=7)
     if image is not None:
         figure.colorbar(image, ax=panels, shrink=0.6, label="mean estimate")
     figure.suptitle(f"Samples of one cell type (rows), {level}", fontsize=10)
@@ -127,15 +126,23 @@ def cost(found: Benchmark) -> Figure:
     table = found.summary().dropna(subset=["rmse_to_best"])
     figure = Figure(figsize=(6.4, 4.2), layout="constrained")
     axes = figure.subplots()
-    axes.scatter(table["seconds"].astype(float), table["rmse_to_best"].astype(float),
-                 color="#1b4f72", s=22)  # fmt: skip
+    axes.scatter(
+        table["seconds"].astype(float), table["rmse_to_best"].astype(float), color="#1b4f72", s=22
+    )
     for name, row in table.iterrows():
-        axes.annotate(plain(name), (row["seconds"], row["rmse_to_best"]), fontsize=7,
-                      xytext=(4, 3), textcoords="offset points")  # fmt: skip
+        axes.annotate(
+            plain(name),
+            (row["seconds"], row["rmse_to_best"]),
+            fontsize=7,
+            xytext=(4, 3),
+            textcoords="offset points",
+        )
     axes.set_xscale("log")
     axes.margins(x=0.15)
-    axes.set(xlabel="seconds per cohort, one thread (mean)",
-             ylabel="RMSE over the best method's (geometric mean)")  # fmt: skip
+    axes.set(
+        xlabel="seconds per cohort, one thread (mean)",
+        ylabel="RMSE over the best method's (geometric mean)",
+    )
     axes.spines[["top", "right"]].set_visible(False)
     return figure
 
@@ -169,8 +176,13 @@ def _drawn(grid: pd.DataFrame, shown: tuple[np.ndarray, Normalize], look: _Look)
     longest = max(len(plain(name)) for name in grid.index)
     places = [plain(name) for name in grid.columns]
     beyond = max(0, max(map(len, places)) - 28)  # letters below the picture, and left of it
-    figure = Figure(figsize=(1.0 + 0.07 * longest + 0.62 * columns + 0.03 * beyond,
-                             1.9 + 0.3 * rows + 0.06 * beyond), layout="constrained")  # fmt: skip
+    figure = Figure(
+        figsize=(
+            1.0 + 0.07 * longest + 0.62 * columns + 0.03 * beyond,
+            1.9 + 0.3 * rows + 0.06 * beyond,
+        ),
+        layout="constrained",
+    )
     axes: Axes = figure.subplots()
     image = axes.imshow(colour, cmap=look.cmap, norm=norm, aspect="auto")
     for (i, j), value in np.ndenumerate(grid.to_numpy(dtype=float)):
@@ -179,11 +191,19 @@ def _drawn(grid: pd.DataFrame, shown: tuple[np.ndarray, Normalize], look: _Look)
             continue
         red, green, blue, _ = image.cmap(image.norm(colour[i, j]))
         dark = 0.3 * red + 0.59 * green + 0.11 * blue < _DARK
-        axes.text(j, i, f"{value:.{look.digits}f}", ha="center", va="center", fontsize=7,
-                  color="white" if dark else "black")  # fmt: skip
+        axes.text(
+            j,
+            i,
+            f"{value:.{look.digits}f}",
+            ha="center",
+            va="center",
+            fontsize=7,
+            color="white" if dark else "black",
+        )
     axes.set_yticks(range(rows), [plain(name) for name in grid.index], fontsize=8)
-    axes.set_xticks(range(columns), places, rotation=60, ha="right",
-                    rotation_mode="anchor", fontsize=7)  # fmt: skip
+    axes.set_xticks(
+        range(columns), places, rotation=60, ha="right", rotation_mode="anchor", fontsize=7
+    )
     axes.set_title(look.title, fontsize=9, loc="left")
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)

@@ -20,8 +20,9 @@ def calibration(found: Calibration) -> Figure:
     >>> from bayesdecov.calibration import calibrate
     >>> figure = bd.plots.calibration(calibrate(method="map", simulations=20, n_genes=20, seed=1))
     """
-    figure = Figure(figsize=(9.0, 3.6) if found.ranks is not None else (4.5, 3.6),
-                    layout="constrained")  # fmt: skip
+    figure = Figure(
+        figsize=(9.0, 3.6) if found.ranks is not None else (4.5, 3.6), layout="constrained"
+    )
     if found.ranks is None or found.band is None:
         axes = figure.subplots()
     else:
@@ -29,8 +30,14 @@ def calibration(found: Calibration) -> Figure:
 
         left, axes = figure.subplots(1, 2)
         band = found.band
-        left.fill_between(band.points, band.low - band.points, band.high - band.points,
-                          color="0.9", label="99.9 % band", step="mid")  # fmt: skip
+        left.fill_between(
+            band.points,
+            band.low - band.points,
+            band.high - band.points,
+            color="0.9",
+            label="99.9 % band",
+            step="mid",
+        )
         curves = ecdf(found.ranks.to_numpy(), len(band.points))
         for j, name in enumerate(found.ranks.columns[:_MOST]):
             left.plot(band.points, curves[:, j] - band.points, lw=1.1, label=plain(name))
@@ -43,14 +50,23 @@ def calibration(found: Calibration) -> Figure:
     axes.plot([0.4, 1], [0.4, 1], color="0.6", lw=0.8)
     reach = np.stack([table["mean"] - table["min"], table["max"] - table["mean"]])
     axes.errorbar(
-        levels, table["mean"],
+        levels,
+        table["mean"],
         yerr=np.maximum(reach, 0.0),  # a mean may be off its equal terms by rounding
-        fmt="o", ms=4, capsize=2, color="#1b4f72",
-    )  # fmt: skip
-    axes.set(xlabel="nominal probability", ylabel="intervals that hold the truth",
-             xlim=(0.42, 1.0), ylim=(0.42, 1.0))  # fmt: skip
+        fmt="o",
+        ms=4,
+        capsize=2,
+        color="#1b4f72",
+    )
+    axes.set(
+        xlabel="nominal probability",
+        ylabel="intervals that hold the truth",
+        xlim=(0.42, 1.0),
+        ylim=(0.42, 1.0),
+    )
     axes.spines[["top", "right"]].set_visible(False)
     s = found.settings | found.facts
-    figure.suptitle(f"Calibration of {s['model']} by {s['method']}, {s['simulations']} simulations",
-                    fontsize=10)  # fmt: skip
+    figure.suptitle(
+        f"Calibration of {s['model']} by {s['method']}, {s['simulations']} simulations", fontsize=10
+    )
     return figure

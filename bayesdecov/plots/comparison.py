@@ -30,15 +30,18 @@ def comparison(found: Comparison) -> Figure:
     top, bottom = figure.subplots(2, columns, squeeze=False, height_ratios=[1.5, 1])
     for name, upper, lower in zip(names, top, bottom, strict=True):
         part = tables[name]
-        ends = [min(base["mean"].min(), part["mean"].min()),
-                max(base["mean"].max(), part["mean"].max())]  # fmt: skip
+        ends = [
+            min(base["mean"].min(), part["mean"].min()),
+            max(base["mean"].max(), part["mean"].max()),
+        ]
         upper.plot(ends, ends, color="0.6", lw=0.8, zorder=0)
         for table, axis in ((base, "xerr"), (part, "yerr")):
             reach = np.stack([table["mean"] - table["low"], table["high"] - table["mean"]])
             if np.isfinite(reach).any():
                 bars = {axis: np.clip(np.nan_to_num(reach), 0, None)}
-                upper.errorbar(base["mean"], part["mean"], fmt="none", lw=0.5, color="0.75",
-                               zorder=1, **bars)  # fmt: skip
+                upper.errorbar(
+                    base["mean"], part["mean"], fmt="none", lw=0.5, color="0.75", zorder=1, **bars
+                )
         upper.plot(base["mean"], part["mean"], "o", ms=2.5, color="#1b4f72", zorder=2)
         upper.set(xlabel=plain(found.yardstick), ylabel=plain(name))
         lower.axhspan(-_EXACT, _EXACT, color="0.92", zorder=0)

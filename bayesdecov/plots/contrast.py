@@ -19,8 +19,10 @@ def contrast(found: Contrast) -> Figure:
     columns = min(_COLUMNS, len(names))
     rows = -(-len(names) // columns)
     longest = max(len(plain(name)) for name in types)
-    figure = Figure(figsize=(0.9 + 0.07 * longest + 3.4 * columns,
-                             rows * (1.1 + 0.28 * len(types))), layout="constrained")  # fmt: skip
+    figure = Figure(
+        figsize=(0.9 + 0.07 * longest + 3.4 * columns, rows * (1.1 + 0.28 * len(types))),
+        layout="constrained",
+    )
     panels = figure.subplots(rows, columns, squeeze=False, sharey=True)
     rope = float(found.settings["rope"])
     for axes, name in zip(panels.ravel(), names, strict=False):

@@ -28,8 +28,9 @@ def forest(run: Run, samples: Sequence[str] | None = None) -> Figure:
     types = list(run.tables["proportions"].columns)
     columns = min(4, len(types))
     rows = -(-len(types) // columns)
-    figure = Figure(figsize=(2.4 * columns + 1.2, rows * (0.16 * len(order) + 0.9)),
-                    layout="constrained")  # fmt: skip
+    figure = Figure(
+        figsize=(2.4 * columns + 1.2, rows * (0.16 * len(order) + 0.9)), layout="constrained"
+    )
     panels = figure.subplots(rows, columns, squeeze=False, sharey=True)
     y = np.arange(len(order))[::-1]
     for panel in panels.ravel()[len(types) :]:
@@ -64,11 +65,24 @@ def maxima(run: Run) -> Figure:
         shown = mean.to_numpy()
         top = float(np.nanmax([shown.max(), value.max()])) * 1.05
         axes.plot([0, top], [0, top], color="0.6", lw=0.8, zorder=0)
-        axes.errorbar(shown.ravel(), value.ravel(), xerr=np.nan_to_num(sd).ravel(), fmt="none",
-                      lw=0.5, color="0.75", zorder=1)  # fmt: skip
+        axes.errorbar(
+            shown.ravel(),
+            value.ravel(),
+            xerr=np.nan_to_num(sd).ravel(),
+            fmt="none",
+            lw=0.5,
+            color="0.75",
+            zorder=1,
+        )
         for j, colour in enumerate(colours(shown.shape[1])):
-            axes.plot(shown[:, j], value[:, j], "o", ms=2.6, color=colour,
-                      label=plain(mean.columns[j]) if axes is panels[0] else None)  # fmt: skip
+            axes.plot(
+                shown[:, j],
+                value[:, j],
+                "o",
+                ms=2.6,
+                color=colour,
+                label=plain(mean.columns[j]) if axes is panels[0] else None,
+            )
         axes.set(xlabel="posterior mean (bar: sd)", ylabel=label)
         _bare(axes)
     figure.legend(loc="outside right center", fontsize=7, frameon=False)
@@ -93,8 +107,9 @@ def chains(draws: np.ndarray, energy: np.ndarray, title: str) -> Figure:
     ranks.set(xlabel="rank among all chains", title="ranks", ylim=(0, None))
     level, change = energy - energy.mean(), np.diff(energy, axis=1)
     for values, label, shade in ((level, "energy", _BLUE), (change, "transition", _RED)):
-        energies.hist(values.ravel(), bins=40, density=True, histtype="step", color=shade,
-                      label=label)  # fmt: skip
+        energies.hist(
+            values.ravel(), bins=40, density=True, histtype="step", color=shade, label=label
+        )
     energies.set(title="energies", yticks=[])
     energies.legend(fontsize=6.5, frameon=False)
     for axes in (trace, ranks, energies):
@@ -108,8 +123,9 @@ def chains(draws: np.ndarray, energy: np.ndarray, title: str) -> Figure:
 def quality(table: pd.DataFrame, measures: dict[str, float]) -> Figure:
     """Each sample's convergence measures with their limits."""
     figure = Figure(figsize=(2.4 * len(measures) + 0.4, 2.3), layout="constrained")
-    for axes, (name, limit) in zip(figure.subplots(1, len(measures), squeeze=False)[0],
-                                   measures.items(), strict=True):  # fmt: skip
+    for axes, (name, limit) in zip(
+        figure.subplots(1, len(measures), squeeze=False)[0], measures.items(), strict=True
+    ):
         axes.plot(np.arange(len(table)), np.sort(table[name].to_numpy()), "o", ms=2.4, color=_BLUE)
         axes.axhline(limit, color=_RED, lw=0.9, ls="--")
         axes.set(xlabel="samples, in order", xticks=[])
@@ -165,10 +181,10 @@ def prior_and_posterior(run: Run) -> Figure:
         panel.set_visible(False)
     for j, (name, panel) in enumerate(zip(types, panels.ravel(), strict=False)):
         values = posterior[..., j].ravel()
-        panel.hist(values[np.isfinite(values)], edges, density=True, color="0.8",
-                   label="posterior")  # fmt: skip
-        panel.hist(prior[..., j].ravel(), edges, density=True, histtype="step", color=_RED,
-                   label="prior")  # fmt: skip
+        panel.hist(values[np.isfinite(values)], edges, density=True, color="0.8", label="posterior")
+        panel.hist(
+            prior[..., j].ravel(), edges, density=True, histtype="step", color=_RED, label="prior"
+        )
         panel.set_title(plain(name), fontsize=8, loc="left")
         panel.set(yticks=[], xlim=(0, 1))
         panel.tick_params(labelsize=7)
@@ -189,8 +205,9 @@ def residuals(residual: pd.DataFrame, count: int = 25) -> Figure:
         axes.plot(residual[name], np.full(len(residual), row), "|", ms=6, color=_BLUE, alpha=0.6)
         axes.plot(residual[name].mean(), row, "o", ms=3.5, color=_RED)
     axes.set_yticks(y, [plain(name) for name in names], fontsize=7)
-    axes.set_xlabel("standardised residual given all other genes (dot: mean of the samples)",
-                    fontsize=8)  # fmt: skip
+    axes.set_xlabel(
+        "standardised residual given all other genes (dot: mean of the samples)", fontsize=8
+    )
     axes.tick_params(axis="x", labelsize=7)
     _bare(axes)
     return figure

@@ -39,17 +39,30 @@ def volcano(fit: FittedEffects, covariate: str, *, fdr: float = 0.05, labels: in
         (called & up, _UP, f"above the rest ({int((called & up).sum())})"),
         (called & ~up, _DOWN, f"below the rest ({int((called & ~up).sum())})"),
     ):
-        axes.plot(x[mask], height[mask], "o", ms=2.5 if colour == _GREY else 4, color=colour,
-                  label=name, alpha=0.5 if colour == _GREY else 0.9, mew=0)  # fmt: skip
+        axes.plot(
+            x[mask],
+            height[mask],
+            "o",
+            ms=2.5 if colour == _GREY else 4,
+            color=colour,
+            label=name,
+            alpha=0.5 if colour == _GREY else 0.9,
+            mew=0,
+        )
     centre = float(fit.fixed.loc[covariate, "estimate"])
     axes.axvline(centre, color="0.4", linewidth=0.8, linestyle="--", zorder=0)
     for i in [i for i in np.argsort(-height) if called[i]][:labels]:
-        axes.annotate(plain(table["gene"].iloc[i]), (x[i], height[i]), fontsize=6.5,
-                      xytext=(3, 2), textcoords="offset points")  # fmt: skip
+        axes.annotate(
+            plain(table["gene"].iloc[i]),
+            (x[i], height[i]),
+            fontsize=6.5,
+            xytext=(3, 2),
+            textcoords="offset points",
+        )
     axes.set(
-        xlabel="effect (per sd of the covariate)" if fit.settings.get("standardise")
-        else "effect", ylabel="−log10 quasi-p-value",
-    )  # fmt: skip
+        xlabel="effect (per sd of the covariate)" if fit.settings.get("standardise") else "effect",
+        ylabel="−log10 quasi-p-value",
+    )
     axes.set_ylim(bottom=0)
     axes.spines[["top", "right"]].set_visible(False)
     figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=7.5)
@@ -83,11 +96,25 @@ def effects(fit: FittedEffects, *, prob: float = 0.95) -> Figure:
     panels = figure.subplots(2, 1, height_ratios=heights, squeeze=False)[:, 0]
     for axes, (rows, label) in zip(panels, parts, strict=True):
         y = np.arange(int(rows.sum()))[::-1]
-        axes.barh(y, (high - low)[rows], left=low[rows], height=0.55, color="0.88",
-                  label=f"{prob:.0%} of the genes")  # fmt: skip
-        axes.errorbar(fixed["estimate"].to_numpy()[rows], y, xerr=reach[rows], fmt="o", ms=4,
-                      color="#1b4f72", lw=1.4, capsize=2,
-                      label=f"whole transcriptome, {prob:.0%} interval")  # fmt: skip
+        axes.barh(
+            y,
+            (high - low)[rows],
+            left=low[rows],
+            height=0.55,
+            color="0.88",
+            label=f"{prob:.0%} of the genes",
+        )
+        axes.errorbar(
+            fixed["estimate"].to_numpy()[rows],
+            y,
+            xerr=reach[rows],
+            fmt="o",
+            ms=4,
+            color="#1b4f72",
+            lw=1.4,
+            capsize=2,
+            label=f"whole transcriptome, {prob:.0%} interval",
+        )
         axes.axvline(0, color="0.5", linewidth=0.8)
         axes.set_yticks(y, [plain(name) for name in fixed.index[rows]], fontsize=8)
         axes.set_xlabel(label, fontsize=8)
@@ -96,7 +123,12 @@ def effects(fit: FittedEffects, *, prob: float = 0.95) -> Figure:
         axes.margins(x=0.04)
         axes.autoscale_view()
         axes.spines[["top", "right"]].set_visible(False)
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2,
-                  frameon=False, fontsize=7.5)  # fmt: skip
+    figure.legend(
+        *panels[0].get_legend_handles_labels(),
+        loc="outside lower center",
+        ncols=2,
+        frameon=False,
+        fontsize=7.5,
+    )
     panels[0].set_title(f"Cell-type-specific effects ({fit.method})", fontsize=10, loc="left")
     return figure

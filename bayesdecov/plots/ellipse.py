@@ -17,5 +17,6 @@ def normal_ellipse(centre: Array, covariance: Array, prob: float = 0.95, **style
     values, vectors = np.linalg.eigh(covariance)
     angle = float(np.degrees(np.arctan2(vectors[1, 1], vectors[0, 1])))
     width, height = 2 * radius * np.sqrt(values[1]), 2 * radius * np.sqrt(values[0])
-    return Ellipse((float(centre[0]), float(centre[1])), width, height, angle=angle, fill=False,
-                   **style)  # fmt: skip
+    return Ellipse(
+        (float(centre[0]), float(centre[1])), width, height, angle=angle, fill=False, **style
+    )

@@ -24,13 +24,16 @@ def enrichment(found: Enrichment, top: int = 8) -> Figure:
     y = [len(names) - 1 - names.index(name) for name in part["gene_set"]]
     strength = -np.log10(np.maximum(part["q_value"].to_numpy(), 1e-300))
     longest = max(len(plain(name)) for name in names)
-    figure = Figure(figsize=(2.2 + 0.07 * longest + 0.6 * len(effects), 1.8 + 0.28 * len(names)),
-                    layout="constrained")  # fmt: skip
+    figure = Figure(
+        figsize=(2.2 + 0.07 * longest + 0.6 * len(effects), 1.8 + 0.28 * len(names)),
+        layout="constrained",
+    )
     axes = figure.subplots()
     size = 12 + 160 * part["overlap"].to_numpy() / max(int(part["overlap"].max()), 1)
     dots = axes.scatter(x, y, s=size, c=strength, cmap="viridis", vmin=0)
-    axes.set_xticks(range(len(effects)), [plain(name) for name in effects], rotation=60, ha="right",
-                    fontsize=8)  # fmt: skip
+    axes.set_xticks(
+        range(len(effects)), [plain(name) for name in effects], rotation=60, ha="right", fontsize=8
+    )
     axes.set_yticks(range(len(names)), [plain(name) for name in reversed(names)], fontsize=8)
     axes.set_xlim(-0.6, len(effects) - 0.4)
     axes.set_ylim(-0.7, len(names) - 0.3)

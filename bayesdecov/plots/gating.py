@@ -55,8 +55,9 @@ def gate(gating: Gating, name: str, samples: Sequence[str] | None = None) -> Fig
 
 def _known(name: str, names: Sequence[str], argument: str) -> None:
     if name not in names:
-        raise InputError(argument, f"must be one of {', '.join(map(repr, names[:12]))}",
-                         found=repr(name))  # fmt: skip
+        raise InputError(
+            argument, f"must be one of {', '.join(map(repr, names[:12]))}", found=repr(name)
+        )
 
 
 def _groups(gating: Gating) -> list[list[int]]:

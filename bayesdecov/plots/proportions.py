@@ -56,13 +56,13 @@ def stacked_bars(fit: Proportions, *, title: str | None = None) -> Figure:
     few = n <= _MANY_SAMPLES
     wider = 0.07 * max(0, max(map(len, types)) - 20)  # inches that long names need
     higher = 0.05 * max(0, max(map(len, samples)) - 16) if few else 0.0
-    figure = Figure(figsize=(float(np.clip(0.16 * n + 2.6, 5, 14)) + wider, 3.6 + higher),
-                    layout="constrained")  # fmt: skip
+    figure = Figure(
+        figsize=(float(np.clip(0.16 * n + 2.6, 5, 14)) + wider, 3.6 + higher), layout="constrained"
+    )
     axes = figure.subplots()
     bottom = np.zeros(n)
     for label, (name, column) in zip(types, table.items(), strict=True):
-        axes.bar(np.arange(n), column, bottom=bottom, width=0.92, color=palette[name],
-                 label=label)  # fmt: skip
+        axes.bar(np.arange(n), column, bottom=bottom, width=0.92, color=palette[name], label=label)
         bottom += column.to_numpy()
     axes.set(xlim=(-0.6, n - 0.4), ylim=(0, 1), ylabel=plain(fit.quantity), xlabel=f"{n} samples")
     if few:
@@ -71,8 +71,14 @@ def stacked_bars(fit: Proportions, *, title: str | None = None) -> Figure:
         axes.set_xticks([])
     axes.spines[["top", "right"]].set_visible(False)
     handles, names = axes.get_legend_handles_labels()
-    axes.legend(handles[::-1], names[::-1], loc="center left", bbox_to_anchor=(1.0, 0.5),
-                frameon=False, fontsize=8)  # fmt: skip
+    axes.legend(
+        handles[::-1],
+        names[::-1],
+        loc="center left",
+        bbox_to_anchor=(1.0, 0.5),
+        frameon=False,
+        fontsize=8,
+    )
     axes.set_title(title or f"Cell-type proportions ({fit.method})", fontsize=10, loc="left")
     return figure
 
@@ -118,8 +124,9 @@ def intervals(fit: Proportions, *, prob: float = 0.95, truth: pd.DataFrame | Non
             panel.set_title(f"{plain(name)}{said}", fontsize=8, loc="left")
         reach = np.stack([part["mean"] - part["low"], part["high"] - part["mean"]])
         if np.isfinite(reach).all():
-            panel.errorbar(x, part["mean"], np.maximum(reach, 0), fmt="o", ms=2.5, lw=0.8,
-                           color=colour)  # fmt: skip
+            panel.errorbar(
+                x, part["mean"], np.maximum(reach, 0), fmt="o", ms=2.5, lw=0.8, color=colour
+            )
         else:
             panel.plot(x, part["mean"], "o", ms=2.5, color=colour)
         panel.set_ylim(bottom=0)

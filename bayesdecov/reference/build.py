@@ -59,10 +59,10 @@ def from_samples(
         "profiles": chosen,
         "labels": labels,
         "donors": donors,
-        "settings": {"covariance": covariance, "markers": marker_note,
-                     "scale": scale.reason} | estimate.settings,
+        "settings": {"covariance": covariance, "markers": marker_note, "scale": scale.reason}
+        | estimate.settings,
         "notes": tuple(notes.lines),
-    }  # fmt: skip
+    }
 
 
 def from_signature(signature: Any, genes: Any, assume_linear: bool) -> dict[str, Any]:
@@ -105,8 +105,11 @@ def from_moments(mean: Any, covariances: Any, replicates: Any) -> dict[str, Any]
         covariances = {str(name): matrix for name, matrix in covariances.items()}
         absent = [name for name in frame.columns if name not in covariances]
         if absent:
-            raise InputError("covariances", "needs a matrix for every cell type",
-                             found=f"none for {checks.some(absent)}")  # fmt: skip
+            raise InputError(
+                "covariances",
+                "needs a matrix for every cell type",
+                found=f"none for {checks.some(absent)}",
+            )
         Sigma = np.stack([_ordered(covariances[name], frame.index) for name in frame.columns])
     else:
         Sigma = _matrix(covariances)
@@ -119,30 +122,7 @@ def from_moments(mean: Any, covariances: Any, replicates: Any) -> dict[str, Any]
     for name, matrix in zip(frame.columns, Sigma, strict=True):
         checks.check_positive_definite(matrix, "covariances", name)
     checks.check_collinear(frame, "mean")
-    if replicates is None:
-        counts = pd.Series(0, index=frame.columns)
-    elif np.isscalar(replicates):
-        number = checks.check_whole(replicates, "replicates", at_least=0)
-        counts = pd.Series(number, index=frame.columns)
-    else:
-        counts = pd.Series(replicates)
-        if not isinstance(replicates, (pd.Series, Mapping)):
-            if len(counts) != n_types:
-                raise InputError("replicates", "needs one number per cell type",
-                                 found=f"{len(counts)} numbers")  # fmt: skip
-            counts.index = frame.columns
-        counts.index = pd.Index([str(name) for name in counts.index])
-        counts = counts.reindex(frame.columns)
-        for name, value in counts.items():
-            if not (
-                isinstance(value, (int, float, np.number))
-                and not isinstance(value, bool)
-                and np.isfinite(value)
-                and value == int(value)
-                and value >= 0
-            ):
-                raise InputError("replicates", "needs a whole number per cell type",
-                                 found=f"{value!r} for {name!r}")  # fmt: skip
+    counts = _counts(replicates, frame.columns)
     return {
         "mean": frame,
         "covariance": DenseCovariance(Sigma),
@@ -153,6 +133,39 @@ def from_moments(mean: Any, covariances: Any, replicates: Any) -> dict[str, Any]
     }
 
 
+def _counts(replicates: Any, cell_types: pd.Index) -> pd.Series:
+    """Numbers of replicates by cell type."""
+    if replicates is None:
+        counts = pd.Series(0, index=cell_types)
+    elif np.isscalar(replicates):
+        number = checks.check_whole(replicates, "replicates", at_least=0)
+        counts = pd.Series(number, index=cell_types)
+    else:
+        counts = pd.Series(replicates)
+        if not isinstance(replicates, (pd.Series, Mapping)):
+            if len(counts) != len(cell_types):
+                raise InputError(
+                    "replicates", "needs one number per cell type", found=f"{len(counts)} numbers"
+                )
+            counts.index = cell_types
+        counts.index = pd.Index([str(name) for name in counts.index])
+        counts = counts.reindex(cell_types)
+        for name, value in counts.items():
+            if not (
+                isinstance(value, (int, float, np.number))
+                and not isinstance(value, bool)
+                and np.isfinite(value)
+                and value == int(value)
+                and value >= 0
+            ):
+                raise InputError(
+                    "replicates",
+                    "needs a whole number per cell type",
+                    found=f"{value!r} for {name!r}",
+                )
+    return counts
+
+
 def _ordered(matrix: Any, genes: pd.Index) -> NDArray[np.float64]:
     if isinstance(matrix, pd.DataFrame):
         labelled = matrix.copy()
@@ -160,8 +173,11 @@ def _ordered(matrix: Any, genes: pd.Index) -> NDArray[np.float64]:
         labelled.columns = pd.Index([str(name) for name in labelled.columns])
         missing = genes.difference(labelled.index).union(genes.difference(labelled.columns))
         if len(missing):
-            raise InputError("covariances", "must name every gene of mean in rows and columns",
-                             found=f"none for {checks.some(missing)}")  # fmt: skip
+            raise InputError(
+                "covariances",
+                "must name every gene of mean in rows and columns",
+                found=f"none for {checks.some(missing)}",
+            )
         matrix = labelled.loc[genes, genes]
     return _matrix(matrix)
 
@@ -205,24 +221,29 @@ def _chosen_genes(
         count = checks.check_whole(genes, "genes", at_least=mean.shape[1])
     else:
         if isinstance(genes, (str, bool)):
-            raise InputError("genes", "must be a number, a list of gene names or None",
-                             found=repr(genes))  # fmt: skip
+            raise InputError(
+                "genes", "must be a number, a list of gene names or None", found=repr(genes)
+            )
         wanted = pd.Index([str(name) for name in genes])
         checks.check_unique(wanted, "genes", "gene")
         absent = wanted.difference(mean.index)
         if len(absent):
-            raise InputError("genes", "must all be in the table", found=f"missing "
-                             f"{checks.some(absent)}")  # fmt: skip
+            raise InputError(
+                "genes", "must all be in the table", found=f"missing {checks.some(absent)}"
+            )
         silent = wanted[(mean.loc[wanted] == 0).all(axis=1).to_numpy()]
         if len(silent):
-            notes.warn(f"{len(silent)} genes are zero in every cell type and were left out: "
-                       f"{checks.some(silent)}")  # fmt: skip
+            notes.warn(
+                f"{len(silent)} genes are zero in every cell type and were left out: "
+                f"{checks.some(silent)}"
+            )
             wanted = wanted.drop(silent)
         if len(wanted) < mean.shape[1]:
             raise InputError(
-                "genes", "needs at least as many genes as cell types",
+                "genes",
+                "needs at least as many genes as cell types",
                 found=f"{len(wanted)} genes and {mean.shape[1]} cell types",
-            )  # fmt: skip
+            )
         return mean.index.get_indexer(wanted), f"{len(wanted)} given by name"
     if count >= len(expressed):
         return expressed, f"all {len(expressed)} expressed genes"

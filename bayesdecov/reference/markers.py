@@ -55,8 +55,9 @@ def choose_markers(
     for j, k in itertools.combinations(range(n_types), 2):
         difference = np.abs(log_means[:, j] - log_means[:, k])
         expressed = (means[:, j] > 0) | (means[:, k] > 0)
-        pairs.append(np.argsort(-np.where(expressed, difference / error[:, 0], -np.inf),
-                                kind="stable"))  # fmt: skip
+        pairs.append(
+            np.argsort(-np.where(expressed, difference / error[:, 0], -np.inf), kind="stable")
+        )
     taken = _take_turns(one_against_all, count, set())
     taken = _take_turns(pairs, count, taken)
     return np.sort(np.fromiter(taken, dtype=np.intp))

@@ -115,10 +115,14 @@ class Reference:
             labels = read_labels(labels)
         return cls(
             **build.from_samples(
-                expression_frame(purified, "purified"), labels, covariance, genes, donors,
+                expression_frame(purified, "purified"),
+                labels,
+                covariance,
+                genes,
+                donors,
                 assume_linear,
             )
-        )  # fmt: skip
+        )
 
     @classmethod
     def from_signature(
@@ -177,9 +181,10 @@ class Reference:
         """Covariance between genes within one cell type."""
         if cell_type not in self.cell_types:
             raise InputError(
-                "cell_type", f"must be one of {checks.some(self.cell_types, 20)}",
+                "cell_type",
+                f"must be one of {checks.some(self.cell_types, 20)}",
                 found=repr(cell_type),
-            )  # fmt: skip
+            )
         matrix = self.covariance.matrix(int(self.cell_types.get_loc(cell_type)))
         return pd.DataFrame(matrix, self.genes, self.genes)
 
@@ -189,8 +194,11 @@ class Reference:
             return self
         rows = self.genes.get_indexer(genes)
         if (rows < 0).any():
-            raise InputError("genes", "must all be in the reference",
-                             found=f"missing {checks.some(genes[rows < 0])}")  # fmt: skip
+            raise InputError(
+                "genes",
+                "must all be in the reference",
+                found=f"missing {checks.some(genes[rows < 0])}",
+            )
         return replace(
             self,
             mean=self.mean.iloc[rows],

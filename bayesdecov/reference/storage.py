@@ -57,11 +57,16 @@ def save(fields: Mapping[str, Any], path: Path) -> None:
         if fields.get("donors") is not None:
             variables["donors"] = ("purified_sample", _text(fields["donors"]))
         coords["purified_sample"] = _text(profiles.columns)
-    dataset = xr.Dataset(variables, coords=coords, attrs={
-        "format": _FORMAT, "scale": fields["scale"],
-        "settings": json.dumps(fields["settings"], default=str),
-        "notes": json.dumps(list(fields["notes"])),
-    })  # fmt: skip
+    dataset = xr.Dataset(
+        variables,
+        coords=coords,
+        attrs={
+            "format": _FORMAT,
+            "scale": fields["scale"],
+            "settings": json.dumps(fields["settings"], default=str),
+            "notes": json.dumps(list(fields["notes"])),
+        },
+    )
     dataset.attrs["digest"] = _digest(dataset)
     encoding = {  # checksums: a damaged number is an error, not another reference
         name: {"fletcher32": True}
@@ -93,8 +98,11 @@ def check_target(path: Path, *, force: bool) -> None:
     except Exception:
         ours = False
     if not ours:
-        raise InputError("out", f"{str(path)!r} is not a reference, so it is not overwritten",
-                         fix="choose another name")  # fmt: skip
+        raise InputError(
+            "out",
+            f"{str(path)!r} is not a reference, so it is not overwritten",
+            fix="choose another name",
+        )
 
 
 def load(path: Path) -> dict[str, Any]:
@@ -105,18 +113,30 @@ def load(path: Path) -> dict[str, Any]:
         with xr.open_dataset(path, engine="h5netcdf") as opened:
             data = opened.load()
     except Exception as error:
-        raise InputError("reference", f"{str(path)!r} {_NO_FILE}", fix=_AGAIN,
-                         found=str(error).split("\n")[0][:120]) from error  # fmt: skip
+        raise InputError(
+            "reference",
+            f"{str(path)!r} {_NO_FILE}",
+            fix=_AGAIN,
+            found=str(error).split("\n")[0][:120],
+        ) from error
     kind = data.attrs.get("format")
     if kind not in (_FORMAT, _WITHOUT_DIGEST) or "mean" not in data:
-        raise InputError("reference", f"{str(path)!r} is not a reference of this version",
-                         found=f"format {kind!r}", fix=_AGAIN)  # fmt: skip
+        raise InputError(
+            "reference",
+            f"{str(path)!r} is not a reference of this version",
+            found=f"format {kind!r}",
+            fix=_AGAIN,
+        )
     damaged = f"{str(path)!r} is damaged"
     try:
         stated = data.attrs.pop("digest", None)
         if kind == _FORMAT and stated != _digest(data):
-            raise InputError("reference", f"{str(path)!r} was changed since it was written",
-                             found="another digest than it states", fix=_AGAIN)  # fmt: skip
+            raise InputError(
+                "reference",
+                f"{str(path)!r} was changed since it was written",
+                found="another digest than it states",
+                fix=_AGAIN,
+            )
         fields = _fields(data)
         _check(fields)
     except _Wrong as wrong:
@@ -124,9 +144,12 @@ def load(path: Path) -> dict[str, Any]:
     except InputError:
         raise
     except Exception as error:
-        raise InputError("reference", damaged, fix=_AGAIN,
-                         found=f"{type(error).__name__}: {error}".split("\n")[0][:120]
-                         ) from error  # fmt: skip
+        raise InputError(
+            "reference",
+            damaged,
+            fix=_AGAIN,
+            found=f"{type(error).__name__}: {error}".split("\n")[0][:120],
+        ) from error
     return fields
 
 

@@ -73,8 +73,11 @@ def check_target(path: Path, *, force: bool) -> None:
             fix="choose another or add --force (force=True)",
         )
     if path.exists() and not _is_ours(path):
-        raise InputError("out", f"{str(path)!r} is not a report, so it is not overwritten",
-                         fix="choose another name")  # fmt: skip
+        raise InputError(
+            "out",
+            f"{str(path)!r} is not a report, so it is not overwritten",
+            fix="choose another name",
+        )
     check_place(path)
 
 

@@ -62,11 +62,14 @@ def _verdict(run: Run) -> dict[str, Any]:
     if run.method == "joint":
         scale = float(s["error_scale"])
         if not int(s["rounds"]):
-            reasons.append("expression agrees with no proportions near the measured ones: their "
-                           "expectation given the measured ones was used")  # fmt: skip
+            reasons.append(
+                "expression agrees with no proportions near the measured ones: their "
+                "expectation given the measured ones was used"
+            )
         elif not 0.5 < scale < 2:
-            reasons.append(f"expression says that errors of proportions are {scale:.2g} times "
-                           "those stated")  # fmt: skip
+            reasons.append(
+                f"expression says that errors of proportions are {scale:.2g} times those stated"
+            )
     vif = run.tables["design"]["vif"].astype(float)
     if vif.max() > _VIF:
         names = checks.some(vif.index[vif > _VIF])

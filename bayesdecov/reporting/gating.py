@@ -30,20 +30,26 @@ def content(run: Run) -> dict[str, Any]:
         "glance": _glance(run),
         "sections": [
             part
-            for part in (_proportions(run), _gates(run), _populations(run), _reading(run),
-                         _failures(run))
+            for part in (
+                _proportions(run),
+                _gates(run),
+                _populations(run),
+                _reading(run),
+                _failures(run),
+            )
             if part is not None
         ],
-        "methods": words.of_gating(run.settings, len(run.tables["proportions"]),
-                                   run.version),
+        "methods": words.of_gating(run.settings, len(run.tables["proportions"]), run.version),
         "citations": words.citations(run.method, words.DAFI),
-    }  # fmt: skip
+    }
 
 
 def _verdict(run: Run) -> dict[str, Any]:
     table = run.tables["diagnostics"]
-    number = {name: table[name].astype(float) for name in ("events", "used", "overlap", "seed_sd",
-                                                          "denominator")}  # fmt: skip
+    number = {
+        name: table[name].astype(float)
+        for name in ("events", "used", "overlap", "seed_sd", "denominator")
+    }
     kinds = {
         "no events of the denominator": number["denominator"] == 0,
         "types overlap, so proportions add up to more than one": number["overlap"] > 0,
@@ -62,8 +68,11 @@ def _verdict(run: Run) -> dict[str, Any]:
         nothing = above & (found[name] == 0)
         if nothing.sum() > 0.5 * above.sum():
             kinds[f"the gate {name!r} keeps nothing"] = nothing.reindex(table.index.astype(str))
-    reasons = [f"{kind}: {int(bad.sum())} ({checks.some(table.index[bad])})"
-               for kind, bad in kinds.items() if bad.any()]  # fmt: skip
+    reasons = [
+        f"{kind}: {int(bad.sum())} ({checks.some(table.index[bad])})"
+        for kind, bad in kinds.items()
+        if bad.any()
+    ]
     failed = [one["sample"] for one in run.record.get("failures", [])]
     if failed:
         reasons.append(f"files that could not be gated: {len(failed)} ({checks.some(failed)})")
@@ -84,18 +93,23 @@ def _glance(run: Run) -> list[tuple[str, str]]:
         ("Events", f"{events.sum():,} ({events.min():,} to {events.max():,} a sample)"),
         ("Hierarchy", f"{tree['name'] or 'without a name'}, {len(tree['gate'])} gates"),
         ("Proportions are", str(s["quantity"])),
-        ("K-means", f"k = {tree['cluster']['k']}, {tree['cluster']['init']}, {s['seeds']} seed(s) "
-                    f"from {s['seed']}, inherit {tree['cluster']['inherit']}"),
+        (
+            "K-means",
+            f"k = {tree['cluster']['k']}, {tree['cluster']['init']}, {s['seeds']} seed(s) "
+            f"from {s['seed']}, inherit {tree['cluster']['inherit']}",
+        ),
         ("Time", f"{run.seconds:.3g} s"),
-    ]  # fmt: skip
+    ]
 
 
 def _proportions(run: Run) -> dict[str, Any]:
     table = run.tables["intervals"]
     view = SimpleNamespace(
-        proportions=run.tables["proportions"].astype(float), method=run.method,
-        quantity=run.settings["quantity"], intervals=lambda prob: table,
-    )  # fmt: skip
+        proportions=run.tables["proportions"].astype(float),
+        method=run.method,
+        quantity=run.settings["quantity"],
+        intervals=lambda prob: table,
+    )
     prob = float(run.settings["interval_probability"])
     several = int(run.settings["seeds"]) > 1
     what = "counting error and spread over seeds" if several else "counting error only (one seed)"
@@ -121,12 +135,16 @@ def _gates(run: Run) -> dict[str, Any] | None:
         from bayesdecov.plots import gate
 
         samples = list(run.source.pictures)[:_PANELS]
-        found = [picture(gate(run.source, name, samples), f"Gate {name}, a panel per sample")
-                 for name in names]  # fmt: skip
+        found = [
+            picture(gate(run.source, name, samples), f"Gate {name}, a panel per sample")
+            for name in names
+        ]
         left = len(run.source.pictures) - len(samples)
         text = f"The first {_PANELS} samples; {left} more are not drawn." if left else ""
-    said = ("White: all events; dark: the parent; colour: the population; crosses: centroids of "
-            "kept clusters.")  # fmt: skip
+    said = (
+        "White: all events; dark: the parent; colour: the population; crosses: centroids of "
+        "kept clusters."
+    )
     return section("Gates", f"{said} {text}".strip(), found, [])
 
 
@@ -146,20 +164,25 @@ def _populations(run: Run) -> dict[str, Any]:
     names = list(dict.fromkeys(table["population"]))
     wide = table.pivot(index="sample", columns="population", values="percent_parent")[names]
     counts = table.pivot(index="sample", columns="population", values="count")[names]
-    return section("Populations", "", [], [
-        table_of(wide.astype(float), "Percent of parent"),
-        table_of(counts.astype(float).round().astype(int), "Events"),
-    ])  # fmt: skip
+    return section(
+        "Populations",
+        "",
+        [],
+        [
+            table_of(wide.astype(float), "Percent of parent"),
+            table_of(counts.astype(float).round().astype(int), "Events"),
+        ],
+    )
 
 
 def _reading(run: Run) -> dict[str, Any]:
-    return section("How files were read", "", [],
-                   [table_of(run.tables["diagnostics"], "Files")])  # fmt: skip
+    return section("How files were read", "", [], [table_of(run.tables["diagnostics"], "Files")])
 
 
 def _failures(run: Run) -> dict[str, Any] | None:
     failures = pd.DataFrame(run.record.get("failures", []))
     if not len(failures):
         return None
-    return section("Files that failed", "", [],
-                   [table_of(failures.set_index("sample")[["error"]], "Errors")])  # fmt: skip
+    return section(
+        "Files that failed", "", [], [table_of(failures.set_index("sample")[["error"]], "Errors")]
+    )

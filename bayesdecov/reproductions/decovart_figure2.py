@@ -26,8 +26,10 @@ from bayesdecov.reference.reference import Reference
 from bayesdecov.reproductions.reproduction import Reproduction
 
 CORRELATIONS = np.arange(-4, 5) / 5
-CENTROIDS = {"near": np.array([[20.0, 22.0], [22.0, 20.0]]),
-             "far": np.array([[20.0, 40.0], [40.0, 20.0]])}  # fmt: skip
+CENTROIDS = {
+    "near": np.array([[20.0, 22.0], [22.0, 20.0]]),
+    "far": np.array([[20.0, 40.0], [40.0, 20.0]]),
+}
 PROPORTIONS = (0.5, 0.95)
 METHODS: dict[str, dict[str, str]] = {
     "nnls": {"method": "nnls"},
@@ -35,8 +37,11 @@ METHODS: dict[str, dict[str, str]] = {
     "eq8": {"prior": "decovart"},
     "mle": {"prior": "flat"},
 }
-_TITLES = {"simplex": "least squares on the simplex", "eq8": "DeCovarT, Eq. 8",
-           "mle": "DeCovarT, likelihood"}  # fmt: skip
+_TITLES = {
+    "simplex": "least squares on the simplex",
+    "eq8": "DeCovarT, Eq. 8",
+    "mle": "DeCovarT, likelihood",
+}
 _SAMPLES, _QUICK = 500, 100
 _OVERLAP_DRAWS = 20_000
 _GENES, _TYPES = ["gene1", "gene2"], ["type1", "type2"]
@@ -52,8 +57,13 @@ def errors(samples: int, seed: int, *, progress: bool = False) -> pd.DataFrame:
         squared error over samples) and ``bias_``.
     """
     rows = []
-    cases = [(centroid, p1, rho1, rho2) for centroid in CENTROIDS for p1 in PROPORTIONS
-             for rho1 in CORRELATIONS for rho2 in CORRELATIONS]  # fmt: skip
+    cases = [
+        (centroid, p1, rho1, rho2)
+        for centroid in CENTROIDS
+        for p1 in PROPORTIONS
+        for rho1 in CORRELATIONS
+        for rho2 in CORRELATIONS
+    ]
     overlaps: dict[tuple[str, float, float], float] = {}
     for number, (centroid, p1, rho1, rho2) in enumerate(
         track(cases, [1] * len(cases), "Simulating", show=progress, unit="configurations")
@@ -64,8 +74,13 @@ def errors(samples: int, seed: int, *, progress: bool = False) -> pd.DataFrame:
         key = (centroid, rho1, rho2)
         if key not in overlaps:
             overlaps[key] = overlap(centroid, rho1, rho2, np.random.default_rng([seed, 0]))
-        row: dict[str, Any] = {"centroid": centroid, "p1": p1, "rho1": rho1, "rho2": rho2,
-                               "overlap": overlaps[key]}  # fmt: skip
+        row: dict[str, Any] = {
+            "centroid": centroid,
+            "p1": p1,
+            "rho1": rho1,
+            "rho2": rho2,
+            "overlap": overlaps[key],
+        }
         for name, options in METHODS.items():
             found = deconvolve(bulk, reference, progress=False, **options)  # type: ignore[arg-type]
             error = found.proportions["type1"].to_numpy() - p1
@@ -81,8 +96,10 @@ def overlap(centroid: str, rho1: float, rho2: float, rng: np.random.Generator) -
 
     As in MixSim, with equal weights; by Monte Carlo, the same draws for every configuration.
     """
-    normals = [multivariate_normal(mu, _covariance(rho))
-            for mu, rho in zip(CENTROIDS[centroid].T, (rho1, rho2), strict=True)]  # fmt: skip
+    normals = [
+        multivariate_normal(mu, _covariance(rho))
+        for mu, rho in zip(CENTROIDS[centroid].T, (rho1, rho2), strict=True)
+    ]
     z = rng.normal(size=(_OVERLAP_DRAWS, 2))
     total = 0.0
     for own, other, rho in ((0, 1, rho1), (1, 0, rho2)):
@@ -142,8 +159,10 @@ def densities() -> Figure:
     panels = figure.subplots(2, 3)
     for line, (centroid, mu) in zip(panels, CENTROIDS.items(), strict=True):
         for panel, (rho1, rho2) in zip(line, ((-0.8, -0.8), (0.0, 0.0), (0.8, -0.8)), strict=True):
-            shapes = [(mu[:, 0], _covariance(rho1), "tab:blue", "type 1"),
-                      (mu[:, 1], _covariance(rho2), "tab:orange", "type 2")]  # fmt: skip
+            shapes = [
+                (mu[:, 0], _covariance(rho1), "tab:blue", "type 1"),
+                (mu[:, 1], _covariance(rho2), "tab:orange", "type 2"),
+            ]
             for p1, shade in zip(PROPORTIONS, ("0.2", "0.6"), strict=True):
                 p = np.array([p1, 1 - p1])
                 V = p[0] ** 2 * _covariance(rho1) + p[1] ** 2 * _covariance(rho2)
@@ -162,15 +181,19 @@ def densities() -> Figure:
 
 def summary(table: pd.DataFrame, samples: int) -> str:
     """Where our numbers agree with the paper, and where not."""
-    lines = [f"DeCovarT, Figure 2: {len(table)} configurations, {samples} samples each.",
-             "Mean squared error of the first proportion, mean over 81 pairs of correlations:", "",
-             "centroids  p             simplex LS   Eq. 8     likelihood"]  # fmt: skip
+    lines = [
+        f"DeCovarT, Figure 2: {len(table)} configurations, {samples} samples each.",
+        "Mean squared error of the first proportion, mean over 81 pairs of correlations:",
+        "",
+        "centroids  p             simplex LS   Eq. 8     likelihood",
+    ]
     said = []
     for (centroid, p1), part in table.groupby(["centroid", "p1"], sort=False):
         means = {name: part[f"mse_{name}"].mean() for name in ("simplex", "eq8", "mle")}
-        lines.append(f"{centroid:<10} ({p1:.2g}, {1 - p1:.2g})".ljust(25)
-                     + f"{means['simplex']:.5f}      {means['eq8']:.5f}   {means['mle']:.5f}"
-                     )  # fmt: skip
+        lines.append(
+            f"{centroid:<10} ({p1:.2g}, {1 - p1:.2g})".ljust(25)
+            + f"{means['simplex']:.5f}      {means['eq8']:.5f}   {means['mle']:.5f}"
+        )
         eq8, mle = means["eq8"] / means["simplex"], means["mle"] / means["simplex"]
         worse = int((part["mse_eq8"] > part["mse_simplex"]).sum())
         verdict = "as in the paper" if eq8 < 1 else "against the paper"
@@ -179,8 +202,10 @@ def summary(table: pd.DataFrame, samples: int) -> str:
             f"({verdict}; worse in {worse} of {len(part)} pairs of correlations), the likelihood "
             f"{mle:.2f} times."
         )
-    why = ("Eq. 8 counts the log-determinant twice, which pulls proportions together: that helps "
-           "where they are balanced and harms where they are not.")  # fmt: skip
+    why = (
+        "Eq. 8 counts the log-determinant twice, which pulls proportions together: that helps "
+        "where they are balanced and harms where they are not."
+    )
     return "\n".join([*lines, "", *said, "", why])
 
 

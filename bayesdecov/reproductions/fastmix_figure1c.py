@@ -31,9 +31,12 @@ GENES, SAMPLES = 5000, 50
 _REPLICATES, _QUICK = 10, 2
 _CORRELATION, _TRIM = 0.5, 0.5
 _STYLES = {
-    "truth": ("0.1", "--"), "all genes": ("#b03a2e", "-"), "central half": ("#b9770e", "-"),
-    "FastMix": ("#1b4f72", "-"), "mixture": ("#1e8449", ":"),
-}  # fmt: skip
+    "truth": ("0.1", "--"),
+    "all genes": ("#b03a2e", "-"),
+    "central half": ("#b9770e", "-"),
+    "FastMix": ("#1b4f72", "-"),
+    "mixture": ("#1e8449", ":"),
+}
 
 
 def ellipses(
@@ -58,26 +61,37 @@ def ellipses(
         return Psi.loc[EFFECTS, EFFECTS].to_numpy() + noise
 
     found = {
-        "truth": of_estimates(cohort.covariance), "all genes": T0, "central half": half,
-        "FastMix": consistency(2, _TRIM) * half, "mixture": of_estimates(mixture.covariance),
-    }  # fmt: skip
+        "truth": of_estimates(cohort.covariance),
+        "all genes": T0,
+        "central half": half,
+        "FastMix": consistency(2, _TRIM) * half,
+        "mixture": of_estimates(mixture.covariance),
+    }
     reacts = cohort.differential.loc[b.index, EFFECTS].any(axis=1).to_numpy()
     return found, b, reacts
 
 
-def errors(replicates: int, seed: int, *, genes: int = GENES, progress: bool = False
-           ) -> pd.DataFrame:  # fmt: skip
+def errors(
+    replicates: int, seed: int, *, genes: int = GENES, progress: bool = False
+) -> pd.DataFrame:
     """Area of each ellipse over the true one's, and mean squared error times 100, per data set."""
     rows = []
     numbers = range(replicates)
-    for number in track(numbers, [1] * replicates, "Simulation II", show=progress,
-                        unit="data sets"):  # fmt: skip
+    for number in track(
+        numbers, [1] * replicates, "Simulation II", show=progress, unit="data sets"
+    ):
         found, _, _ = ellipses(seed + number, genes)
         truth = found["truth"]
         for name, T in found.items():
             area = np.sqrt(np.linalg.det(T) / np.linalg.det(truth))
-            rows.append({"replicate": number, "ellipse": name, "area": area,
-                         "error": 100 * np.square(T - truth).mean()})  # fmt: skip
+            rows.append(
+                {
+                    "replicate": number,
+                    "ellipse": name,
+                    "area": area,
+                    "error": 100 * np.square(T - truth).mean(),
+                }
+            )
     return pd.DataFrame(rows)
 
 
@@ -93,8 +107,12 @@ def picture(found: dict[str, Array], b: pd.DataFrame, reacts: NDArray[np.bool_])
         colour, line = _STYLES[name]
         axes.add_patch(normal_ellipse(centre, T, lw=1.8, ec=colour, ls=line, label=name))
     reach = 1.15 * np.abs(x - centre).max(axis=0)
-    axes.set(xlim=(centre[0] - reach[0], centre[0] + reach[0]), xlabel=EFFECTS[0],
-             ylim=(centre[1] - reach[1], centre[1] + reach[1]), ylabel=EFFECTS[1])  # fmt: skip
+    axes.set(
+        xlim=(centre[0] - reach[0], centre[0] + reach[0]),
+        xlabel=EFFECTS[0],
+        ylim=(centre[1] - reach[1], centre[1] + reach[1]),
+        ylabel=EFFECTS[1],
+    )
     axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False)
     axes.set_title("Least-squares effects of all genes, 95 % ellipses", fontsize=10, loc="left")
     axes.spines[["top", "right"]].set_visible(False)
@@ -106,18 +124,26 @@ def summary(table: pd.DataFrame, replicates: int) -> str:
     area = table.groupby("ellipse", sort=False)["area"]
     mean, error = area.mean(), area.std() / np.sqrt(replicates)
     squared = table.groupby("ellipse", sort=False)["error"].mean()
-    lines = [f"FastMix, Figure 1c: covariance of two effects, {replicates} data sets.", "",
-             "ellipse         area / true (se)     squared error x 100"]  # fmt: skip
-    lines += [f"{name:<15} {mean[name]:.3f} ({error[name]:.3f})        {squared[name]:.2f}"
-              for name in mean.index if name != "truth"]  # fmt: skip
+    lines = [
+        f"FastMix, Figure 1c: covariance of two effects, {replicates} data sets.",
+        "",
+        "ellipse         area / true (se)     squared error x 100",
+    ]
+    lines += [
+        f"{name:<15} {mean[name]:.3f} ({error[name]:.3f})        {squared[name]:.2f}"
+        for name in mean.index
+        if name != "truth"
+    ]
     closest = squared.drop("truth").idxmin()
     if mean["central half"] < mean["FastMix"] < mean["all genes"]:
         said = "As in the paper the corrected ellipse lies between the other two."
     else:
         said = "Against the paper the corrected ellipse does not lie between the other two."
     if mean["FastMix"] > 1:
-        said += (" It is still too large: the cut is at a share of all genes, and those that react "
-                 "push it outwards.")  # fmt: skip
+        said += (
+            " It is still too large: the cut is at a share of all genes, and those that react "
+            "push it outwards."
+        )
     return "\n".join([*lines, "", f"{said} The closest to the truth is that of {closest}."])
 
 
@@ -126,8 +152,10 @@ def make(folder: Path, quick: bool, seed: int, progress: bool) -> str:
     replicates = _QUICK if quick else _REPLICATES
     table = errors(replicates, seed, genes=GENES, progress=progress)
     found, b, reacts = ellipses(seed, GENES)
-    rows = [{"ellipse": name, "var_1": T[0, 0], "var_2": T[1, 1], "covariance": T[0, 1]}
-            for name, T in found.items()]  # fmt: skip
+    rows = [
+        {"ellipse": name, "var_1": T[0, 0], "var_2": T[1, 1], "covariance": T[0, 1]}
+        for name, T in found.items()
+    ]
     write_table(table, folder / "errors.csv")
     write_table(pd.DataFrame(rows), folder / "ellipses.csv")
     picture(found, b, reacts).savefig(folder / "figure1c.png", dpi=130)

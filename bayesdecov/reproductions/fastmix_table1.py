@@ -52,8 +52,9 @@ def _tables(cohort: MixedCohort) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFra
     return cohort.expression, cohort.proportions, cohort.covariates
 
 
-def simulation_two(replicates: int, seed: int, *, genes: int = GENES, progress: bool = False
-                   ) -> pd.DataFrame:  # fmt: skip
+def simulation_two(
+    replicates: int, seed: int, *, genes: int = GENES, progress: bool = False
+) -> pd.DataFrame:
     """Parts a and b: a row for every data set and method.
 
     Returns
@@ -67,30 +68,44 @@ def simulation_two(replicates: int, seed: int, *, genes: int = GENES, progress: 
     for correlation, simulation, replicate in track(
         cases, [1] * len(cases), "Simulation II", show=progress, unit="data sets"
     ):
-        cohort = simulate(simulation, "paper", genes, SAMPLES, correlation=correlation,
-                          seed=seed + replicate)  # fmt: skip
+        cohort = simulate(
+            simulation, "paper", genes, SAMPLES, correlation=correlation, seed=seed + replicate
+        )
         truth, Psi = cohort.effects, cohort.covariance.to_numpy()
         about = {"correlation": correlation, "shifted": simulation == "II", "replicate": replicate}
         for name, options in _FITS.items():
             fit, seconds = _timed(partial(fastmix, *_tables(cohort), **options))
-            rows.append(about | {
-                "method": name, "psi": 100 * np.square(fit.covariance.to_numpy() - Psi).mean(),
-                "effects": np.square(fit.effects[truth.columns].to_numpy()
-                                     - truth.loc[fit.effects.index].to_numpy()).mean(),
-                "seconds": seconds,
-            })  # fmt: skip
+            rows.append(
+                about
+                | {
+                    "method": name,
+                    "psi": 100 * np.square(fit.covariance.to_numpy() - Psi).mean(),
+                    "effects": np.square(
+                        fit.effects[truth.columns].to_numpy()
+                        - truth.loc[fit.effects.index].to_numpy()
+                    ).mean(),
+                    "seconds": seconds,
+                }
+            )
         for name, rival in _RIVALS.items():
             table, seconds = _timed(partial(differential, *_tables(cohort), rival))
             wide = table.pivot(index="gene", columns="covariate", values="effect")
             error = wide.loc[truth.index, truth.columns].to_numpy() - truth.to_numpy()
-            rows.append(about | {"method": name, "psi": np.nan,
-                                 "effects": np.square(error).mean(), "seconds": seconds}
-                        )  # fmt: skip
+            rows.append(
+                about
+                | {
+                    "method": name,
+                    "psi": np.nan,
+                    "effects": np.square(error).mean(),
+                    "seconds": seconds,
+                }
+            )
     return pd.DataFrame(rows)
 
 
-def simulation_three(replicates: int, seed: int, *, genes: int = GENES, progress: bool = False
-                     ) -> pd.DataFrame:  # fmt: skip
+def simulation_three(
+    replicates: int, seed: int, *, genes: int = GENES, progress: bool = False
+) -> pd.DataFrame:
     """Parts c to e: time, type-I error in three cell types and power in the two that react.
 
     Decisions are p < .05, and false-discovery rates below .05 (``q`` in the name).
@@ -100,16 +115,22 @@ def simulation_three(replicates: int, seed: int, *, genes: int = GENES, progress
     for correlation, replicate in track(
         cases, [1] * len(cases), "Simulation III", show=progress, unit="data sets"
     ):
-        cohort = simulate("III", "paper", genes, SAMPLES, correlation=correlation,
-                          seed=seed + replicate)  # fmt: skip
+        cohort = simulate(
+            "III", "paper", genes, SAMPLES, correlation=correlation, seed=seed + replicate
+        )
         runs: dict[str, Callable[[], Any]] = {
             name: partial(fastmix, *_tables(cohort), **options)
             for name, options in _FITS.items()
             if "independent" not in name
         }
         runs["least squares"] = partial(differential, *_tables(cohort))
-        runs["csSAM"] = partial(differential, *_tables(cohort), "cssam",
-                                permutations=_PERMUTATIONS, seed=seed + replicate)  # fmt: skip
+        runs["csSAM"] = partial(
+            differential,
+            *_tables(cohort),
+            "cssam",
+            permutations=_PERMUTATIONS,
+            seed=seed + replicate,
+        )
         shifted = cohort.differential[_EFFECTS]
         for name, run in runs.items():
             fit, seconds = _timed(run)
@@ -117,8 +138,12 @@ def simulation_three(replicates: int, seed: int, *, genes: int = GENES, progress
             for decision in ("p_value", "q_value"):
                 called = table.pivot(index="gene", columns="covariate", values=decision)
                 called = called.loc[shifted.index, _EFFECTS] < _LEVEL
-                row = {"correlation": correlation, "replicate": replicate, "seconds": seconds,
-                       "method": name if decision == "p_value" else f"{name}, q"}  # fmt: skip
+                row = {
+                    "correlation": correlation,
+                    "replicate": replicate,
+                    "seconds": seconds,
+                    "method": name if decision == "p_value" else f"{name}, q",
+                }
                 for effect in _EFFECTS:
                     cell, own, true = effect.split(".")[0], called[effect], shifted[effect]
                     row[f"type I {cell}"] = own[~true].mean()
@@ -146,8 +171,14 @@ def picture(two: pd.DataFrame, three: pd.DataFrame) -> Figure:
         shown = two.dropna(subset=[value])
         for (correlation, shifted), part in shown.groupby(["correlation", "shifted"], sort=False):
             label = f"correlation {correlation:g}, {'with' if shifted else 'no'} reacting genes"
-            panel.errorbar(part[value], part["method"], xerr=part[f"se of {value}"].fillna(0),
-                           fmt="o", ms=4, label=label)  # fmt: skip
+            panel.errorbar(
+                part[value],
+                part["method"],
+                xerr=part[f"se of {value}"].fillna(0),
+                fmt="o",
+                ms=4,
+                label=label,
+            )
         panel.set_xscale("log")
         panel.set_title(title, fontsize=9, loc="left")
         panel.tick_params(labelsize=8)
@@ -158,8 +189,9 @@ def picture(two: pd.DataFrame, three: pd.DataFrame) -> Figure:
         for i, row in enumerate(part.itertuples()):
             x = part[["type I Cell1", "type I Cell2", "type I Cell3"]].iloc[i].mean()
             y = part[["power Cell1", "power Cell2"]].iloc[i].mean()
-            panels[2].plot(x, y, marker, ms=4, color=palette[i],
-                           label=row.method if correlation == 0 else None)  # fmt: skip
+            panels[2].plot(
+                x, y, marker, ms=4, color=palette[i], label=row.method if correlation == 0 else None
+            )
     panels[2].axvline(_LEVEL, color="0.7", lw=0.8)
     panels[2].set_title("d, e: power against type-I error", fontsize=9, loc="left")
     panels[2].set_xlabel("type-I error (circles: correlation 0, squares .5)", fontsize=8)
@@ -213,10 +245,14 @@ def summary(two: pd.DataFrame, three: pd.DataFrame, replicates: int) -> str:
 def make(folder: Path, quick: bool, seed: int, progress: bool) -> str:
     """Simulate, fit, tabulate, draw."""
     replicates = _QUICK if quick else _REPLICATES
-    two = averages(simulation_two(replicates, seed, genes=GENES, progress=progress),
-                   ["correlation", "shifted", "method"])  # fmt: skip
-    three = averages(simulation_three(replicates, seed, genes=GENES, progress=progress),
-                     ["correlation", "method"])  # fmt: skip
+    two = averages(
+        simulation_two(replicates, seed, genes=GENES, progress=progress),
+        ["correlation", "shifted", "method"],
+    )
+    three = averages(
+        simulation_three(replicates, seed, genes=GENES, progress=progress),
+        ["correlation", "method"],
+    )
     write_table(two, folder / "table1ab.csv")
     write_table(three, folder / "table1cde.csv")
     picture(two, three).savefig(folder / "table1.png", dpi=130)

@@ -59,11 +59,19 @@ def before_shift(draws: Array, shift: Array | None, per_cell: Array | None) -> A
 
 def no_prior(argument: str) -> InputError:
     """The error of those who have to divide the prior out."""
-    return InputError(argument, "must have a prior that can be divided out", found="'decovart'",
-                      fix="deconvolve with prior='flat'")  # fmt: skip
+    return InputError(
+        argument,
+        "must have a prior that can be divided out",
+        found="'decovart'",
+        fix="deconvolve with prior='flat'",
+    )
 
 
 def no_posterior(argument: str, method: str) -> InputError:
     """The error of those who need draws."""
-    return InputError(argument, "must have a posterior", found=f"method={method!r}",
-                      fix="deconvolve with method 'laplace' or 'nuts'")  # fmt: skip
+    return InputError(
+        argument,
+        "must have a posterior",
+        found=f"method={method!r}",
+        fix="deconvolve with method 'laplace' or 'nuts'",
+    )

@@ -106,8 +106,9 @@ class Proportions(Result):
         if self.draws is None:
             raise no_posterior("fit", self.method)
         table = self.proportions
-        return PosteriorDraws(self.draws.pooled, table.index, table.columns, self.prior_of_draws,
-                              None, self.quantity)  # fmt: skip
+        return PosteriorDraws(
+            self.draws.pooled, table.index, table.columns, self.prior_of_draws, None, self.quantity
+        )
 
     def intervals(self, prob: float = 0.95) -> pd.DataFrame:
         """Intervals that hold the proportions with probability ``prob``.
@@ -178,8 +179,11 @@ class Proportions(Result):
         spread = spread.reindex(columns=self.proportions.columns)
         adata.obsm["proportions"] = self.proportions.reindex(names).set_axis(adata.obs_names)
         adata.obsm["proportions_sd"] = spread.reindex(names).set_axis(adata.obs_names)
-        adata.uns["bayesdecov"] = {"quantity": self.quantity, "notes": list(self.notes),
-                                   **self._about()}  # fmt: skip
+        adata.uns["bayesdecov"] = {
+            "quantity": self.quantity,
+            "notes": list(self.notes),
+            **self._about(),
+        }
         return adata
 
     def _about(self) -> dict[str, Any]:

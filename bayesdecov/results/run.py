@@ -102,8 +102,10 @@ class Run:
         posterior = self.groups["posterior"]
         dims = ("sample", "chain", "draw", "cell_type")
         draws = posterior["proportions"].transpose(*dims).to_numpy()
-        samples, cell_types = (pd.Index([str(name) for name in posterior[dim].to_numpy()])
-                               for dim in ("sample", "cell_type"))  # fmt: skip
+        samples, cell_types = (
+            pd.Index([str(name) for name in posterior[dim].to_numpy()])
+            for dim in ("sample", "cell_type")
+        )
         prior: Prior | None = JEFFREYS
         per_cell = None
         if self.command != GATING:
@@ -112,21 +114,31 @@ class Run:
         if "moved" in self.groups.get("fit", {}):
             shift = self.groups["fit"]["moved"].transpose("replicate", "sample").to_numpy()
         return PosteriorDraws(
-            draws.reshape(len(samples), -1, len(cell_types)), samples, cell_types, prior, per_cell,
+            draws.reshape(len(samples), -1, len(cell_types)),
+            samples,
+            cell_types,
+            prior,
+            per_cell,
             str(self.settings.get("quantity", "proportions")),
             before_shift(draws, shift, per_cell),
-        )  # fmt: skip
+        )
 
     def _prior(self, cell_types: pd.Index) -> tuple[Prior | None, Array | None]:
         """The prior of a deconvolution, from its record, and the mRNA per cell."""
         name = str(self.settings.get("prior"))
         known: dict[str, Prior | None] = {
-            "flat": Dirichlet(1.0), "normal": SoftmaxNormal(), "decovart": None, "none": None,
-        }  # fmt: skip
+            "flat": Dirichlet(1.0),
+            "normal": SoftmaxNormal(),
+            "decovart": None,
+            "none": None,
+        }
         if name not in known:
-            raise InputError("run", "must have a prior with a name (flat, normal)",
-                             found=name, fix="use the Python function with the fit itself"
-                             )  # fmt: skip
+            raise InputError(
+                "run",
+                "must have a prior with a name (flat, normal)",
+                found=name,
+                fix="use the Python function with the fit itself",
+            )
         weights = self.settings.get("mrna_per_cell")
         per_cell = None
         if isinstance(weights, dict):
@@ -142,10 +154,12 @@ def run_of(source: Any, name: str | None = None) -> Run:
         return _from_folder(Path(source), name)
     if isinstance(source, Result) and source.command in _TABLES:
         return _from_result(source, name)
-    raise InputError("fit", "must be what deconvolve, fastmix or gate return, or a run's folder",
-                     found=type(source).__name__,
-                     fix="give runs as separate arguments" if isinstance(source, list) else ""
-                     )  # fmt: skip
+    raise InputError(
+        "fit",
+        "must be what deconvolve, fastmix or gate return, or a run's folder",
+        found=type(source).__name__,
+        fix="give runs as separate arguments" if isinstance(source, list) else "",
+    )
 
 
 def usable(*runs: Run) -> AbstractContextManager[None]:
@@ -163,8 +177,14 @@ def posterior_draws_of(folder: str | Path) -> PosteriorDraws:
 
 def _from_result(result: Result, name: str | None) -> Run:
     record = result.record()
-    return Run(name or str(record["settings"]["method"]), result.command, result.tables(),
-               _groups(result.to_inference_data()), record, result)  # fmt: skip
+    return Run(
+        name or str(record["settings"]["method"]),
+        result.command,
+        result.tables(),
+        _groups(result.to_inference_data()),
+        record,
+        result,
+    )
 
 
 def _groups(container: Any) -> dict[str, xr.Dataset]:
@@ -179,18 +199,26 @@ def _from_folder(folder: Path, name: str | None) -> Run:
     record = read_record(folder)
     command = record["command"]
     if command not in _TABLES:
-        raise InputError("run", "must be a run of 'deconvolve', 'fastmix' or 'gate'",
-                         found=repr(command))  # fmt: skip
+        raise InputError(
+            "run", "must be a run of 'deconvolve', 'fastmix' or 'gate'", found=repr(command)
+        )
     names = _TABLES[command]
     absent = [f"{n}.csv" for n in names if not (folder / f"{n}.csv").is_file()]
     if not (folder / POSTERIOR).is_file():
         absent.append(POSTERIOR)
     if absent:
-        raise InputError("run", f"{str(folder)!r} must hold all files of its run",
-                         found=f"no {', '.join(absent)}", fix="run it again")  # fmt: skip
+        raise InputError(
+            "run",
+            f"{str(folder)!r} must hold all files of its run",
+            found=f"no {', '.join(absent)}",
+            fix="run it again",
+        )
     if not isinstance(record["settings"].get("method"), str):
-        raise InputError("run", f"{str(folder)!r} must say the method of its run",
-                         found=repr(record["settings"].get("method"))[:40])  # fmt: skip
+        raise InputError(
+            "run",
+            f"{str(folder)!r} must say the method of its run",
+            found=repr(record["settings"].get("method"))[:40],
+        )
     tables = {}
     with readable(folder, "a finished run", "run"):
         verify(folder, record, POSTERIOR)

@@ -73,9 +73,13 @@ def differential(
     cells = [str(name) for name in kinds.index[kinds["kind"] == "cell"]]
     group, products = _groups(X, kinds, cells)
     if rival.needs_groups and group is None:
-        raise InputError("covariates", f"{method!r} compares two groups", found="covariates "
-                         f"{checks.some(kinds['covariate'][kinds['covariate'] != ''].unique())}",
-                         fix="give one covariate with two labels")  # fmt: skip
+        raise InputError(
+            "covariates",
+            f"{method!r} compares two groups",
+            found="covariates "
+            f"{checks.some(kinds['covariate'][kinds['covariate'] != ''].unique())}",
+            fix="give one covariate with two labels",
+        )
     data = Data(Y.to_numpy(), X.to_numpy(), X[cells].to_numpy(), group, products)
     found = rival.estimate(data, rng, permutations)
     shown = products if rival.needs_groups else list(range(X.shape[1]))
@@ -87,10 +91,18 @@ def differential(
             q = found.fdr[:, j]
         elif np.isfinite(p).all():
             q = false_discovery_control(p)
-        parts.append(pd.DataFrame({
-            "gene": Y.index, "covariate": X.columns[j], "effect": found.effects[:, j],
-            "sd": found.sd[:, j], "p_value": p, "q_value": q,
-        }))  # fmt: skip
+        parts.append(
+            pd.DataFrame(
+                {
+                    "gene": Y.index,
+                    "covariate": X.columns[j],
+                    "effect": found.effects[:, j],
+                    "sd": found.sd[:, j],
+                    "p_value": p,
+                    "q_value": q,
+                }
+            )
+        )
     return pd.concat(parts, ignore_index=True)
 
 
@@ -101,8 +113,11 @@ def _groups(
     covariates = [name for name in kinds["covariate"].unique() if name]
     if len(covariates) != 1:
         return None, []
-    of_cell = {str(row["cell_type"]): str(name) for name, row in kinds.iterrows()
-               if row["kind"] == "product"}  # fmt: skip
+    of_cell = {
+        str(row["cell_type"]): str(name)
+        for name, row in kinds.iterrows()
+        if row["kind"] == "product"
+    }
     if set(of_cell) != set(cells):
         return None, []
     ratio = X[of_cell[cells[0]]] / X[cells[0]].where(X[cells[0]] > 0)

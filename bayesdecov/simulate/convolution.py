@@ -106,8 +106,10 @@ def convolution(
         len(names) if names is not None else checks.check_whole(n_types, "n_types", at_least=2)
     )
     n_genes = checks.check_whole(n_genes, "n_genes", at_least=n_types)
-    n_samples, replicates = checks.check_whole(n_samples, "n_samples"), checks.check_whole(
-        replicates, "replicates")  # fmt: skip
+    n_samples, replicates = (
+        checks.check_whole(n_samples, "n_samples"),
+        checks.check_whole(replicates, "replicates"),
+    )
     checks.check_choice(distribution, ("lognormal", "gaussian"), "distribution")
     if distribution == "gaussian" and depth is not None:
         raise InputError(

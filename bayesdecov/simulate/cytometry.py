@@ -19,15 +19,27 @@ from bayesdecov.gating.regions import Box, Slope
 _TOP = 262144.0
 # detector -> marker, in the order of the file
 PANEL = {
-    "FITC-A": "CD4", "PE-A": "Viability", "PerCP-Cy5-5-A": "CD14", "PE-Cy7-A": "CD19",
-    "APC-A": "CD66", "APC-H7-A": "CD8", "V450-A": "CD3", "V500-A": "CD45",
-}  # fmt: skip
+    "FITC-A": "CD4",
+    "PE-A": "Viability",
+    "PerCP-Cy5-5-A": "CD14",
+    "PE-Cy7-A": "CD19",
+    "APC-A": "CD66",
+    "APC-H7-A": "CD8",
+    "V450-A": "CD3",
+    "V500-A": "CD45",
+}
 _SPILL = {
-    ("FITC-A", "PE-A"): 0.15, ("FITC-A", "V500-A"): 0.05, ("PE-A", "PerCP-Cy5-5-A"): 0.12,
-    ("PE-A", "PE-Cy7-A"): 0.02, ("PerCP-Cy5-5-A", "PE-Cy7-A"): 0.15, ("PE-Cy7-A", "APC-H7-A"): 0.06,
-    ("APC-A", "APC-H7-A"): 0.10, ("APC-H7-A", "PE-Cy7-A"): 0.03, ("V450-A", "V500-A"): 0.20,
+    ("FITC-A", "PE-A"): 0.15,
+    ("FITC-A", "V500-A"): 0.05,
+    ("PE-A", "PerCP-Cy5-5-A"): 0.12,
+    ("PE-A", "PE-Cy7-A"): 0.02,
+    ("PerCP-Cy5-5-A", "PE-Cy7-A"): 0.15,
+    ("PE-Cy7-A", "APC-H7-A"): 0.06,
+    ("APC-A", "APC-H7-A"): 0.10,
+    ("APC-H7-A", "PE-Cy7-A"): 0.03,
+    ("V450-A", "V500-A"): 0.20,
     ("V500-A", "FITC-A"): 0.04,
-}  # fmt: skip
+}
 
 
 class _Cell(NamedTuple):
@@ -81,8 +93,10 @@ class CytometryCohort:
     def counted(self) -> pd.DataFrame:
         """Proportions of the live single leukocytes that were recorded."""
         names = list(self.proportions.columns)
-        rows = {name: labels.value_counts().reindex(names, fill_value=0)
-                for name, labels in self.labels.items()}  # fmt: skip
+        rows = {
+            name: labels.value_counts().reindex(names, fill_value=0)
+            for name, labels in self.labels.items()
+        }
         table = pd.DataFrame(rows).T.rename_axis("sample")
         return table.div(table.sum(axis=1), axis=0)
 
@@ -105,8 +119,10 @@ class CytometryCohort:
 
     def __repr__(self) -> str:
         events = sum(map(len, self.samples.values()))
-        return (f"CytometryCohort (simulated): {len(self.samples)} samples, {events} events, "
-                f"{self.proportions.shape[1]} cell types")  # fmt: skip
+        return (
+            f"CytometryCohort (simulated): {len(self.samples)} samples, {events} events, "
+            f"{self.proportions.shape[1]} cell types"
+        )
 
 
 def blood_hierarchy(*, k: int = 100, seed: int = 2) -> Hierarchy:
@@ -188,14 +204,17 @@ def cytometry(
 def _completed(given: pd.DataFrame, names: list[str]) -> pd.DataFrame:
     unknown = given.columns.difference(names)
     if len(unknown):
-        raise InputError("proportions", f"cell types are {', '.join(names)}",
-                         found=checks.some(unknown))  # fmt: skip
+        raise InputError(
+            "proportions", f"cell types are {', '.join(names)}", found=checks.some(unknown)
+        )
     left = 1 - given.sum(axis=1)
     others = [name for name in names if name not in given]
     if (given < 0).any(axis=None) or (left < -1e-9).any() or (not others and (left > 1e-9).any()):
-        raise InputError("proportions", "must be shares that add up to at most 1 (to 1 with all "
-                         "six types)", found=f"sums from {given.sum(axis=1).min():.3g} to "
-                         f"{given.sum(axis=1).max():.3g}")  # fmt: skip
+        raise InputError(
+            "proportions",
+            "must be shares that add up to at most 1 (to 1 with all six types)",
+            found=f"sums from {given.sum(axis=1).min():.3g} to {given.sum(axis=1).max():.3g}",
+        )
     full = given.copy()
     usual = sum(_CELLS[name].share for name in others)
     for name in others:

@@ -131,20 +131,28 @@ def tissue(
     names = list(family)
     n_types = len(names)
     if n_types < 2 or n_types != sum(map(len, tree.values())):
-        raise InputError("lineages", "must hold two cell types or more, each of them once",
-                         found=checks.some(name for types in tree.values() for name in types)
-                         )  # fmt: skip
+        raise InputError(
+            "lineages",
+            "must hold two cell types or more, each of them once",
+            found=checks.some(name for types in tree.values() for name in types),
+        )
     n_genes = checks.check_whole(n_genes, "n_genes", at_least=10 * n_types)
     if isinstance(proportions, pd.DataFrame):
         if set(proportions.columns) != set(names):
-            raise InputError("proportions", "must have the cell types as columns",
-                             found=checks.some(proportions.columns))  # fmt: skip
+            raise InputError(
+                "proportions",
+                "must have the cell types as columns",
+                found=checks.some(proportions.columns),
+            )
         proportions = proportions[names]
     given = None if proportions is None else np.asarray(proportions, dtype=float)
     if given is not None:
         if given.ndim != 2 or given.shape[1] != n_types:
-            raise InputError("proportions", f"must be samples x {n_types} cell types",
-                             found=f"an array of shape {given.shape}")  # fmt: skip
+            raise InputError(
+                "proportions",
+                f"must be samples x {n_types} cell types",
+                found=f"an array of shape {given.shape}",
+            )
         if not ((given >= 0).all() and (given.sum(axis=1) > 0).all()):
             raise InputError("proportions", "must be positive numbers in every sample")
         n_samples, given = len(given), given / given.sum(axis=1, keepdims=True)
@@ -155,11 +163,15 @@ def tissue(
     if foreign_share.shape not in ((), (n_samples,)) or not (
         (foreign_share >= 0).all() and (foreign_share < 1).all()
     ):
-        raise InputError("other", "must be a fraction below 1, or one for every sample",
-                         found=repr(other))  # fmt: skip
+        raise InputError(
+            "other", "must be a fraction below 1, or one for every sample", found=repr(other)
+        )
     if donor_sd < 0 or sibling_fold < 1:
-        raise InputError("donor_sd" if donor_sd < 0 else "sibling_fold", "is too small",
-                         fix="donor_sd starts at 0, sibling_fold at 1")  # fmt: skip
+        raise InputError(
+            "donor_sd" if donor_sd < 0 else "sibling_fold",
+            "is too small",
+            fix="donor_sd starts at 0, sibling_fold at 1",
+        )
     if not 0 <= together <= 1 - _SHARED:
         raise InputError("together", f"must lie between 0 and {1 - _SHARED}", found=repr(together))
     rng = checks.make_generator(seed)

@@ -44,8 +44,14 @@ class Cohort:
 
     def take_genes(self, rows: NDArray[np.intp]) -> Cohort:
         """Some genes, or genes drawn with replacement."""
-        return replace(self, y=self.y[:, rows], mu=self.mu[rows], level=self.level[rows],
-                       owner=self.owner[rows], genes=self.genes[rows])  # fmt: skip
+        return replace(
+            self,
+            y=self.y[:, rows],
+            mu=self.mu[rows],
+            level=self.level[rows],
+            owner=self.owner[rows],
+            genes=self.genes[rows],
+        )
 
     def take_samples(self, rows: NDArray[np.intp]) -> Cohort:
         """Some samples, or samples drawn with replacement."""
@@ -66,9 +72,10 @@ def observed(whole: pd.DataFrame, phi: Array, reference: Reference) -> Cohort:
     owner = np.where(marked[rows] & (ratio.max(axis=1) > _MARKER), ratio.argmax(axis=1), -1)
     if len(genes) < _FEWEST or not (owner >= 0).any():
         raise InputError(
-            "other", f"needs {_FEWEST} genes and markers of the known cell types to see others",
+            "other",
+            f"needs {_FEWEST} genes and markers of the known cell types to see others",
             found=f"{len(genes)} genes, {int((owner >= 0).sum())} of them markers",
-        )  # fmt: skip
+        )
     variances = reference.covariance.variances()
     squares = np.square(reference.mean.to_numpy())
     expressed = squares > (_LEVEL_FLOOR * mu.mean()) ** 2

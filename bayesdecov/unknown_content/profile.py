@@ -57,8 +57,9 @@ def regress(cohort: Cohort, B: Array, w: Array) -> Profile:
     rest = cohort.y - B @ cohort.mu.T
     known = variance(cohort, B)
     mean = B.mean(axis=0)
-    of_mean = np.divide(1.0, cohort.replicates, out=np.zeros_like(mean),
-                        where=cohort.replicates > 0)  # fmt: skip
+    of_mean = np.divide(
+        1.0, cohort.replicates, out=np.zeros_like(mean), where=cohort.replicates > 0
+    )
     common = cohort.relative_variance * np.square(cohort.mu) @ (np.square(mean) * of_mean)
     common = _TOGETHER * common + np.square(_MEASUREMENT * (cohort.mu.mean(axis=1) + cohort.level))
     prior = np.square(_SPREAD * cohort.level)

@@ -75,7 +75,7 @@ def test_projected_bulks_keep_the_length_of_the_whitened_ones():
     np.testing.assert_allclose(inside[:, -1], 0, atol=1e-9 * length.max())
     assert model.logdet_diagonal == pytest.approx(np.log(parts.D).sum(), rel=1e-12)
     assert model.chunk == model.core.chunk
-    assert model.rough() is model
+    assert model.approximate_hessian() is model
 
 
 @pytest.mark.parametrize("order", [0, 1])

@@ -81,4 +81,4 @@ def test_chunks_bound_the_work_array_and_bulks_are_taken_as_they_are():
     assert 1 <= model.chunk * model.Sigma.size <= 4_000_000
     assert Dense(np.ones((2, 1)), np.broadcast_to(0.0, (1, 3000, 3000))).chunk == 1
     assert model.project(problem.y) is problem.y
-    assert model.rough() is model
+    assert model.approximate_hessian() is model

@@ -109,7 +109,7 @@ def test_proportions_outside_of_the_simplex_have_the_same_derivatives():
 def test_the_rough_hessian_leaves_out_the_leverages_only():
     problem = random_problem(16, n_genes=30)
     model, q, phi = problem.forms["lowrank"], problem.q, problem.phi
-    exact, rough = (m.pieces(q, problem.y, phi) for m in (model, model.rough()))
+    exact, rough = (m.pieces(q, problem.y, phi) for m in (model, model.approximate_hessian()))
     np.testing.assert_allclose(rough.logdet.value, exact.logdet.value, rtol=1e-13)
     np.testing.assert_allclose(rough.logdet.gradient, exact.logdet.gradient, rtol=1e-13)
     np.testing.assert_allclose(rough.quad.hessian, exact.quad.hessian, rtol=1e-13)

@@ -12,7 +12,7 @@ from bayesdecov.mixed_effects import latent as module
 from bayesdecov.mixed_effects.latent import (
     Latent,
     anchors,
-    cohort_law,
+    cohort_distribution,
     log_density,
     refine,
     uncertainty,
@@ -44,20 +44,20 @@ def problem():
 
 
 @pytest.fixture(scope="module")
-def law(problem):
-    return cohort_law(problem[1])._replace(scale2=1.4)
+def cohort(problem):
+    return cohort_distribution(problem[1])._replace(scale2=1.4)
 
 
-def parts(phi, law, known, seen, s2=None):
+def parts(phi, cohort, known, seen, s2=None):
     """The log-density without its volume, and the volume at a residual variance."""
     at = subspace(known.X(phi), seen)
     s2 = at.sigma2 if s2 is None else s2
     value, volume = seen.power * at.value, 0.0
     effects = at.onto @ seen.gram @ at.onto.T - seen.genes * s2 * at.V
-    prior = np.linalg.inv(law.spread)
+    prior = np.linalg.inv(cohort.spread)
     for i in range(len(phi)):
-        weight = np.linalg.inv(law.scale2 * known.covariance[i])
-        off, rest = phi[i] - known.value[i], phi[i] - known.cohort[i] @ law.mean
+        weight = np.linalg.inv(cohort.scale2 * known.covariance[i])
+        off, rest = phi[i] - known.value[i], phi[i] - known.cohort[i] @ cohort.mean
         value -= 0.5 * off @ weight @ off + 0.5 * rest @ prior @ rest
         own = seen.power * (seen.whitener[:, i] @ seen.whitener[:, i]) / s2
         local = own * known.lifts[i].T @ effects @ known.lifts[i] + weight + prior
@@ -75,24 +75,26 @@ def slopes(function, phi, step=1e-5):
     return found
 
 
-def test_value_and_gradient_are_those_of_the_density_written_out(problem, law):
+def test_value_and_gradient_are_those_of_the_density_written_out(problem, cohort):
     _, known, seen, rng = problem
     W = np.eye(N) + 0.1 * rng.normal(size=(N, N))
     seen = seen._replace(whitener=W, gram=W @ seen.gram @ W.T, total=W @ seen.total)
     phi = known.value + 0.02
-    now = module._look(phi, law, known, seen)
-    assert now.value == pytest.approx(sum(parts(phi, law, known, seen)), rel=1e-10)
+    now = module._evaluate(phi, cohort, known, seen)
+    assert now.value == pytest.approx(sum(parts(phi, cohort, known, seen)), rel=1e-10)
     s2 = now.at.sigma2
-    slow = slopes(lambda x: sum(parts(x, law, known, seen, s2)), phi)
+    slow = slopes(lambda x: sum(parts(x, cohort, known, seen, s2)), phi)
     np.testing.assert_allclose(now.gradient, slow, rtol=1e-4, atol=1e-6 * np.abs(slow).max())
 
 
-def test_curvature_is_that_of_the_density_without_its_volume(problem, law):
+def test_curvature_is_that_of_the_density_without_its_volume(problem, cohort):
     _, known, seen, rng = problem
     phi, step = known.value + 0.02, rng.normal(size=N * D)
-    H = module._curvature(module._look(phi, law, known, seen), law, known, seen, np.eye(N))
+    H = module._curvature(
+        module._evaluate(phi, cohort, known, seen), cohort, known, seen, np.eye(N)
+    )
     move = 1e-4 * step.reshape(N, D)
-    up, here, down = (parts(phi + t * move, law, known, seen)[0] for t in (1, 0, -1))
+    up, here, down = (parts(phi + t * move, cohort, known, seen)[0] for t in (1, 0, -1))
     assert step @ H @ step == pytest.approx(-(up - 2 * here + down) / 1e-8, rel=1e-4)
 
 
@@ -107,23 +109,25 @@ def test_the_scale_of_the_errors_is_a_mode(total):
     assert module._log_scale2(total, 40) == pytest.approx(slow, abs=1e-6)
 
 
-def test_the_cohorts_law_is_where_the_likelihood_is_flat(problem):
+def test_the_cohorts_distribution_is_where_the_likelihood_is_flat(problem):
     """The marginal normal of measured values, each with its own error, in every parameter."""
     _, known, _, _ = problem
-    law = cohort_law(known, iterations=20_000)
+    cohort = cohort_distribution(known, iterations=20_000)
 
     def value(x):
         mean, S = x[0, :4].reshape(2, 2), np.array([[x[0, 4], x[0, 5]], [x[0, 5], x[0, 6]]])
         return sum(multivariate_normal.logpdf(v, z @ mean, S + C) for v, z, C in zip(
             known.value, known.cohort, known.covariance, strict=True))  # fmt: skip
 
-    at = np.concatenate([law.mean.ravel(), law.spread[[0, 0, 1], [0, 1, 1]]])[None]
+    at = np.concatenate([cohort.mean.ravel(), cohort.spread[[0, 0, 1], [0, 1, 1]]])[None]
     away = at * 1.2
     assert np.abs(slopes(value, at)).max() < 0.01 * np.abs(slopes(value, away)).max()
     for i in range(N):  # expectations given the measured values
-        gain = law.spread @ np.linalg.inv(law.spread + known.covariance[i])
-        centre = known.cohort[i] @ law.mean
-        np.testing.assert_allclose(law.phi[i], centre + gain @ (known.value[i] - centre), atol=1e-4)
+        gain = cohort.spread @ np.linalg.inv(cohort.spread + known.covariance[i])
+        centre = known.cohort[i] @ cohort.mean
+        np.testing.assert_allclose(
+            cohort.phi[i], centre + gain @ (known.value[i] - centre), atol=1e-4
+        )
 
 
 def test_directions_without_error_are_left_out():
@@ -148,33 +152,35 @@ def test_directions_without_error_are_left_out():
     assert picked.directions is U
 
 
-def test_expression_that_says_nothing_leaves_the_cohorts_posterior(problem, law):
+def test_expression_that_says_nothing_leaves_the_cohorts_posterior(problem, cohort):
     """No column moves with the proportions: everything is normal and in closed form."""
     _, known, seen, _ = problem
     known = known._replace(lifts=0 * known.lifts)
-    phi, _, climbed = module._climb(known.value, law, known, seen, np.eye(N))
+    phi, _, climbed = module._climb(known.value, cohort, known, seen, np.eye(N))
     assert climbed
     total = 0.0
     for i in range(N):
-        C, centre = law.scale2 * known.covariance[i], known.cohort[i] @ law.mean
-        gain = law.spread @ np.linalg.inv(law.spread + C)
+        C, centre = cohort.scale2 * known.covariance[i], known.cohort[i] @ cohort.mean
+        gain = cohort.spread @ np.linalg.inv(cohort.spread + C)
         np.testing.assert_allclose(phi[i], centre + gain @ (known.value[i] - centre), rtol=1e-8)
-        total += multivariate_normal.logpdf(known.value[i], centre, law.spread + C)
-    found = log_density(known, seen, law._replace(phi=phi))
+        total += multivariate_normal.logpdf(known.value[i], centre, cohort.spread + C)
+    found = log_density(known, seen, cohort._replace(phi=phi))
     found -= seen.power * subspace(known.design, seen).value + N * D / 2 * np.log(2 * np.pi)
     assert found == pytest.approx(total, rel=1e-9)
-    # the cohort's law says nothing along values and covariates
+    # the cohort's distribution says nothing along values and covariates
     Q = np.linalg.qr(np.hstack([phi, known.cohort]))[0]
-    H = np.kron(np.eye(N) - Q @ Q.T, np.linalg.inv(law.spread))
+    H = np.kron(np.eye(N) - Q @ Q.T, np.linalg.inv(cohort.spread))
     for i in range(N):
-        H[2 * i : 2 * i + 2, 2 * i : 2 * i + 2] += np.linalg.inv(law.scale2 * known.covariance[i])
+        H[2 * i : 2 * i + 2, 2 * i : 2 * i + 2] += np.linalg.inv(
+            cohort.scale2 * known.covariance[i]
+        )
     slow = np.linalg.inv(H)
-    np.testing.assert_allclose(uncertainty(known, seen, law._replace(phi=phi)), slow, atol=1e-10)
+    np.testing.assert_allclose(uncertainty(known, seen, cohort._replace(phi=phi)), slow, atol=1e-10)
 
 
 def test_genes_sharpen_the_proportions_and_say_by_how_much():
     F, known, seen, _ = draw(5, n=40)
-    at = refine(known, seen, cohort_law(known))
+    at = refine(known, seen, cohort_distribution(known))
     assert at.converged
     truth = F @ known.directions
     assert np.square(at.phi - truth).mean() < 0.35 * np.square(known.value - truth).mean()
@@ -189,7 +195,7 @@ def test_genes_sharpen_the_proportions_and_say_by_how_much():
 def test_the_law_at_the_end_is_its_own_m_step():
     """Means, spread and scale from values and what is left unknown of each, written out."""
     _, known, seen, _ = draw(1, n=40)
-    at = refine(known, seen, cohort_law(known))
+    at = refine(known, seen, cohort_distribution(known))
     X = known.X(at.phi)
     sub = subspace(X, seen)
     effects = sub.onto @ seen.gram @ sub.onto.T - GENES * sub.sigma2 * sub.V
@@ -211,7 +217,7 @@ def test_the_law_at_the_end_is_its_own_m_step():
 def test_order_of_samples_units_of_genes_and_turned_directions_do_not_matter():
     """Samples and units to rounding, directions as near as EM settles (0.02 errors, twice)."""
     _, known, seen, rng = draw(1, n=40)
-    start = cohort_law(known)
+    start = cohort_distribution(known)
     base = refine(known, seen, start)
     order = rng.permutation(40)
     moved = refine(
@@ -237,7 +243,7 @@ def test_the_scale_does_not_fall_below_the_least():
     F, known, seen, _ = draw(6, n=40)
     exact = F @ known.directions
     known = known._replace(value=exact, design=known.X(exact))
-    free = refine(known, seen, cohort_law(known))
+    free = refine(known, seen, cohort_distribution(known))
     assert free.scale2 < 0.1
-    held = refine(known, seen, cohort_law(known), least=1.0)
+    held = refine(known, seen, cohort_distribution(known), least=1.0)
     assert held.scale2 == pytest.approx(1.0, rel=1e-9)

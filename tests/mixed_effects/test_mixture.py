@@ -180,7 +180,7 @@ def test_em_ends_where_the_penalised_likelihood_is_flat():
 
 def test_a_component_is_kept_as_long_as_its_likelihood_ratio_is_needed():
     """Shifts grow: below the bound there is no component, above it there is one."""
-    found = [len(fitted(shifted(size=size).ls).settings["components"]) for size in (0, 0.5, 6)]
+    found = [len(fitted(shifted(size=size).ls).facts["components"]) for size in (0, 0.5, 6)]
     assert found == [0, 0, 1]
 
 
@@ -218,7 +218,7 @@ def test_one_random_effect_is_a_mixture_of_three_normals():
     Y = known.Y.copy()
     Y[:60] += 8 * np.sqrt(known.Psi[0, 0]) * known.X[:, 1]
     e = fitted(least_squares(known.X, Y, np.array([1])))
-    part, ls = e.settings["components"]["e0"], least_squares(known.X, Y, np.array([1]))
+    part, ls = e.facts["components"]["e0"], least_squares(known.X, Y, np.array([1]))
     v = (e.Psi + e.sigma2 * ls.Vz).item()
     x = ls.c[:, 0] - e.beta[1] + ls.mean[1]
     null = 1 - part["up"] - part["down"]
@@ -226,6 +226,6 @@ def test_one_random_effect_is_a_mixture_of_three_normals():
     wide = np.sqrt(v + part["tau"] ** 2)
     slow += part["up"] * norm.pdf(x, part["delta"], wide)
     slow += part["down"] * norm.pdf(x, -part["delta"], wide)
-    reported = e.settings["log_likelihood_of_coefficients"]
+    reported = e.facts["log_likelihood_of_coefficients"]
     assert reported == pytest.approx(np.log(slow).sum(), rel=1e-9)
     assert e.prob_deg[:60].min() > 0.95

@@ -12,13 +12,16 @@ from bayesdecov.algebra.truncation import trimmed_variance_df
 from bayesdecov.errors import InputError, Notes
 from bayesdecov.mixed_effects.moments import fit_moments, residual_variance
 from bayesdecov.mixed_effects.options import resolve
+from bayesdecov.options import EstimatorOptions
 from tests.mixed_effects.problems import shared_problem
 
 
 def fit(ls, notes=None, names=None, **given):
     names = [f"e{k}" for k in range(len(ls.random))] if names is None else names
     notes = Notes() if notes is None else notes
-    return fit_moments(ls, resolve(None, given), names, notes, np.random.default_rng(0))
+    return fit_moments(
+        ls, resolve(None, EstimatorOptions(**given)), names, notes, np.random.default_rng(0)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -75,8 +78,8 @@ def test_the_trimmed_covariance_is_equation_13(known):
     slow = half @ middle @ half - residual_variance(ls) * ls.Vz
     np.testing.assert_allclose(e.Psi, slow, rtol=1e-7, atol=1e-9)
     np.testing.assert_allclose(e.beta, ls.b[kept].mean(axis=0), rtol=1e-12)
-    assert e.settings["kept_genes"] == kept.sum() == 280
-    assert e.settings["flagged"] == ["e0", "e2"]
+    assert e.facts["kept_genes"] == kept.sum() == 280
+    assert e.facts["flagged"] == ["e0", "e2"]
 
 
 def test_trimming_normal_genes_is_consistent():
@@ -99,7 +102,7 @@ def test_shifted_genes_are_flagged_and_do_not_move_the_mean():
     Y[:400] += 6 * sd * known.X[:, 1]
     ls = least_squares(known.X, Y)
     e, plain = fit(ls, trim_fixed=False), fit(ls, covariance="sample")
-    assert e.settings["flagged"] == ["e1"]
+    assert e.facts["flagged"] == ["e1"]
     assert plain.beta[1] - known.beta[1] > 0.5 * sd
     assert abs(e.beta[1] - known.beta[1]) < 0.1 * sd
     off, plain_off = (np.abs(each.Psi - known.Psi).max() for each in (e, plain))
@@ -128,7 +131,7 @@ def test_a_gene_far_out_gets_effects_and_has_no_say(known):
     Y[5] = 1e4 * known.X[:, 0]
     ls, notes = least_squares(known.X, Y), Notes()
     e, rest = fit(ls, notes), fit(subset(ls, np.arange(400) != 5))
-    assert e.settings["outliers"] == 1
+    assert e.facts["outliers"] == 1
     assert any("1 genes are too far out" in line for line in notes.lines)
     np.testing.assert_allclose(e.Psi, rest.Psi, rtol=1e-8)
     np.testing.assert_allclose(e.beta, rest.beta, rtol=1e-8)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 from dataclasses import asdict, fields
 
 import pytest
 
-import bayesdecov as bd
 from bayesdecov.errors import InputError
-from bayesdecov.mixed_effects.options import PRESETS, Options, resolve
+from bayesdecov.mixed_effects.options import PRESETS, Choices, resolve
+from bayesdecov.options import EstimatorOptions
 
 GIVEN = {
     "trim": 0.25, "screen": "anderson", "screen_level": 0.2, "screen_correct": True,
@@ -19,27 +18,31 @@ GIVEN = {
 }  # fmt: skip
 
 
-def test_every_option_is_documented_and_a_keyword_of_the_verb():
-    keywords = inspect.signature(bd.fastmix).parameters
-    for each in fields(Options):
-        assert each.name in keywords
-        assert each.name in Options.__doc__
+def chosen(preset, **given):
+    return resolve(preset, EstimatorOptions(**given))
+
+
+def test_every_choice_is_a_documented_option():
+    options = {each.name for each in fields(EstimatorOptions)}
+    for each in fields(Choices):
+        assert each.name in options
+        assert each.name in EstimatorOptions.__doc__
         assert each.name in GIVEN
 
 
 @pytest.mark.parametrize("preset", [None, *PRESETS])
 def test_what_is_given_goes_before_the_preset_and_the_preset_before_the_defaults(preset):
-    base = asdict(PRESETS[preset] if preset else Options())
-    assert asdict(resolve(preset, dict.fromkeys(GIVEN))) == base  # None: not given
-    assert asdict(resolve(preset, GIVEN)) == GIVEN
+    base = asdict(PRESETS[preset] if preset else Choices())
+    assert asdict(chosen(preset)) == base  # None: not given
+    assert asdict(chosen(preset, **GIVEN)) == GIVEN
     for name, value in GIVEN.items():
-        assert asdict(resolve(preset, {name: value})) == base | {name: value}
+        assert asdict(chosen(preset, **{name: value})) == base | {name: value}
 
 
 def test_names_of_effects_may_come_in_any_iterable():
     for names in (["a", "b"], ("a", "b"), iter(["a", "b"]), {"a": 1, "b": 2}):
-        assert resolve(None, {"screen": names}).screen == ("a", "b")
-    assert resolve(None, {"screen": [1, 2]}).screen == ("1", "2")
+        assert chosen(None, screen=names).screen == ("a", "b")
+    assert chosen(None, screen=[1, 2]).screen == ("1", "2")
 
 
 @pytest.mark.parametrize(
@@ -63,9 +66,9 @@ def test_names_of_effects_may_come_in_any_iterable():
 )
 def test_what_is_refused(given, message):
     with pytest.raises(InputError, match=message):
-        resolve(None, given)
+        chosen(None, **given)
 
 
 def test_an_unknown_preset_is_refused():
     with pytest.raises(InputError, match=r"preset: must be one of 'fastmix-0\.2\.5', 'paper'"):
-        resolve("r", {})
+        chosen("r")

@@ -91,7 +91,7 @@ def test_blocks_are_a_partition_that_is_large_enough(data, monkeypatch):
         np.testing.assert_array_equal(np.sort(rows), np.arange(N))
         assert len(blocks) == max(1, N // (samples_each * n_columns))
         for block in blocks:
-            np.testing.assert_array_equal(block.known.value, known.value[block.rows])
+            np.testing.assert_array_equal(block.anchors.value, known.value[block.rows])
     # a design that is singular in a block is refined as a whole
     design = known.design.copy()
     design[:, 0] = 0.0
@@ -139,7 +139,7 @@ def test_expression_that_contradicts_the_errors_leaves_the_calibrated_values(dat
     with pytest.warns(BayesdecovWarning, match=r"would need errors .* times those stated"):
         found = refined(problem, known, 0.0, notes)
     assert (found.rounds, found.settled, found.scale) == (0, False, 1.0)
-    np.testing.assert_allclose(found.phi, module.cohort_law(known).phi, atol=1e-10)
+    np.testing.assert_allclose(found.phi, module.cohort_distribution(known).phi, atol=1e-10)
     assert np.abs(found.phi - known.value).max() < 4 * SD / 10
     monkeypatch.setattr(module, "_CONTRADICTED", 1e3)  # heard, it finds the true size
     heard = refined(problem, known, 0.0, notes)

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 from bayesdecov.algebra.priors import Dirichlet, SoftmaxNormal
-from bayesdecov.drawn import Drawn
 from bayesdecov.errors import InputError, Notes
 from bayesdecov.mixed_effects.uncertain import Uncertain, _closed, _weights, uncertain
+from bayesdecov.results.posterior_draws import PosteriorDraws
 
 ROWS, TYPES = ["s1", "s2", "s3"], list("xyz")
 
@@ -92,7 +92,7 @@ def test_weights_take_a_dirichlet_prior_out(per_cell):
     """Draws of Dirichlet(prior + counts) become Dirichlet(1 + counts), in 5 standard errors."""
     rng, counts, alpha = np.random.default_rng(4), np.array([8.0, 5.0, 12.0]), (3.0, 2.0, 0.7)
     p = rng.dirichlet(counts + alpha, (1, 40_000))
-    found = Drawn(p, pd.Index(["a"]), pd.Index(TYPES), Dirichlet(alpha), per_cell, "cells")
+    found = PosteriorDraws(p, pd.Index(["a"]), pd.Index(TYPES), Dirichlet(alpha), per_cell, "cells")
     weights = _weights(found, p, Notes())
     a = 1 + counts
     mean, sd = a / a.sum(), np.sqrt(a * (a.sum() - a) / a.sum() ** 2 / (a.sum() + 1))
@@ -106,7 +106,7 @@ def test_weights_take_a_dirichlet_prior_out(per_cell):
 def test_a_softmax_normal_prior_is_taken_out_by_its_density():
     rng = np.random.default_rng(5)
     p = rng.dirichlet([20.0, 30.0, 10.0], (1, 500))
-    found = Drawn(p, pd.Index(["a"]), pd.Index(TYPES), SoftmaxNormal(1.5), None, "mRNA")
+    found = PosteriorDraws(p, pd.Index(["a"]), pd.Index(TYPES), SoftmaxNormal(1.5), None, "mRNA")
     weights = _weights(found, p, Notes())[0]
     z = np.log(p[0]) - np.log(p[0]).mean(axis=1, keepdims=True)
     slow = np.exp(0.5 * np.square(z).sum(axis=1) / 1.5**2) * p[0].prod(axis=1)
@@ -116,7 +116,7 @@ def test_a_softmax_normal_prior_is_taken_out_by_its_density():
 def test_a_prior_that_is_unknown_or_decides_everything_stays_in():
     rng, notes = np.random.default_rng(6), Notes()
     p = rng.dirichlet([0.5, 0.5, 0.5], (2, 200))
-    unknown = Drawn(p, pd.Index(["a", "b"]), pd.Index(TYPES), None, None, "mRNA")
+    unknown = PosteriorDraws(p, pd.Index(["a", "b"]), pd.Index(TYPES), None, None, "mRNA")
     np.testing.assert_allclose(_weights(unknown, p, notes), 1 / 200)
     assert "unknown and stays in" in notes.lines[-1]
     strong = unknown._replace(prior=Dirichlet(60.0))

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from bayesdecov.mixed_effects.carried import carry, leakage
 from bayesdecov.mixed_effects.eblup import predict
+from bayesdecov.mixed_effects.error_propagation import leakage, propagate_errors
 from bayesdecov.mixed_effects.estimate import Estimate
 from tests.mixed_effects.problems import shared_problem
 
@@ -57,7 +57,7 @@ def test_effects_get_the_variance_that_their_error_has(case):
     known, lifts, half = case
     ls, e = known.ls, estimate_of(known)
     leak = leakage(np.linalg.pinv(known.X), lifts, half @ half.T)
-    wide = carry(e, ls, leak)
+    wide = propagate_errors(e, ls, leak)
     extra, of_beta = np.zeros_like(e.gamma), np.zeros((L, L))
     P = known.Psi @ np.linalg.inv(known.Psi + 0.7 * ls.Vz) @ ls.onto
     for M in directions(known, lifts, half):
@@ -80,7 +80,7 @@ def test_tests_get_what_a_genes_own_effects_leak_beyond_the_common(case):
     gamma = e.gamma.copy()
     gamma[0] *= 30
     e = e._replace(gamma=gamma)
-    wide = carry(e, ls, leakage(np.linalg.pinv(known.X), lifts, half @ half.T))
+    wide = propagate_errors(e, ls, leakage(np.linalg.pinv(known.X), lifts, half @ half.T))
     K = np.linalg.inv(known.Psi + 0.7 * ls.Vz)
     own, common = np.zeros_like(gamma), np.zeros(len(K))
     for M in directions(known, lifts, half):
@@ -96,10 +96,10 @@ def test_tests_get_what_a_genes_own_effects_leak_beyond_the_common(case):
 def test_proportions_without_error_change_nothing(case):
     known, lifts, half = case
     e = estimate_of(known)
-    same = carry(e, known.ls, leakage(np.linalg.pinv(known.X), lifts, 0 * half))
+    same = propagate_errors(e, known.ls, leakage(np.linalg.pinv(known.X), lifts, 0 * half))
     for name in ("beta_cov", "sd", "p", "z", "low", "high", "lfsr"):
         np.testing.assert_allclose(getattr(same, name), getattr(e, name), rtol=1e-9, err_msg=name)
-    bare = carry(e._replace(low=None, high=None, lfsr=None), known.ls,
+    bare = propagate_errors(e._replace(low=None, high=None, lfsr=None), known.ls,
                  leakage(np.linalg.pinv(known.X), lifts, half))  # fmt: skip
     assert bare.low is None
     assert bare.lfsr is None
@@ -110,7 +110,7 @@ def test_certainty_survives_as_far_as_numbers_go(case):
     known, lifts, half = case
     e = estimate_of(known)
     e = e._replace(p=0 * e.p, lfsr=0 * e.lfsr, sd=0 * e.sd)
-    wide = carry(e, known.ls, leakage(np.linalg.pinv(known.X), lifts, half @ half.T))
+    wide = propagate_errors(e, known.ls, leakage(np.linalg.pinv(known.X), lifts, half @ half.T))
     for values in (wide.p, wide.lfsr):
         assert np.isfinite(values).all()
         assert (values >= 0).all()
