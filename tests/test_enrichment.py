@@ -100,7 +100,7 @@ def test_fit_folder_and_command(tmp_path):
 
 
 def test_dots(tests_of_genes):
-    figure = enrich(tests_of_genes, SETS, top=25).plot(top=1)
+    figure = bd.plots.enrichment(enrich(tests_of_genes, SETS, top=25), top=1)
     axes = figure.axes[0]
     assert [label.get_text() for label in axes.get_xticklabels()] == ["A.x", "B.x"]
     assert len(axes.collections[0].get_offsets()) == 2

@@ -51,7 +51,7 @@ def draw(result: Any, folder: Path, **options: Any) -> None:
         strip of dot plots for every sample and gate; or ``COMMAND.png``.
     **options
         Of a deconvolution: ``truth`` (samples x cell types) and ``prob``. Of a gating:
-        ``progress``.
+        ``progress``. Of effects: ``most``, the number of volcanos (24).
 
     Examples
     --------
@@ -79,12 +79,12 @@ def _deconvolution(
 
 
 @draw.register
-def _effects(fit: FittedEffects, folder: Path) -> None:
+def _effects(fit: FittedEffects, folder: Path, *, most: int = _VOLCANOS) -> None:
     _save(folder, "effects", effects(fit))
     kinds = fit.design.columns["kind"]
     products = [name for name in fit.random if kinds[name] == "product"]
     drawn: set[str] = set()
-    for number, name in enumerate(products[:_VOLCANOS], 1):
+    for number, name in enumerate(products[:most], 1):
         safe = cut(re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("_."))
         if safe.lower() in drawn or not safe:
             safe = f"{safe}-{number}"

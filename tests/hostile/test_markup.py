@@ -10,10 +10,10 @@ from html.parser import HTMLParser
 import numpy as np
 import pandas as pd
 import pytest
-from bayesdecov.benchmarking.write import write_benchmark
 
 import bayesdecov as bd
 from bayesdecov.benchmarking import Case, benchmark
+from bayesdecov.benchmarking.report import render
 from bayesdecov.errors import BayesdecovWarning
 from bayesdecov.gating.gates import Clustering, Gate
 from bayesdecov.gating.hierarchy import Hierarchy
@@ -65,8 +65,9 @@ def pages(tmp_path_factory):
                     truth=cohort.proportions.set_axis(samples), purified=purified,
                     labels=cohort.labels, genes=30)  # fmt: skip
         scored = benchmark([case], {EVIL[1]: "nnls", EVIL[4]: "map"}, quick=True)
-        write_benchmark(scored, folder / "bench", arguments=EVIL)
-        found.append(folder / "bench" / "benchmark.html")
+        page = render(scored, EVIL[0], scored.record(arguments=EVIL))
+        (folder / "benchmark.html").write_text(page, "utf-8")
+        found.append(folder / "benchmark.html")
         compared = bd.compare((EVIL[0], fit), (EVIL[1], bd.deconvolve(bulk, reference)))
         compared.write(folder / "compared")
         (folder / "compared.html").write_text(compared.summary.to_html(), "utf-8")

@@ -9,12 +9,10 @@ from contextlib import contextmanager, suppress
 import numpy as np
 import pandas as pd
 import pytest
-from bayesdecov.mixed_effects.write import draw as draw_effects
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 import bayesdecov as bd
-from bayesdecov.demo import draw
 from bayesdecov.doctor import examine_cohort
 from bayesdecov.errors import BayesdecovWarning, InputError
 from bayesdecov.gating.files import read_hierarchy, write_hierarchy
@@ -22,6 +20,7 @@ from bayesdecov.gating.gates import Clustering, Gate
 from bayesdecov.gating.hierarchy import Hierarchy
 from bayesdecov.gating.regions import Box
 from bayesdecov.io.tables import read_labels, read_table
+from bayesdecov.plots.folder import draw
 
 NAMES = [
     "=1+1", "+1", "-1", "@SUM(A1)", "'", "\"", "\"a", "a,b", "a;b", "a\tb", "a\nb", "a\rb",
@@ -137,7 +136,7 @@ def test_fastmix_and_contrast(axis, name, tmp_path_factory):
         fit.write(folder / "run")
         read = read_table(folder / "run" / "fixed.csv")
         assert list(read.index) == list(fit.fixed.index)
-        seen_by_people(name, folder, lambda place: draw_effects(fit, place, most=1))
+        seen_by_people(name, folder, lambda place: draw(fit, place, most=1))
         again = fit.design.encode(P, D)
         assert np.allclose(again, fit.design.table)
         D.to_csv(folder / "D.csv", index_label="sample")
