@@ -153,6 +153,7 @@ def test_a_parameter_of_the_transform_may_be_zero_where_it_can():
 
 def test_the_nearest_name_ignores_case_and_is_silent_if_none_is_close():
     assert nearest("cd4", ["CD3", "CD4", "CD19"]) == "did you mean 'CD4'?"
+    assert nearest("LYMPH", ["mono", "lymph"]) == "did you mean 'lymph'?"
     assert nearest("Lymphocites", ["Monocytes", "Lymphocytes"]) == "did you mean 'Lymphocytes'?"
     assert nearest("CD4", ["Singlets"]) == nearest("CD4", []) == ""
 
