@@ -33,6 +33,11 @@ def test_a_folder_stands_for_its_fcs_files_in_order(tmp_path):
         (tmp_path / name).write_text("")
     assert list(sources_of(tmp_path)) == ["A", "b", "c"]
     assert list(sources_of([tmp_path / "d.csv", tmp_path])) == ["d", "A", "b", "c"]
+    (tmp_path / "plate").mkdir()
+    names = [f"W{(7 * i) % 41:02d}" for i in range(41)]
+    for name in names:
+        (tmp_path / "plate" / f"{name}.fcs").write_text("")
+    assert list(sources_of(tmp_path / "plate")) == sorted(names)
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match=r"files: the folder .*empty' holds no \.fcs files"):
         sources_of([tmp_path / "b.fcs", tmp_path / "empty"])
