@@ -23,7 +23,7 @@ def rows_of(seed, kinds=3, n=8):
         x, y = (np.sort(rng.integers(0, 201, 2)).tolist() for _ in range(2))
         kind = int(rng.integers(kinds))
         if kind == 2:  # corners (x low, y low) and (x high, y high)
-            x = rng.integers(1, 201, 2).tolist()
+            x = rng.integers(1, 151, 2).tolist()
             y = [int(rng.integers(x[0])), x[1] + int(rng.integers(1, 50))]
         rows.append([number, *rng.integers(1, 9, 2).tolist(), *x, *y, int(rng.integers(number)),
                      kind, int(rng.integers(2)), int(rng.integers(3))])  # fmt: skip
