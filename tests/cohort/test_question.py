@@ -14,7 +14,7 @@ def covariates(n=30, seed=0):
     rng = np.random.default_rng(seed)
     return pd.DataFrame(
         {"age": rng.uniform(20, 80, n), "arm": np.tile(["c", "a", "b"], n // 3),
-         "sick": rng.permutation(np.arange(n) % 2 == 0)}, [f"s{i}" for i in range(n)],
+         "sick": rng.permutation(np.arange(n) % 3 == 0)}, [f"s{i}" for i in range(n)],
     )  # fmt: skip
 
 
