@@ -127,7 +127,7 @@ def test_names_of_results_are_text():
      ["blosc", "vlen-utf8"]),
     ({"compressor": None, "filters": None}, []),
     ({"metadata": {"X/.zarray": {"compressor": {"id": "pickle"}}}}, ["pickle"]),
-    ({"attributes": {"name": "pickle"}, "id": "pickle"}, []),
+    ({"attributes": {"name": "pickle", "id": "pickle"}, "id": "pickle"}, []),
 ])  # fmt: skip
 def test_codecs_of_a_description(described, codecs):
     assert sorted(module._codecs(described)) == codecs
