@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -24,3 +26,13 @@ def blobs():
                         rng.normal([3000, 2800], 150, (300, 2))])  # fmt: skip
     table = pd.DataFrame(values, columns=["CD3", "CD4"])
     return table.assign(SSC=rng.uniform(0, 4095, 1000), Time=np.arange(1000))
+
+
+@pytest.fixture
+def uncompensated(cytometry, tmp_path):
+    """A file without spillover, so that both programs start from the same numbers."""
+    cohort, _ = cytometry
+    names = list(cohort.spillover)
+    clean = replace(cohort, samples={"donor01": cohort.samples["donor01"]},
+                    spillover=pd.DataFrame(np.eye(8), names, names))  # fmt: skip
+    return clean.write(tmp_path / "clean")[0]

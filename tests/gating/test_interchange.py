@@ -5,14 +5,11 @@ from __future__ import annotations
 import warnings
 from dataclasses import replace
 
-import numpy as np
-import pandas as pd
 import pytest
 
 import bayesdecov as bd
 from bayesdecov.errors import BayesdecovWarning, InputError
-from bayesdecov.gating import Box, Composition, Exclusion, Gate, Hierarchy, Polygon, Slope
-from bayesdecov.gating.files import read_hierarchy, write_hierarchy
+from bayesdecov.gating import Box, Composition, Gate, Hierarchy, Polygon, Slope
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -34,49 +31,6 @@ def counts_of_flowkit(strategy, path):
         session.analyze_samples()
         report = session.get_analysis_report()
     return report.set_index("gate_name")["count"]
-
-
-@pytest.fixture
-def uncompensated(cytometry, tmp_path):
-    """A file without spillover, so that both programs start from the same numbers."""
-    cohort, _ = cytometry
-    names = list(cohort.spillover)
-    clean = replace(cohort, samples={"donor01": cohort.samples["donor01"]},
-                    spillover=pd.DataFrame(np.eye(8), names, names))  # fmt: skip
-    return clean.write(tmp_path / "clean")[0]
-
-
-def test_exported_gates_hold_the_same_events(uncompensated, tmp_path):
-    tree = Hierarchy(GATES, composition=Composition(types=("Odd",)))
-    with pytest.warns(BayesdecovWarning, match="not in it: composition"):
-        write_hierarchy(tree, tmp_path / "gates.xml")
-    text = (tmp_path / "gates.xml").read_text()
-    # flowkit wants a matrix for "FCS"; this file's is the identity
-    text = text.replace('compensation-ref="FCS"', 'compensation-ref="uncompensated"')
-    (tmp_path / "plain.xml").write_text(text)
-    strategy = fk.parse_gating_xml(str(tmp_path / "plain.xml"))
-    theirs = counts_of_flowkit(strategy, uncompensated)
-    ours = bd.gate(uncompensated, tree).counts.loc["donor01"]
-    assert ours.tolist() == [theirs[name] for name in
-                             ("Single_cells", "Cells", "Neutrophils", "Odd")]  # fmt: skip
-    again = replace(read_hierarchy(tmp_path / "gates.xml"), composition=tree.composition)
-    assert again.reading.compensate == "file"
-    assert [g.parent for g in again.gates] == [None, "Single_cells", "Cells", "Cells"]
-    assert bd.gate(uncompensated, again).counts.loc["donor01"].tolist() == ours.tolist()
-
-
-def test_what_gatingml_cannot_say_is_said(tmp_path):
-    tree = Hierarchy((Gate("a", "FSC-A", "SSC-A", Box(30, 90, 5, 45),
-                           exclude=(Exclusion(Box(0, 1, 0, 1)),)),))  # fmt: skip
-    with pytest.warns(BayesdecovWarning) as caught:
-        write_hierarchy(tree, tmp_path / "a.xml")
-    said = [str(one.message) for one in caught]
-    assert "no gates on clusters" in said[0]
-    assert "excluded regions are not written: a" in said[1]
-    numbered = Hierarchy((Gate("a", 1, 2, Box(30, 90, 5, 45)),))
-    with pytest.raises(InputError, match="names channels"):
-        write_hierarchy(numbered, tmp_path / "b.xml")
-    assert {path.name for path in tmp_path.iterdir()} == {"a.xml"}
 
 
 def test_flowjo_workspace(uncompensated, tmp_path):

@@ -128,18 +128,6 @@ def test_labels_are_cleaned(cohort, tmp_path):
     assert "NA" in made.cell_types
 
 
-def test_only_a_reference_is_overwritten(cohort, tmp_path):
-    made = bd.Reference.from_samples(cohort.purified, cohort.labels, genes=10)
-    (tmp_path / "thesis.nc").write_text("years of work")
-    with pytest.raises(InputError, match="is not a reference, so it is not overwritten"):
-        made.save(tmp_path / "thesis.nc")
-    with pytest.raises(InputError, match=r"must end in \.nc"):
-        made.save(tmp_path / "reference")
-    made.save(tmp_path / "r.nc")
-    made.save(tmp_path / "r.nc")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["r.nc", "thesis.nc"]
-
-
 def test_anndata_is_accepted(cohort):
     anndata = pytest.importorskip("anndata")
     adata = anndata.AnnData(cohort.purified.T)
@@ -230,47 +218,3 @@ def test_bad_arguments(cohort):
               for k in range(30)]  # fmt: skip
     with pytest.raises(InputError, match="at most 2000 genes"):
         bd.Reference.from_samples(pd.concat(copies), cohort.labels, genes=None)
-
-
-def test_bad_files(tmp_path):
-    with pytest.raises(InputError, match="does not exist"):
-        bd.Reference.load(tmp_path / "absent.nc")
-    (tmp_path / "text.nc").write_text("not netCDF")
-    with pytest.raises(InputError, match="not a readable netCDF"):
-        bd.Reference.load(tmp_path / "text.nc")
-    import xarray as xr
-
-    xr.Dataset({"x": ("a", [1.0])}).to_netcdf(tmp_path / "other.nc", engine="h5netcdf")
-    with pytest.raises(InputError, match="not a reference"):
-        bd.Reference.load(tmp_path / "other.nc")
-
-
-def test_a_damaged_number_is_no_other_reference(tmp_path):
-    import h5py
-
-    cohort = bd.simulate.convolution(n_samples=2, n_genes=40, n_types=3, seed=1)
-    path = tmp_path / "reference.nc"
-    bd.Reference.from_samples(cohort.purified, cohort.labels, "diagonal", genes=None).save(path)
-    with h5py.File(path) as file:
-        place = file["mean"].id.get_chunk_info(0).byte_offset
-    content = bytearray(path.read_bytes())
-    content[place + 6] ^= 1
-    path.write_bytes(content)
-    with pytest.raises(InputError, match="not a readable netCDF"):
-        bd.Reference.load(path)
-
-
-def test_damaged_settings_are_said(tmp_path):
-    import h5py
-
-    cohort = bd.simulate.convolution(n_samples=2, n_genes=40, n_types=3, seed=1)
-    path = tmp_path / "reference.nc"
-    bd.Reference.from_samples(cohort.purified, cohort.labels, "diagonal").save(path)
-    with h5py.File(path, "a") as file:
-        file.attrs["settings"] = '{"covariance"'
-    with pytest.raises(InputError, match=r"was changed since.*Write it anew"):
-        bd.Reference.load(path)
-    with h5py.File(path, "a") as file:
-        file.attrs["format"] = "bayesdecov reference 1"  # of version 0.1, without a digest
-    with pytest.raises(InputError, match=r"is damaged; found JSONDecodeError.*Write it anew"):
-        bd.Reference.load(path)

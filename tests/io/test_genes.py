@@ -1,4 +1,4 @@
-"""Identifiers, alignment and the scale detector."""
+"""Identifiers, spelling and alignment."""
 
 from __future__ import annotations
 
@@ -8,10 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import bayesdecov as bd
 from bayesdecov.errors import BayesdecovWarning, InputError, Notes
 from bayesdecov.io.genes import align, drop_spike_ins, identifier_type, tidy_genes
-from bayesdecov.io.scale import counting_unit, detect_scale, per_million, require_linear
 
 
 @pytest.mark.parametrize(
@@ -101,40 +99,49 @@ def test_a_transposed_table_is_recognised():
               Notes(), at_least=3)  # fmt: skip
 
 
-def _cohort(**options):
-    return bd.simulate.convolution(n_genes=400, n_samples=6, n_types=3, seed=3, **options)
+def test_repeated_genes_are_added_up_whatever_their_order():
+    rng = np.random.default_rng(0)
+    names = rng.choice(list("abcdef"), 40)
+    table = pd.DataFrame(rng.poisson(5, (40, 3)), names, list("xyz"), dtype=float)
+    with pytest.warns(BayesdecovWarning, match="6 repeated genes merged"):
+        found = tidy_genes(table, "bulk", Notes())
+    for name in "abcdef":
+        expected = sum(row for own, row in zip(names, table.to_numpy(), strict=True) if own == name)
+        np.testing.assert_array_equal(found.loc[name], expected)
+    assert list(found.index) == list(dict.fromkeys(names))
 
 
-def test_scales_are_told_apart():
-    counts = _cohort(depth=1e5).bulk
-    tpm, _ = per_million(_cohort().bulk)
-    assert detect_scale(counts).kind == "counts"
-    assert detect_scale(tpm).kind == "per million"
-    assert detect_scale(_cohort().bulk).kind == "linear"
-    for logged in (np.log2(tpm + 1), np.log1p(tpm / 100), np.log10(tpm + 1), np.log2(counts + 1)):
-        assert detect_scale(logged).kind == "log"
+def test_rows_without_a_name_go_and_dates_are_said():
+    table = _frame(["TP53", " ", "1-Mar", "Sept-2", "MARCH1", "DEC1"])
+    notes = Notes()
+    with (
+        pytest.warns(BayesdecovWarning, match="1 rows without a gene name left out"),
+        pytest.warns(BayesdecovWarning, match=r"2 gene names look like dates \(1-Mar, Sept-2\)"),
+    ):
+        found = tidy_genes(table, "bulk", notes)
+    assert list(found.index) == ["TP53", "1-Mar", "Sept-2", "MARCH1", "DEC1"]
+    assert len(notes.lines) == 2
 
 
-def test_rounded_cpm_is_not_counts_and_shallow_counts_are():
-    rounded = per_million(_cohort(depth=3e3).bulk)[0].round()
-    assert detect_scale(rounded).kind == "per million"
-    assert detect_scale(_cohort(depth=500).bulk).kind == "counts"
+def test_a_table_of_spike_ins_only_stays():
+    notes = Notes()
+    assert len(drop_spike_ins(_frame(["ERCC-00002", "ERCC-00003"]), "bulk", notes)) == 2
+    assert notes.lines == []
 
 
-def test_small_tables_are_never_called_logarithms():
-    assert detect_scale(pd.DataFrame({"s": [20.5, 22.1]}, ["a", "b"])).kind == "linear"
+def test_names_that_two_genes_share_but_for_their_case_are_not_guessed():
+    """Abc and ABC are both in the bulk, so abc of the reference is neither."""
+    with pytest.warns(BayesdecovWarning, match="1 of 3 reference genes are missing"):
+        bulk, shared, _ = align(_frame(["Abc", "ABC", "Xy", "Z1"]), pd.Index(["abc", "XY", "z1"]),
+                                Notes(), at_least=2)  # fmt: skip
+    assert list(shared) == ["XY", "z1"]
+    assert bulk.loc["XY", "s1"] == 3.0
+    assert {"Abc", "ABC"} <= set(bulk.index)
 
 
-def test_logs_are_refused_unless_insisted_upon():
-    logged = detect_scale(np.log2(per_million(_cohort().bulk)[0] + 1))
-    with pytest.raises(InputError, match="2\\*\\*table - 1"):
-        require_linear(logged, "bulk", Notes(), assume_linear=False)
-    with pytest.warns(BayesdecovWarning, match="taken as linear"):
-        assert require_linear(logged, "bulk", Notes(), assume_linear=True).kind == "linear"
-
-
-def test_one_count_is_found_in_normalised_counts():
-    counts = _cohort(depth=5e4).bulk
-    scaled, totals = per_million(counts)
-    np.testing.assert_allclose(counting_unit(scaled), 1e6 / totals, rtol=1e-9)
-    assert counting_unit(_cohort().bulk).isna().all()
+def test_names_that_are_found_as_they_are_are_not_folded():
+    table = _frame(["a", "b", "C"])
+    with pytest.warns(BayesdecovWarning, match="1 of 3 reference genes are missing"):
+        bulk, shared, _ = align(table, pd.Index(["a", "b", "c"]), Notes(), at_least=2)
+    assert list(shared) == ["a", "b"]
+    assert list(bulk.index) == ["a", "b", "C"]
