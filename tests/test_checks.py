@@ -25,11 +25,11 @@ def passes(check, *args, **options):
 
 
 @pytest.mark.parametrize(("check", "good"), [
-    (checks.whole, [1, 7, 3]),
-    (checks.workers, [1, 7, -1, 3]),
-    (checks.positive, [1, 7, 3, 0.5, 2.0, 0.25]),
-    (checks.probability, [0.5, 0.25]),
-    (checks.generator, [0, 1, 7, 3, None]),
+    (checks.check_whole, [1, 7, 3]),
+    (checks.check_workers, [1, 7, -1, 3]),
+    (checks.check_positive, [1, 7, 3, 0.5, 2.0, 0.25]),
+    (checks.check_probability, [0.5, 0.25]),
+    (checks.make_generator, [0, 1, 7, 3, None]),
 ])  # fmt: skip
 def test_numbers_pass_where_the_rule_says_so(check, good):
     passed = [value for value in VALUES if passes(check, value, "argument")]
@@ -43,7 +43,7 @@ def test_what_passes_is_of_a_plain_type():
     assert checks.check_whole(0, "argument", at_least=0) == 0
     assert checks.check_choice("a", ["a", "b"], "argument") == "a"
     for value in ("c", 1, None, ["a"]):
-        assert not passes(checks.choice, value, ["a", "b"], "argument")
+        assert not passes(checks.check_choice, value, ["a", "b"], "argument")
 
 
 def test_a_generator_is_kept_and_a_seed_is_one():
@@ -142,7 +142,7 @@ def test_a_covariance_is_symmetric_and_positive_definite():
         vectors = np.linalg.qr(rng.normal(size=(5, 5)))[0]
         matrix = vectors @ np.diag([smallest, 1, 1, 2, 3]) @ vectors.T
         matrix = (matrix + matrix.T) / 2
-        said = passes(checks.positive_definite, matrix, "argument", "T")
+        said = passes(checks.check_positive_definite, matrix, "argument", "T")
         assert said == (smallest > 0)
     matrix[0, 1] += 1e-3
     with pytest.raises(InputError, match="the covariance of 'T' must be symmetric"):

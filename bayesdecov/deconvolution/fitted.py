@@ -88,7 +88,7 @@ class FittedProportions(Proportions):
         """Draws and the prior that is in them; no prior for a bootstrap or DeCovarT Eq. 8."""
         found = super().posterior_draws()
         if self.draws is None or self.model is None:
-            return found
+            return found._replace(prior=None)
         shift = self.log_odds_shift
         return found._replace(
             prior=None if self.model.of_paper else self.model.prior,

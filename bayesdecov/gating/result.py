@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 
 from bayesdecov import checks
-from bayesdecov.algebra.priors import JEFFREYS
 from bayesdecov.errors import InputError
 from bayesdecov.gating.hierarchy import Hierarchy
 from bayesdecov.gating.members import check_members, write_members
@@ -58,7 +57,6 @@ class Gating(Proportions):
     pictures: dict[str, Picture] = field(default_factory=dict)
 
     command = "gate"
-    prior_of_draws = JEFFREYS
 
     def tables(self, prob: float = 0.95) -> dict[str, pd.DataFrame]:
         """Proportions, intervals, diagnostics, counts and populations.

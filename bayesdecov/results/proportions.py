@@ -12,7 +12,7 @@ import pandas as pd
 from scipy.special import ndtr, ndtri
 
 from bayesdecov import checks
-from bayesdecov.algebra.priors import Prior
+from bayesdecov.algebra.priors import JEFFREYS, Prior
 from bayesdecov.algebra.terms import Array
 from bayesdecov.io.anndata import new_anndata
 from bayesdecov.results.posterior_draws import PosteriorDraws, no_posterior
@@ -73,7 +73,7 @@ class Proportions(Result):
     draws: Draws | None = None
     facts: dict[str, Any] = field(default_factory=dict)
 
-    prior_of_draws: ClassVar[Prior | None] = None  # where it can be divided out
+    prior_of_draws: ClassVar[Prior] = JEFFREYS  # of counts
 
     def tables(self, prob: float = 0.95) -> dict[str, pd.DataFrame]:
         """Proportions, their intervals and the diagnostics."""

@@ -271,17 +271,12 @@ def test_samples_left_out_are_said(cohort):
 
 def test_gating_counts_are_a_posterior_too():
     rng = np.random.default_rng(6)
-    from bayesdecov.algebra.priors import JEFFREYS
     from bayesdecov.results.proportions import Draws, Proportions
 
     p = rng.dirichlet([5, 3, 2], 20)
     draws = np.stack([rng.dirichlet(500 * row + 0.5, 300) for row in p])[:, :, :2]
     names = [f"s{i}" for i in range(20)]
-
-    class Counted(Proportions):
-        prior_of_draws = JEFFREYS
-
-    fit = Counted(
+    fit = Proportions(
         proportions=pd.DataFrame(p[:, :2], names, ["T", "B"]),
         diagnostics=pd.DataFrame(index=names), method="gate", quantity="fractions of events",
         settings={}, notes=(), draws=Draws(draws[:, None], {}),

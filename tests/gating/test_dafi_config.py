@@ -9,7 +9,8 @@ import pytest
 
 from bayesdecov.errors import BayesdecovWarning, InputError
 from bayesdecov.gating import Box, Exclusion, Gate, Hierarchy, Polygon, Slope
-from bayesdecov.gating.dafi_config import COLUMNS, read_rows
+from bayesdecov.gating.dafi_config import COLUMNS, read_config, read_rows
+from bayesdecov.gating.files import read_hierarchy, write_hierarchy
 from bayesdecov.gating.toml_format import from_tree, to_tree
 
 HUGE = "1" + "0" * 400
@@ -40,7 +41,7 @@ def test_every_column_means_what_dafi_means(seed, tmp_path):
     path = tmp_path / "g.config"
     header = "\t".join(COLUMNS) if seed % 2 else ""
     path.write_text(f"{header}\n" + text_of([*row, f"n{row[0]}"] for row in rows))
-    tree = Hierarchy.from_config(path, k=90, k_sub=12)
+    tree = read_config(path, k=90, k_sub=12)
     for row, gate in zip(rows, tree, strict=True):
         number, x, y, x_min, x_max, y_min, y_max, parent, kind, _, again = row
         assert (gate.name, gate.x, gate.y) == (f"n{number}", x, y)
@@ -60,10 +61,10 @@ def test_what_is_written_reads_as_the_same_gates(seed, tmp_path):
     one, two = tmp_path / "in.config", tmp_path / "ex.config"
     one.write_text(text_of(rows))
     two.write_text(text_of(removed))
-    tree = Hierarchy.from_config(one, two, k=90, k_sub=12)
+    tree = read_config(one, two, k=90, k_sub=12)
     assert [bool(gate.exclude) for gate in tree] == [number not in (4, 7) for number in range(8)]
     with pytest.warns(BayesdecovWarning, match="not in them: clustering"):
-        tree.write(tmp_path / "out.config", tmp_path / "out_ex.config")
+        write_hierarchy(tree, tmp_path / "out.config", tmp_path / "out_ex.config")
     written = read_rows(tmp_path / "out.config", "hierarchy")[0]
     for row, again in zip(rows, written, strict=True):
         assert again[:3] + again[7:9] == row[:3] + row[7:9]
@@ -71,7 +72,7 @@ def test_what_is_written_reads_as_the_same_gates(seed, tmp_path):
             assert again[3:7] == row[3:7]
     excluded = read_rows(tmp_path / "out_ex.config", "exclusion")[0]
     assert [row[:7] for row in excluded] == [row[:7] for row in removed[:7]]
-    again = Hierarchy.from_config(tmp_path / "out.config", tmp_path / "out_ex.config", 90, 12)
+    again = read_config(tmp_path / "out.config", tmp_path / "out_ex.config", 90, 12)
     assert again.gates == tree.gates
 
 
@@ -83,7 +84,7 @@ def test_a_slope_is_written_as_whole_numbers_of_the_same_ratio(tmp_path):
             continue
         gate = Gate("a", 1, 2, Slope(low.numerator / low.denominator,
                                      high.numerator / high.denominator), mode="events")  # fmt: skip
-        Hierarchy((gate,)).write(tmp_path / "a.config", force=True)
+        write_hierarchy(Hierarchy((gate,)), tmp_path / "a.config", force=True)
         ((_, _, _, x_low, x_high, y_low, y_high, *_),) = read_rows(tmp_path / "a.config", "x")[0]
         assert (Fraction(y_low, x_low), Fraction(y_high, x_high)) == (low, high)
         assert min(x_low, x_high) >= 1
@@ -94,7 +95,9 @@ def test_bounds_are_parts_of_the_scale_and_bounds_beyond_it_its_ends(tmp_path):
     inf = np.inf
     for scale in (1, 200, 4000.0):
         box = Box(0.25 * scale, 0.5 * scale, -inf, inf)
-        Hierarchy((Gate("a", 1, 2, box),), scale=scale).write(tmp_path / "a.config", force=True)
+        write_hierarchy(
+            Hierarchy((Gate("a", 1, 2, box),), scale=scale), tmp_path / "a.config", force=True
+        )
         ((_, _, _, *bounds, _, _, _, _),) = read_rows(tmp_path / "a.config", "hierarchy")[0]
         assert bounds == [50, 100, 0, 200]
 
@@ -104,7 +107,7 @@ def test_names_are_made_distinct(tmp_path):
     row = [1, 1, 2, 0, 10, 0, 10, 0, 0, 1, 0]
     names = ["T", "B", "T", "T_3", "T", "T_5_", "M", "M"]
     path.write_text(text_of([*row, name] for name in names))
-    found = Hierarchy.from_config(path).names
+    found = read_config(path).names
     assert len(set(found)) == 8
     assert [found[i] for i in (1, 3, 5)] == ["B", "T_3", "T_5_"]
     assert all(found[i].startswith(f"T_{i + 1}") for i in (0, 2, 4))
@@ -113,7 +116,7 @@ def test_names_are_made_distinct(tmp_path):
 def test_an_axis_that_no_column_names_is_said(tmp_path):
     tree = Hierarchy((Gate("a", "CD4", "CD3", Box(0, 1, 0, 1)),))
     with pytest.raises(InputError, match=r"columns: must name every axis .* no 'CD3' in CD4, CD8"):
-        tree.write(tmp_path / "a.config", columns=["CD4", "CD8"])
+        write_hierarchy(tree, tmp_path / "a.config", columns=["CD4", "CD8"])
 
 
 INCLUSION = """1\t1\t2\t200\t150\t91\t200\t0\t2\t0\t1\tSinglets
@@ -132,7 +135,7 @@ def config(tmp_path):
 
 
 def test_config_is_read(config):
-    tree = Hierarchy.from_config(config / "in.config", config / "ex.config", k=100, k_sub=30)
+    tree = read_config(config / "in.config", config / "ex.config", k=100, k_sub=30)
     assert tree.names == ["Singlets", "pop2", "CD45"]
     singlets, second, third = tree.gates
     assert singlets.region == Slope(91 / 200, 200 / 150)
@@ -143,17 +146,17 @@ def test_config_is_read(config):
 
 
 def test_config_both_ways(config):
-    tree = Hierarchy.from_config(config / "in.config", config / "ex.config", k=100, k_sub=30)
+    tree = read_config(config / "in.config", config / "ex.config", k=100, k_sub=30)
     with pytest.warns(BayesdecovWarning, match="not in them: clustering"):
-        tree.write(config / "again.config", config / "again_ex.config")
-    again = Hierarchy.from_config(config / "again.config", config / "again_ex.config", 100, 30)
+        write_hierarchy(tree, config / "again.config", config / "again_ex.config")
+    again = read_config(config / "again.config", config / "again_ex.config", 100, 30)
     assert again.gates == tree.gates
     assert from_tree(to_tree(tree)) == tree
 
 
 def test_names_become_column_numbers(tmp_path):
     tree = Hierarchy((Gate("a", "CD4", "CD3", Box(0, 0.5, 0.25, 1)),), scale=1)
-    tree.write(tmp_path / "a.config", columns=["CD3", "CD4"])
+    write_hierarchy(tree, tmp_path / "a.config", columns=["CD3", "CD4"])
     assert (tmp_path / "a.config").read_text() == "1\t2\t1\t0\t100\t50\t200\t0\t0\t1\t0\ta\n"
 
 
@@ -168,7 +171,7 @@ def test_names_become_column_numbers(tmp_path):
 ])  # fmt: skip
 def test_what_config_cannot_say(tree, said, tmp_path):
     with pytest.raises(InputError, match=said):
-        tree.write(tmp_path / "a.config")
+        write_hierarchy(tree, tmp_path / "a.config")
     assert not list(tmp_path.iterdir())
 
 
@@ -185,21 +188,21 @@ def test_what_config_cannot_say(tree, said, tmp_path):
 def test_bad_config(line, said, tmp_path):
     (tmp_path / "x.config").write_text(line.replace("|", "\t") + "\n")
     with pytest.raises(InputError, match=said):
-        Hierarchy.read(tmp_path / "x.config")
+        read_hierarchy(tmp_path / "x.config")
 
 
 def test_more_exclusions_than_gates(config):
     (config / "many.config").write_text(EXCLUSION * 3)
     with pytest.raises(InputError, match="more rows"):
-        Hierarchy.from_config(config / "in.config", config / "many.config")
+        read_config(config / "in.config", config / "many.config")
 
 
 def test_blank_lines_between_exclusions_are_refused(config):
     (config / "gap.config").write_text(EXCLUSION.replace("\n2", "\n\n2"))
     with pytest.raises(InputError, match="blank lines between its rows; found line 2"):
-        Hierarchy.from_config(config / "in.config", config / "gap.config")
+        read_config(config / "in.config", config / "gap.config")
     (config / "zeros.config").write_text("\t".join("0" * 11) + "\n")
-    tree = Hierarchy.from_config(config / "in.config", config / "zeros.config")
+    tree = read_config(config / "in.config", config / "zeros.config")
     assert not any(gate.exclude for gate in tree)
 
 
@@ -208,5 +211,5 @@ def test_hostile_configurations(cell, tmp_path):
     row = ["1", "1", "2", "0", cell, "0", "100", "0", "0", "1", "0", "n"]
     (tmp_path / "g.config").write_text("\t".join(row) + "\n", encoding="utf-8")
     with pytest.raises(InputError, match="must hold whole numbers") as caught:
-        Hierarchy.read(tmp_path / "g.config")
+        read_hierarchy(tmp_path / "g.config")
     assert str(caught.value).isprintable()

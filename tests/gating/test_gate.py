@@ -17,6 +17,7 @@ from bayesdecov.gating import Box, Clustering, Composition, Gate, Hierarchy
 from bayesdecov.gating.fcs import read_raw
 from bayesdecov.gating.files import read_hierarchy
 from bayesdecov.io.tables import read_table
+from bayesdecov.plots.folder import draw
 from bayesdecov.simulate.cytometry import PANEL
 
 OTHERS = {"NK cells": "NK cells and others"}
@@ -202,7 +203,7 @@ def test_folder_of_results(result, tmp_path):
     out = tmp_path / "out"
     assert {path.name for path in out.iterdir()} == {
         "counts.csv", "proportions.csv", "intervals.csv", "populations.csv", "diagnostics.csv",
-        "seeds.csv", "hierarchy.toml", "posterior.nc", "members", "run.json", "plots",
+        "seeds.csv", "hierarchy.toml", "posterior.nc", "members", "run.json",
     }  # fmt: skip
     assert read_table(out / "counts.csv").index.name == "sample"
     assert np.allclose(read_table(out / "proportions.csv"), result.proportions)
@@ -212,7 +213,8 @@ def test_folder_of_results(result, tmp_path):
     assert len(record["inputs"]["donor01"]["sha256"]) == 64
     members = pd.read_parquet(out / "members" / "donor01.parquet")
     assert (members.to_numpy() == result.members("donor01").to_numpy()).all()
-    assert len(list((out / "plots").iterdir())) == 4 + len(TREE.gates) + 1
+    draw(result, tmp_path / "plots")
+    assert len(list((tmp_path / "plots").iterdir())) == 4 + len(TREE.gates) + 1
 
 
 def test_members_as_parameters_of_an_fcs_file(cytometry, tmp_path):
@@ -245,7 +247,9 @@ def test_what_cannot_be_written(blobs, tmp_path):
 
 def test_names_that_are_no_file_names(blobs, tmp_path):
     tree = replace(TWO, gates=(replace(TWO.gates[0], name="CD3+/CD4 T$"),))
-    bd.gate({"a/b": blobs}, tree).write(tmp_path / "out", members="csv")
+    gated = bd.gate({"a/b": blobs}, tree)
+    gated.write(tmp_path / "out", members="csv")
+    draw(gated, tmp_path / "out" / "plots")
     names = {path.name for path in (tmp_path / "out").rglob("*") if path.is_file()}
     assert {"sample-a_b.png", "gate-CD3+_CD4_T_.png", "a_b.csv"} <= names
 
@@ -336,9 +340,11 @@ def test_many_types(blobs):
 
 def test_no_two_samples_share_a_file(blobs, tmp_path):
     names = ["a b", "a_b", "A_B", "x" * 300]
-    bd.gate(dict.fromkeys(names, blobs), TWO).write(tmp_path / "out", members="csv")
+    gated = bd.gate(dict.fromkeys(names, blobs), TWO)
+    gated.write(tmp_path / "out", members="csv")
     assert len(list((tmp_path / "out" / "members").iterdir())) == 4
-    assert len(list((tmp_path / "out" / "plots").glob("sample-*.png"))) == 4
+    draw(gated, tmp_path / "plots")
+    assert len(list((tmp_path / "plots").glob("sample-*.png"))) == 4
 
 
 def test_draws_do_not_depend_on_the_other_files(cytometry, tmp_path):

@@ -19,6 +19,7 @@ from bayesdecov.gating import (
     Reading,
     Slope,
 )
+from bayesdecov.gating.files import read_hierarchy, write_hierarchy
 
 EXAMPLES = Path(bd.__file__).parents[1] / "examples" / "hierarchies"
 FULL = Hierarchy(

@@ -9,7 +9,8 @@ import pytest
 
 import bayesdecov as bd
 from bayesdecov.errors import BayesdecovWarning, InputError
-from bayesdecov.gating import Box, Composition, Gate, Hierarchy, Polygon, Slope
+from bayesdecov.gating import Box, Composition, Gate, Polygon, Slope
+from bayesdecov.gating.files import read_hierarchy
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import bayesdecov as bd
-from bayesdecov.unknown_content.cohort import observed
 from bayesdecov.io.scale import per_million
+from bayesdecov.unknown_content.cohort import observed
 
 
 @pytest.fixture(scope="session")

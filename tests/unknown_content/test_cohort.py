@@ -8,9 +8,9 @@ import pytest
 
 import bayesdecov as bd
 from bayesdecov.errors import InputError
+from bayesdecov.io.scale import per_million
 from bayesdecov.unknown_content import cohort as module
 from bayesdecov.unknown_content.cohort import observed
-from bayesdecov.io.scale import per_million
 
 
 @pytest.fixture(scope="module")
