@@ -179,6 +179,15 @@ def test_functions_have_few_parameters():
     assert many == MANY
 
 
+def test_a_class_name_has_one_meaning():
+    homes = defaultdict(list)
+    for name, path in modules().items():
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef):
+                homes[node.name].append(name)
+    assert {name: where for name, where in homes.items() if len(where) > 1} == {}
+
+
 @pytest.mark.parametrize("room", CORE)
 def test_every_module_of_the_core_has_a_test_of_its_name(room):
     own = {path.stem for path in (ROOT / PACKAGE / room).glob("*.py")} - {"__init__"}

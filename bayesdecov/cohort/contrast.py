@@ -16,7 +16,7 @@ from scipy.stats import qmc
 from bayesdecov import checks
 from bayesdecov.algebra.simplex import log_ratio_basis
 from bayesdecov.algebra.terms import Array
-from bayesdecov.cohort.fit import Draws, fast, joint
+from bayesdecov.cohort.fit import CohortDraws, fast, joint
 from bayesdecov.cohort.joint import Bulks
 from bayesdecov.cohort.measured import Measured, measured
 from bayesdecov.cohort.question import Question, design
@@ -249,7 +249,7 @@ def _bulks(fit: Any, data: Measured) -> tuple[Bulks, Array]:
     ), size
 
 
-def _means(drawn: Draws, question: Question, V: Array) -> tuple[Array, Array]:
+def _means(drawn: CohortDraws, question: Question, V: Array) -> tuple[Array, Array]:
     """Mean proportions (percent) of both conditions in the population, (chain, draw, cell_type)."""
     chains, count, _, d = drawn.coefficients.shape
     B = drawn.coefficients.reshape(chains * count, -1, d)
@@ -273,7 +273,7 @@ def _rows(
     cell_types: pd.Index,
     first: Array,
     second: Array,
-    drawn: Draws,
+    drawn: CohortDraws,
     V: Array,
     rope: float,
     prob: float,
@@ -306,7 +306,7 @@ def _rows(
     )
 
 
-def _convergence(drawn: Draws, differences: Array, notes: Notes) -> dict[str, Any]:
+def _convergence(drawn: CohortDraws, differences: Array, notes: Notes) -> dict[str, Any]:
     """Worst measures of coefficients and differences, and a verdict."""
     draws = xr.Dataset(
         {

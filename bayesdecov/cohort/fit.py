@@ -28,8 +28,8 @@ _POOR = 10.0  # effective draws of a sample that are too few
 _EFFORT = 20_000  # samples x draws of a chain between two rounds
 
 
-class Draws(NamedTuple):
-    """Draws of chains: coefficients (chain, draw, column, d) and covariances (chain, draw, d, d).
+class CohortDraws(NamedTuple):
+    """Draws of a cohort: coefficients (chain, draw, column, d), covariances (chain, draw, d, d).
 
     ``total`` is the covariance of a sample of a new subject.
     """
@@ -55,7 +55,7 @@ def fast(
     schedule: Schedule,
     notes: Notes,
     rng: np.random.Generator,
-) -> Draws:
+) -> CohortDraws:
     """Gibbs sampling with the samples' own draws, or with normals where there are many samples."""
     n, count = data.z.shape[:2]
     prior = prior_of(X.shape[1])
@@ -84,7 +84,7 @@ def fast(
             np.mean([chain.covariance for chain in chains], axis=(0, 1)),
             notes,
         )
-    return Draws(np.stack([chain.coefficients for chain in chains]), total, mean, spread, {})
+    return CohortDraws(np.stack([chain.coefficients for chain in chains]), total, mean, spread, {})
 
 
 def _independent(
@@ -95,7 +95,7 @@ def _independent(
     schedule: Schedule,
     notes: Notes,
     rng: np.random.Generator,
-) -> Draws | None:
+) -> CohortDraws | None:
     """Independent draws, log-ratios integrated out; None where that is not accurate."""
     start = find_mode(X, sites, prior, None)
     found = collapsed(X, sites, prior, start, schedule.chains * schedule.draws, rng)
@@ -104,7 +104,7 @@ def _independent(
     if data.z.shape[1] > 1:
         _warn_of_few_draws(data, X @ found.mode.B, found.mode.Omega, notes)
     shape = schedule.chains, schedule.draws
-    return Draws(
+    return CohortDraws(
         found.coefficients.reshape(*shape, *found.coefficients.shape[1:]),
         found.covariance.reshape(*shape, *found.covariance.shape[1:]),
         found.mode.mean,
@@ -160,7 +160,7 @@ def joint(
     notes: Notes,
     rng: np.random.Generator,
     log_size: Array,
-) -> Draws:
+) -> CohortDraws:
     """NUTS on everything, started and scaled by the fast path."""
     n, _, d = data.z.shape
     sizes = Sizes(n, X.shape[1], d, bulks.free_size)
@@ -205,4 +205,4 @@ def joint(
         parts = take_apart(x[index], sizes)
         total[index] = np.exp(parts.log_scale) * np.linalg.inv(parts.A @ parts.A.T)
         z[index] = parts.z
-    return Draws(coefficients, total, z.mean(axis=(0, 1)), z.std(axis=(0, 1)), chains.stats)
+    return CohortDraws(coefficients, total, z.mean(axis=(0, 1)), z.std(axis=(0, 1)), chains.stats)

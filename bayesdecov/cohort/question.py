@@ -35,8 +35,8 @@ class Question(NamedTuple):
     step: Array
 
 
-class Design(NamedTuple):
-    """Design matrix (sample, column) with names, and the questions."""
+class ContrastDesign(NamedTuple):
+    """ContrastDesign matrix (sample, column) with names, and the questions."""
 
     X: Array
     columns: list[str]
@@ -45,7 +45,7 @@ class Design(NamedTuple):
 
 def design(
     table: pd.DataFrame, formula: str | None, at: Mapping[str, tuple[Any, Any]] | None
-) -> Design:
+) -> ContrastDesign:
     """Code the covariates; one question for every label against the first, or between quartiles.
 
     ``at`` names covariates with the two values to compare; the other covariates stay as they are
@@ -96,7 +96,7 @@ def design(
         column, labels = table[name], name in labelled
         pairs = [_pair(asked[name], column, labels)] if name in asked else _pairs(column, labels)
         questions += [_question(table, coding, name, first, second) for first, second in pairs]
-    return Design(X, [INTERCEPT, *map(str, coded.columns)], questions)
+    return ContrastDesign(X, [INTERCEPT, *map(str, coded.columns)], questions)
 
 
 def _pair(values: Any, column: pd.Series, labels: bool) -> tuple[Any, Any]:

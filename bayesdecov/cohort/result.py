@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from bayesdecov.algebra.simplex import log_ratio_basis
-from bayesdecov.cohort.fit import Draws
+from bayesdecov.cohort.fit import CohortDraws
 from bayesdecov.cohort.question import Question
 from bayesdecov.results.result import Result
 
@@ -43,7 +43,7 @@ class Contrast(Result):
     columns: list[str]
     cell_types: pd.Index
     questions: list[Question]
-    draws: Draws
+    draws: CohortDraws
     differences: np.ndarray  # (chain, draw, contrast, cell_type), percentage points
     facts: dict[str, Any] = field(default_factory=dict)
 

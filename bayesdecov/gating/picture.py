@@ -17,7 +17,7 @@ _CLOUD = 10_000  # events drawn
 _RARE = 500  # events drawn of each population, where it has as many
 
 
-class Picture(NamedTuple):
+class GatePicture(NamedTuple):
     """Events (event, column) in units of the scale, on the columns that gates look at.
 
     ``inside`` (population, event); ``axes`` the two columns of each gate; ``labels`` of columns;
@@ -35,7 +35,7 @@ class Picture(NamedTuple):
         return self.values[:, list(self.axes[gate])]
 
 
-def picture(hierarchy: Hierarchy, events: Events, members: Members) -> Picture:
+def picture(hierarchy: Hierarchy, events: Events, members: Members) -> GatePicture:
     """Thin a sample; always the same events of the same file."""
     rng = np.random.default_rng(0)
     n = len(events.z)
@@ -49,7 +49,7 @@ def picture(hierarchy: Hierarchy, events: Events, members: Members) -> Picture:
     used = sorted({column for pair in axes for column in pair})
     values = (events.z[chosen][:, used] * hierarchy.unit).astype(np.float32)
     kept = [None if centers is None else centers * hierarchy.unit for centers in members.kept]
-    return Picture(
+    return GatePicture(
         values=values,
         inside=members.inside[:, chosen],
         axes=[(used.index(x), used.index(y)) for x, y in axes],

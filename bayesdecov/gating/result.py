@@ -14,7 +14,7 @@ from bayesdecov import checks
 from bayesdecov.errors import InputError
 from bayesdecov.gating.hierarchy import Hierarchy
 from bayesdecov.gating.members import check_members, write_members
-from bayesdecov.gating.picture import Picture
+from bayesdecov.gating.picture import GatePicture
 from bayesdecov.gating.sample import Packed
 from bayesdecov.gating.toml_format import write_toml
 from bayesdecov.io.files import file_names
@@ -54,7 +54,7 @@ class Gating(Proportions):
     failures: pd.DataFrame
     files: dict[str, Path] = field(default_factory=dict)
     packed: dict[str, Packed] = field(default_factory=dict)
-    pictures: dict[str, Picture] = field(default_factory=dict)
+    pictures: dict[str, GatePicture] = field(default_factory=dict)
 
     command = "gate"
 

@@ -17,7 +17,7 @@ from bayesdecov.gating.dafi import apply
 from bayesdecov.gating.events import read_events
 from bayesdecov.gating.hierarchy import Hierarchy
 from bayesdecov.gating.kmeans import Labels
-from bayesdecov.gating.picture import Picture, picture
+from bayesdecov.gating.picture import GatePicture, picture
 
 
 class Packed(NamedTuple):
@@ -35,7 +35,7 @@ class Gated(NamedTuple):
     counts: NDArray[np.int64]
     tallies: list[Tally]
     packed: Packed
-    picture: Picture
+    picture: GatePicture
     facts: dict[str, Any]
     notes: list[str]
 

@@ -24,7 +24,7 @@ _NEWTON = 25
 _CLOSE = 1e-4  # of a standard deviation
 
 
-class Posterior(NamedTuple):
+class GenePosterior(NamedTuple):
     """All (gene, q): random effect; sd, false-sign rate and interval of the whole effect."""
 
     gamma: Array
@@ -50,7 +50,7 @@ def posterior(
     beta: Array,
     beta_cov: Array,
     prob: float = 0.95,
-) -> Posterior:
+) -> GenePosterior:
     """Means, standard deviations, false-sign rates and intervals.
 
     Parameters
@@ -67,7 +67,7 @@ def posterior(
         for i in range(0, m, _CHUNK)
     ]
     gamma, sd, lfsr, low, high = (np.concatenate(part) for part in zip(*parts, strict=True))
-    return Posterior(gamma, sd, lfsr, low, high)
+    return GenePosterior(gamma, sd, lfsr, low, high)
 
 
 def _some(values: Array, start: int) -> Array:

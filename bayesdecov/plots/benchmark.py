@@ -17,25 +17,25 @@ from bayesdecov.errors import InputError
 from bayesdecov.plots.proportions import plain
 
 
-class _Look(NamedTuple):
+class _Style(NamedTuple):
     title: str
     cmap: str
     digits: int = 2
 
 
 _LOOKS = {
-    "rmse": _Look("Root mean squared error (colour: over the best of the column)", "viridis_r", 3),
-    "mae": _Look("Mean absolute error (colour: over the best of the column)", "viridis_r", 3),
-    "bias": _Look("Mean absolute bias of the cell types", "viridis_r", 3),
-    "r_types": _Look("Correlation with the truth, mean over cell types", "viridis"),
-    "r": _Look("Correlation with the truth, samples and cell types pooled", "viridis"),
-    "ccc": _Look("Lin's concordance", "viridis"),
-    "coverage": _Look("Intervals that hold the truth (colour: from nominal)", "RdBu"),
-    "width": _Look("Mean width of the intervals", "viridis_r", 3),
-    "interval_score": _Look("Interval score (smaller is better)", "viridis_r"),
-    "seconds": _Look("Seconds, one thread (colour: logarithm)", "viridis_r"),
-    "memory_mb": _Look("Memory, MB (colour: logarithm)", "viridis_r", 0),
-    "failed": _Look("Share of samples without an estimate", "viridis_r"),
+    "rmse": _Style("Root mean squared error (colour: over the best of the column)", "viridis_r", 3),
+    "mae": _Style("Mean absolute error (colour: over the best of the column)", "viridis_r", 3),
+    "bias": _Style("Mean absolute bias of the cell types", "viridis_r", 3),
+    "r_types": _Style("Correlation with the truth, mean over cell types", "viridis"),
+    "r": _Style("Correlation with the truth, samples and cell types pooled", "viridis"),
+    "ccc": _Style("Lin's concordance", "viridis"),
+    "coverage": _Style("Intervals that hold the truth (colour: from nominal)", "RdBu"),
+    "width": _Style("Mean width of the intervals", "viridis_r", 3),
+    "interval_score": _Style("Interval score (smaller is better)", "viridis_r"),
+    "seconds": _Style("Seconds, one thread (colour: logarithm)", "viridis_r"),
+    "memory_mb": _Style("Memory, MB (colour: logarithm)", "viridis_r", 0),
+    "failed": _Style("Share of samples without an estimate", "viridis_r"),
 }
 _OF_TYPES = ("r", "ccc", "rmse", "mae", "bias", "coverage", "width", "interval_score")
 _DARK = 0.45  # luminance below which text is white
@@ -77,7 +77,7 @@ def by_type(found: Benchmark, scenario: str, metric: str = "r") -> Figure:
     grid = grid.reindex(index=[name for name in found.summary().index if name in grid.index])
     if not grid.notna().to_numpy().any():
         raise InputError("metric", f"no method has {metric} in {scenario!r}")
-    said = _Look(f"{scenario}: {look.title.split(' (')[0].split(',')[0]}", look.cmap, look.digits)
+    said = _Style(f"{scenario}: {look.title.split(' (')[0].split(',')[0]}", look.cmap, look.digits)
     return _drawn(grid, _colours(grid, metric, float(found.settings["prob"])), said)
 
 
@@ -170,7 +170,7 @@ def _colours(grid: pd.DataFrame, metric: str, prob: float) -> tuple[np.ndarray, 
     return values, Normalize(0, max(float(np.nanmax(values)), 1e-9))
 
 
-def _drawn(grid: pd.DataFrame, shown: tuple[np.ndarray, Normalize], look: _Look) -> Figure:
+def _drawn(grid: pd.DataFrame, shown: tuple[np.ndarray, Normalize], look: _Style) -> Figure:
     colour, norm = shown
     rows, columns = grid.shape
     longest = max(len(plain(name)) for name in grid.index)

@@ -24,7 +24,7 @@ ESTIMATORS = ("glasso", "glasso-refit", "shrinkage", "diagonal", "factor")
 _DENSE_LIMIT = 2000
 
 
-class Estimate(NamedTuple):
+class CovarianceEstimate(NamedTuple):
     """Covariances and the settings that were chosen from the data."""
 
     covariance: Covariance
@@ -33,7 +33,7 @@ class Estimate(NamedTuple):
 
 def estimate_covariance(
     profiles: Array, codes: NDArray[np.intp], names: list[str], method: str, notes: Notes
-) -> Estimate:
+) -> CovarianceEstimate:
     """Covariances of every cell type.
 
     Parameters
@@ -61,11 +61,11 @@ def estimate_covariance(
             f"mean-variance trend ({moderated.trend})"
         )
     if method == "diagonal":
-        return Estimate(_diagonal(moderated.variances), settings)
+        return CovarianceEstimate(_diagonal(moderated.variances), settings)
     if method in ("factor", "shrinkage"):
         low_rank = factor_covariance if method == "factor" else shrinkage_covariance
         covariance, chosen = low_rank(profiles, codes, means, moderated.variances, names)
-        return Estimate(covariance, settings | {"cell_types": chosen})
+        return CovarianceEstimate(covariance, settings | {"cell_types": chosen})
     if n_genes > _DENSE_LIMIT:
         raise InputError(
             "covariance",
@@ -88,8 +88,8 @@ def estimate_covariance(
                 f"{MIN_REPLICATES} that a graphical lasso needs: its covariance is diagonal"
             )
     if np.count_nonzero(Sigma) == n_types * n_genes:  # no edge anywhere: the same, but cheaper
-        return Estimate(_diagonal(moderated.variances), settings)
-    return Estimate(DenseCovariance(Sigma), settings)
+        return CovarianceEstimate(_diagonal(moderated.variances), settings)
+    return CovarianceEstimate(DenseCovariance(Sigma), settings)
 
 
 def _diagonal(variances: Array) -> FactorCovariance:

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesdecov.algebra.terms import Array
-from bayesdecov.rivals.rival import Data, Effects, Rival
+from bayesdecov.rivals.rival import Effects, Rival, RivalData
 
 
-def cssam(data: Data, rng: np.random.Generator, permutations: int) -> Effects:
+def cssam(data: RivalData, rng: np.random.Generator, permutations: int) -> Effects:
     """Differences between two groups in every cell type, with permutation p-values and FDR.
 
     The false-discovery rate of a gene is the mean number of permuted statistics at least as large,

@@ -13,7 +13,7 @@ from bayesdecov.errors import InputError
 from bayesdecov.io.tables import expression_frame
 from bayesdecov.mixed_effects.fastmix import fastmix
 from bayesdecov.rivals.registry import RIVALS
-from bayesdecov.rivals.rival import Data
+from bayesdecov.rivals.rival import RivalData
 
 
 def differential(
@@ -80,7 +80,7 @@ def differential(
             f"{checks.some(kinds['covariate'][kinds['covariate'] != ''].unique())}",
             fix="give one covariate with two labels",
         )
-    data = Data(Y.to_numpy(), X.to_numpy(), X[cells].to_numpy(), group, products)
+    data = RivalData(Y.to_numpy(), X.to_numpy(), X[cells].to_numpy(), group, products)
     found = rival.estimate(data, rng, permutations)
     shown = products if rival.needs_groups else list(range(X.shape[1]))
     parts = []

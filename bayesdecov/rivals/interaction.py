@@ -6,10 +6,10 @@ import numpy as np
 from scipy.stats import t as student
 
 from bayesdecov.algebra.shared_design import least_squares
-from bayesdecov.rivals.rival import Data, Effects, Rival
+from bayesdecov.rivals.rival import Effects, Rival, RivalData
 
 
-def interaction(data: Data, rng: np.random.Generator, permutations: int) -> Effects:
+def interaction(data: RivalData, rng: np.random.Generator, permutations: int) -> Effects:
     """Every gene by itself: ordinary least squares and t tests with ``n - L`` degrees of freedom.
 
     The model of TOAST and CellDMC, which differ in how proportions and covariates are coded.

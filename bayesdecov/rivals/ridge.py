@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 from sklearn.linear_model import RidgeCV
 
-from bayesdecov.rivals.rival import Data, Effects, Rival
+from bayesdecov.rivals.rival import Effects, Rival, RivalData
 
 _PENALTIES = np.logspace(-6, 3, 91)
 
 
-def ridge(data: Data, rng: np.random.Generator, permutations: int) -> Effects:
+def ridge(data: RivalData, rng: np.random.Generator, permutations: int) -> Effects:
     """A penalty of its own for every gene, by generalised cross-validation; no tests.
 
     91 penalties from 1e-6 to 1e3; no intercept beside the design's own columns.

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from bayesdecov.algebra.terms import Array
 
 
-class Data(NamedTuple):
+class RivalData(NamedTuple):
     """One data set: ``Y`` (gene, sample), the design ``X`` (sample, column) of `fastmix`.
 
     ``cells`` (sample, cell_type) are the proportions, ``group`` (sample,) says who belongs to the
@@ -45,4 +45,4 @@ class Rival(NamedTuple):
     title: str
     doi: str
     needs_groups: bool
-    estimate: Callable[[Data, np.random.Generator, int], Effects]
+    estimate: Callable[[RivalData, np.random.Generator, int], Effects]

@@ -19,7 +19,7 @@ _FEWEST = 50
 
 
 @dataclass(frozen=True)
-class Cohort:
+class ObservedCohort:
     """Bulks and means of the known cell types on all genes that both have.
 
     ``y`` (sample, gene); ``mu`` (gene, cell_type); ``phi`` (sample,) counting noise per unit of
@@ -42,7 +42,7 @@ class Cohort:
         """Number of known cell types."""
         return self.mu.shape[1]
 
-    def take_genes(self, rows: NDArray[np.intp]) -> Cohort:
+    def take_genes(self, rows: NDArray[np.intp]) -> ObservedCohort:
         """Some genes, or genes drawn with replacement."""
         return replace(
             self,
@@ -53,12 +53,12 @@ class Cohort:
             genes=self.genes[rows],
         )
 
-    def take_samples(self, rows: NDArray[np.intp]) -> Cohort:
+    def take_samples(self, rows: NDArray[np.intp]) -> ObservedCohort:
         """Some samples, or samples drawn with replacement."""
         return replace(self, y=self.y[rows], phi=self.phi[rows])
 
 
-def observed(whole: pd.DataFrame, phi: Array, reference: Reference) -> Cohort:
+def observed(whole: pd.DataFrame, phi: Array, reference: Reference) -> ObservedCohort:
     """The cohort on the genes of ``whole`` (genes x samples, on the scale of the reference)."""
     means = reference.mean if reference.transcriptome is None else reference.transcriptome
     means = means.loc[means.index.isin(whole.index), list(reference.cell_types)]
@@ -80,7 +80,7 @@ def observed(whole: pd.DataFrame, phi: Array, reference: Reference) -> Cohort:
     squares = np.square(reference.mean.to_numpy())
     expressed = squares > (_LEVEL_FLOOR * mu.mean()) ** 2
     unknown = y.sum(axis=1) / 1e6  # as if a million molecules had been counted
-    return Cohort(
+    return ObservedCohort(
         y=y,
         mu=mu,
         phi=np.where(np.isfinite(phi), phi, unknown),

@@ -9,7 +9,7 @@ import pandas as pd
 
 from bayesdecov.algebra.terms import Array
 from bayesdecov.reference.reference import Reference
-from bayesdecov.unknown_content.cohort import Cohort
+from bayesdecov.unknown_content.cohort import ObservedCohort
 from bayesdecov.unknown_content.profile import Profile
 
 OTHER = "other"
@@ -18,7 +18,7 @@ _FLOOR = 0.01  # of the level of an ordinary cell: no gene is certain to be sile
 _SEEN = 0.002  # a share below cannot be told from none
 
 
-def with_profile(reference: Reference, cohort: Cohort, profile: Profile) -> Reference:
+def with_profile(reference: Reference, cohort: ObservedCohort, profile: Profile) -> Reference:
     """The reference with `OTHER`, its markers, and means moved by what the cohort has in common.
 
     Foreign cells get as many marker genes of their own as a known cell type has on average.

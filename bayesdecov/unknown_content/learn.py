@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesdecov.algebra.terms import Array
-from bayesdecov.unknown_content.cohort import Cohort
+from bayesdecov.unknown_content.cohort import ObservedCohort
 from bayesdecov.unknown_content.profile import Profile, anchored, regress
 from bayesdecov.unknown_content.shares import from_below, regression
 
@@ -37,7 +37,7 @@ class _State(NamedTuple):
     profile: Profile
 
 
-def learn(cohort: Cohort, rng: np.random.Generator) -> Foreign:
+def learn(cohort: ObservedCohort, rng: np.random.Generator) -> Foreign:
     """Profile and shares; genes and samples are drawn with replacement to say how sure they are."""
     n = len(cohort.y)
     rows = np.sort(rng.permutation(n)[:_LEARNED])
@@ -48,7 +48,7 @@ def learn(cohort: Cohort, rng: np.random.Generator) -> Foreign:
     return Foreign(state.profile, _all_shares(cohort, state), replicates, len(rows))
 
 
-def _alternate(cohort: Cohort, B: Array, w: Array, rounds: int) -> _State:
+def _alternate(cohort: ObservedCohort, B: Array, w: Array, rounds: int) -> _State:
     """Profile from shares and shares from profile, in turn."""
     for _ in range(rounds):
         profile = regress(cohort, B, w)
@@ -63,7 +63,7 @@ def _alternate(cohort: Cohort, B: Array, w: Array, rounds: int) -> _State:
     return _State(B, w, profile)
 
 
-def _all_shares(cohort: Cohort, state: _State) -> Array:
+def _all_shares(cohort: ObservedCohort, state: _State) -> Array:
     """Shares of all samples, with the profile as it is."""
     n = len(cohort.y)
     B, w = np.tile(state.B.mean(axis=0), (n, 1)), np.full(n, state.w.mean())
@@ -73,7 +73,9 @@ def _all_shares(cohort: Cohort, state: _State) -> Array:
     return np.clip(a, 0.0, _MOST)
 
 
-def _resampled(cohort: Cohort, some: Cohort, state: _State, rng: np.random.Generator) -> Array:
+def _resampled(
+    cohort: ObservedCohort, some: ObservedCohort, state: _State, rng: np.random.Generator
+) -> Array:
     """Shares of all samples as other genes and other samples would have them."""
     n, n_genes = some.y.shape
     genes: NDArray[np.intp] = rng.integers(n_genes, size=(n_genes,))

@@ -22,7 +22,7 @@ from typing import NamedTuple
 import numpy as np
 
 from bayesdecov.algebra.terms import Array
-from bayesdecov.unknown_content.cohort import Cohort
+from bayesdecov.unknown_content.cohort import ObservedCohort
 
 _MEASUREMENT = 0.02  # relative error that nothing explains
 _SPREAD = 1.5  # prior sd of h over the level of an ordinary cell
@@ -44,7 +44,7 @@ class Profile(NamedTuple):
     shift_error: Array
 
 
-def variance(cohort: Cohort, B: Array) -> Array:
+def variance(cohort: ObservedCohort, B: Array) -> Array:
     """Variance of the known part of every sample, (sample, gene)."""
     within = cohort.relative_variance * np.square(B) @ np.square(cohort.mu).T
     counting = cohort.phi[:, None] * (cohort.y.mean(axis=0) + cohort.phi[:, None] / 4)
@@ -52,7 +52,7 @@ def variance(cohort: Cohort, B: Array) -> Array:
     return np.asarray(within + counting + measured)
 
 
-def regress(cohort: Cohort, B: Array, w: Array) -> Profile:
+def regress(cohort: ObservedCohort, B: Array, w: Array) -> Profile:
     """Profile given proportions and shares, before it is `anchored`."""
     rest = cohort.y - B @ cohort.mu.T
     known = variance(cohort, B)
@@ -86,7 +86,7 @@ def _between_donors(residual: Array, known: Array, part: Array, W: Array) -> flo
     return float(np.sqrt(np.clip(excess / total, *np.square(_TAU)))) if total > 0 else 0.6
 
 
-def anchored(cohort: Cohort, h: Array) -> Array:
+def anchored(cohort: ObservedCohort, h: Array) -> Array:
     """``h`` without what known cell types express: markers no different from other genes."""
     marks = [cohort.owner == j for j in range(cohort.n_types)]
     usable = [j for j, rows in enumerate(marks) if _FEWEST <= rows.sum() < len(h)]

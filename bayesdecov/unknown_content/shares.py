@@ -6,14 +6,14 @@ import numpy as np
 from scipy.optimize import nnls
 
 from bayesdecov.algebra.terms import Array
-from bayesdecov.unknown_content.cohort import Cohort
+from bayesdecov.unknown_content.cohort import ObservedCohort
 from bayesdecov.unknown_content.profile import Profile, variance
 
 _START_ROUNDS = 30
 _ABOVE = 3.0  # how fast weights fall with residuals above the fit
 
 
-def regression(cohort: Cohort, profile: Profile, B: Array, w: Array) -> tuple[Array, Array]:
+def regression(cohort: ObservedCohort, profile: Profile, B: Array, w: Array) -> tuple[Array, Array]:
     """Coefficients of known types and of ``profile.h``; ``B, w`` say how samples vary."""
     spread = variance(cohort, B) + profile.shift_error
     spread += np.square(w)[:, None] * (profile.between + profile.error)
@@ -31,7 +31,7 @@ def regression(cohort: Cohort, profile: Profile, B: Array, w: Array) -> tuple[Ar
     return found[:, :-1], found[:, -1]
 
 
-def from_below(cohort: Cohort) -> Array:
+def from_below(cohort: ObservedCohort) -> Array:
     """Proportions of the known types at the lower envelope: foreign cells can only add.
 
     Non-negative least squares on the markers, reweighted so that genes above the fit count little.

@@ -11,7 +11,7 @@ from sklearn.linear_model import Ridge
 import bayesdecov as bd
 from bayesdecov.errors import InputError
 from bayesdecov.rivals import RIVALS, differential
-from bayesdecov.rivals.rival import Data
+from bayesdecov.rivals.rival import RivalData
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +69,7 @@ def test_cssam_rates_by_counting():
     rng = np.random.default_rng(0)
     Y, P = rng.normal(size=(30, 24)), rng.dirichlet([3, 3], 24)
     group = np.arange(24) < 12
-    data = Data(Y, np.column_stack([P, P * group[:, None]]), P, group, [2, 3])
+    data = RivalData(Y, np.column_stack([P, P * group[:, None]]), P, group, [2, 3])
     found = RIVALS["cssam"].estimate(data, np.random.default_rng(7), 15)
 
     def statistic(labels, damping):
