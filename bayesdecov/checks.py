@@ -62,9 +62,13 @@ def check_positive(value: Any, argument: str) -> float:
     """A finite number above zero."""
     if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
         raise InputError(argument, "must be a positive number", found=repr(value))
-    if not np.isfinite(value) or value <= 0:
+    try:
+        number = float(value)
+    except OverflowError:  # whole numbers have no largest
+        number = np.inf
+    if not np.isfinite(number) or number <= 0:
         raise InputError(argument, "must be a positive number", found=repr(value))
-    return float(value)
+    return number
 
 
 def check_probability(value: Any, argument: str) -> float:

@@ -40,6 +40,8 @@ def test_numbers_pass_where_the_rule_says_so(check, good):
 def test_what_passes_is_of_a_plain_type():
     assert type(checks.check_whole(np.int64(3), "argument")) is int
     assert type(checks.check_positive(np.float32(2), "argument")) is float
+    assert checks.check_positive(10**30, "argument") == 1e30
+    assert not passes(checks.check_positive, 10**400, "argument")  # no number of a computer
     assert checks.check_whole(0, "argument", at_least=0) == 0
     assert checks.check_choice("a", ["a", "b"], "argument") == "a"
     for value in ("c", 1, None, ["a"]):

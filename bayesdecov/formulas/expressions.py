@@ -174,7 +174,10 @@ def show(expression: Expression) -> str:
     if isinstance(expression, Many):
         return f"[{', '.join(map(show, expression.items))}]"
     if isinstance(expression, Operation):
-        return f"{_inner(expression.left)} {expression.operator} {_inner(expression.right)}"
+        left = _inner(expression.left)
+        if expression.operator == "**" and isinstance(expression.left, Minus):
+            left = f"({left})"  # -a ** 2 is -(a ** 2)
+        return f"{left} {expression.operator} {_inner(expression.right)}"
     if isinstance(expression, Minus):
         return f"-{_inner(expression.inner)}"
     if expression.function in CONTRASTS and not expression.arguments and not expression.options:

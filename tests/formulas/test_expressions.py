@@ -40,7 +40,8 @@ def drawn(rng, depth=4):
     sign = ["+", "-", "*", "/", "**"][rng.integers(5)]
     left, right = drawn(rng, depth - 1), drawn(rng, depth - 1)
     if sign == "**":
-        return Operation(sign, Operation("+", Column("a"), left), Number("2.0"))
+        base = Operation("+", Column("a"), left)
+        return Operation(sign, Minus(base) if rng.integers(2) else base, Number("2.0"))
     return Operation(sign, left, right)
 
 
