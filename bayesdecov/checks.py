@@ -303,7 +303,7 @@ def find_nearly_collinear(mean: pd.DataFrame, *, limit: float = 1e4) -> str:
 
 
 def check_collinear(mean: pd.DataFrame, argument: str, *, limit: float = 1e8) -> None:
-    """Cell types whose profiles can be told apart; otherwise the aliased ones are named."""
+    """Cell types whose profiles can be distinguished; otherwise the aliased ones are named."""
     values = mean.to_numpy()
     if len(values) < values.shape[1]:
         raise InputError(
@@ -326,6 +326,6 @@ def check_collinear(mean: pd.DataFrame, argument: str, *, limit: float = 1e8) ->
     raise InputError(
         argument,
         "the profiles of the cell types must be linearly independent",
-        found=f"that these cannot be told apart: {some(names)}",
+        found=f"cell types that cannot be distinguished: {some(names)}",
         fix="merge them into one cell type or drop one",
     )

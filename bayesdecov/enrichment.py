@@ -1,4 +1,4 @@
-"""Which gene sets the genes that react belong to: over-representation against what was tested."""
+"""Which gene sets the genes that respond belong to: over-representation against what was tested."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def enrich(
     smallest: int = 5,
     largest: int = 500,
 ) -> Enrichment:
-    r"""Over-representation of the genes that react, per effect, in gene sets of your own.
+    r"""Over-representation of the genes that respond, per effect, in gene sets of your own.
 
     With :math:`N` tested genes, :math:`K` of them in the set and :math:`n` selected, the overlap
     under the null is hypergeometric: :math:`p = P(X \ge k)`. The background is what was tested,

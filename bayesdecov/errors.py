@@ -31,7 +31,7 @@ class BayesdecovWarning(UserWarning):
 
 
 class Notes:
-    """What was found and decided on the way; every line ends up in the result."""
+    """What was found and decided during the analysis; every line ends up in the result."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []

@@ -79,7 +79,7 @@ class DesignOptions:
         Design columns with random effects (names); default: all.
     standardise
         Centre and scale covariates (n - 1 standard deviation): effects are per standard deviation,
-        also those of labels. False keeps them: the effect of a label is that of having it.
+        also those of labels. False keeps them: the effect of a label is that of belonging to it.
     weights
         Known covariance of the samples, samples x samples: a DataFrame with their names, or an
         array in the order of the samples that the tables share (the expression's).
@@ -224,7 +224,7 @@ def moved_into(**groups: type) -> Callable[[Callable[P, R]], Callable[P, R]]:
                     raise InputError(
                         key,
                         f"is a field of {name}",
-                        found="it as a keyword",
+                        found="a keyword",
                         fix=f"give {name}=bayesdecov.{group}({key}=...)",
                     )
             return function(*args, **kwargs)

@@ -3,11 +3,11 @@
     python benchmarks/unknown_content.py [--replicates 10] [--out FOLDER]
 
 Simulated blood of whole donors, 8 related cell types, a reference of 6 other donors (300 markers),
-cohorts of 40 bulks, and foreign cells of two kinds. ``far``: a profile that has nothing in common
+cohorts of 40 bulks, and unknown cells of two kinds. ``far``: a profile that has nothing in common
 with blood, every donor's own (log-sd .8). ``near``: a ninth cell type that shares the level of all
 genes but its own markers (like an epithelium), donors as alike as those of blood. Cohorts:
 
-* ``spread``: a quarter of the bulks without, the others with 0-50 % of foreign cells
+* ``spread``: a quarter of the bulks without, the others with 0-50 % of unknown cells
 * ``ten``: half without, half with 10 %
 * ``none`` and ``all 30 %``: the same in all bulks
 

@@ -1,4 +1,4 @@
-"""From FCS files to the genes that react in one cell type: gate, then fastmix.
+"""From FCS files to the genes that respond in one cell type: gate, then fastmix.
 
 A hundred simulated donors, half of them treated. Their blood goes through a flow cytometer (eight
 colours, spillover, dead cells, doublets) and its expression is measured. Only the simulator knows
@@ -19,7 +19,7 @@ CELLS = {"Cell1": "Neutrophils", "Cell2": "CD4 T cells", "Cell3": "B cells"}
 
 
 def main(donors: int) -> None:
-    # The truth: expression of three measured cell types, and genes that react in two of them.
+    # The truth: expression of three measured cell types, and genes that respond in two of them.
     cohort = bd.simulate.fastmix("III", "code", n_genes=1000, n_samples=donors, seed=4)
     blood = bd.simulate.cytometry(
         proportions=cohort.proportions.rename(columns=CELLS), n_events=10_000, seed=4

@@ -1,4 +1,4 @@
-"""From purified cells to genes that react, the uncertainty of every step carried into the next.
+"""From purified cells to genes that respond, the uncertainty of every step carried into the next.
 
     python examples/whole_pipeline.py [FOLDER] [SAMPLES]
 
@@ -29,7 +29,7 @@ LINEAGES = {"lymphocytes": ["B cell", "T cell"], "myeloid": ["monocyte"], "other
 
 
 def simulated(n: int):
-    """Bulks, purified samples with labels and donors, covariates, the genes that react in truth."""
+    """Bulks, purified samples with labels and donors, covariates, the truly responding genes."""
     rng = np.random.default_rng(1)
     group = pd.Categorical(np.repeat(["control", "case"], n // 2), ["control", "case"])
     shares = np.exp(np.log([0.15, 0.4, 0.25, 0.2]) + 0.35 * rng.normal(size=(n, 4)))

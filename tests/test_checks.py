@@ -169,7 +169,7 @@ def test_profiles_that_cannot_be_told_apart_are_named():
     checks.check_collinear(mean, "mean")
     assert checks.find_nearly_collinear(mean) == ""
     twin = mean.assign(e=1000 * (mean["a"] + 2 * mean["c"]))
-    with pytest.raises(InputError, match="cannot be told apart: a, c, e"):
+    with pytest.raises(InputError, match="cannot be distinguished: a, c, e"):
         checks.check_collinear(twin, "mean")
     near = twin.assign(e=twin["e"] * (1 + 1e-6 * rng.normal(size=30)))
     checks.check_collinear(near, "mean")  # not exactly

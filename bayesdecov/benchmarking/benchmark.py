@@ -106,7 +106,7 @@ def benchmark(
         results: Any = (function(*given, **named) for function, given, named in jobs)
     else:
         results = joblib.Parallel(n_jobs=n_jobs, return_as="generator")(jobs)
-        notes.append("several workers ran at a time: seconds are longer than they need be")
+        notes.append("several workers ran in parallel: times are longer than with a single worker")
     show = sys.stderr.isatty() if progress is None else progress
     found = [
         one

@@ -16,7 +16,7 @@ from bayesdecov.reporting import words
 from bayesdecov.reporting.page import page
 from bayesdecov.reporting.parts import picture, section, table_of
 
-_FEWER, _MORE = 1.0, 0.8  # misses above twice the nominal or below a fifth want a remark
+_FEWER, _MORE = 1.0, 0.8  # misses above twice the nominal or below a fifth get a remark
 _SHOWN = (
     "rmse_to_best",
     "best",
@@ -98,7 +98,7 @@ def _verdict(found: Benchmark, table: pd.DataFrame) -> dict[str, Any]:
         if not miss * (1 - _MORE) <= 1 - value <= miss * (1 + _FEWER):
             reasons.append(
                 f"{name}: nominal {float(found.settings['prob']):.0%} intervals hold "
-                f"{value:.0%} of the truths on average"
+                f"{value:.0%} of the true values on average"
             )
     text = (
         f"Closest to the truth over all: {known.index[0]}, with {first['rmse_to_best']:.2f} "

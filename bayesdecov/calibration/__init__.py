@@ -1,4 +1,4 @@
-"""Simulation-based calibration: whether intervals hold what they promise, and uniform ranks."""
+"""Simulation-based calibration: coverage of intervals and uniformity of ranks."""
 
 from bayesdecov.calibration.bands import uniformity
 from bayesdecov.calibration.calibrate import MODELS, Calibration, calibrate

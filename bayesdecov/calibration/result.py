@@ -62,7 +62,7 @@ class Calibration(Result):
         for level, part in self.coverage.groupby("level"):
             error = s["standard_errors"][level]
             lines.append(
-                f"  {level:.0%} intervals hold the truth in {part['coverage'].mean():.1%} "
+                f"  {level:.0%} intervals contain the truth in {part['coverage'].mean():.1%} "
                 f"(standard error {error:.1%})"
             )
         if self.uniform is not None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:  # pandas takes half a second to load
 
 app = typer.Typer(
     name="bayesdecov",
-    help="Cell-type proportions and cell-type-specific expression, and how sure they are.",
+    help="Cell-type proportions and cell-type-specific expression, with their uncertainty.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

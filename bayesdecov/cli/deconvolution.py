@@ -166,7 +166,7 @@ def deconvolve(
         bool,
         typer.Option(
             "--calibrate",
-            help="Widen intervals until they hold what they say on "
+            help="Widen intervals until they reach their nominal coverage on "
             "pseudo-bulks of replicates that are left out of the reference.",
         ),
     ] = False,

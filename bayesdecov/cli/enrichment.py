@@ -26,7 +26,7 @@ def enrich(
     max_memory: MaxMemory = None,
     force: Force = False,
 ) -> None:
-    """Which of your gene sets the genes that react belong to, effect by effect."""
+    """Which of your gene sets the genes that respond belong to, effect by effect."""
     from bayesdecov.enrichment import enrich as run
     from bayesdecov.plots.folder import draw
 

@@ -91,7 +91,7 @@ def calibrate(
     force: Force = False,
     progress: Progress = True,
 ) -> None:
-    """Do intervals hold what they promise? Simulate from the model, fit, compare with the truth."""
+    """Check the coverage of intervals: simulate from the model, fit, compare with the truth."""
     from bayesdecov.calibration.calibrate import calibrate as run
     from bayesdecov.plots.folder import draw
 

@@ -47,7 +47,7 @@ class Sites(NamedTuple):
         return self.shift.shape[0], self.shift.shape[1]
 
     def start(self) -> Array:
-        """Means, pulled a little towards nothing."""
+        """Means, shrunk slightly towards zero."""
         wide = self.precision + 0.5 * np.eye(self.shift.shape[1])
         mean: Array = np.linalg.solve(wide, self.shift[:, :, None])[..., 0]
         return mean

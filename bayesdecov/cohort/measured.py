@@ -104,9 +104,9 @@ def _of_table(table: pd.DataFrame, notes: Notes) -> Measured:
             "of a table are taken as exact and must be positive",
             found=f"{values[row, column]:g} for sample {frame.index[row]!r}, cell type "
             f"{frame.columns[column]!r}",
-            fix="give what deconvolve or gate return, which know how sure they are",
+            fix="give what deconvolve or gate return, with their uncertainty",
         )
-    notes.warn("a table of proportions says nothing about their errors: they are taken as exact")
+    notes.warn("a table of proportions carries no errors: they are taken as exact")
     values, cell_types = _whole(frame, notes)
     z = (np.log(values) @ log_ratio_basis(len(cell_types)))[:, None]
     return Measured(frame.index, cell_types, z, np.zeros(z.shape[:2]), "proportions")
@@ -129,7 +129,7 @@ def _whole(frame: pd.DataFrame, notes: Notes) -> tuple[Array, pd.Index]:
             found=f"{total.min():.4g} to {total.max():.4g}, the latter in {frame.index[row]!r}",
             fix="divide counts by their total, or add the missing cell types as a column",
         )
-    notes.info(f"proportions add up to less than 1: what is left is the part {REST!r}")
+    notes.info(f"proportions add up to less than 1: the remainder is the part {REST!r}")
     return np.hstack([values, 1 - total]), frame.columns.append(pd.Index([REST]))
 
 
@@ -139,7 +139,7 @@ def _closed(p: Array, cell_types: pd.Index, notes: Notes) -> tuple[Array, pd.Ind
     if total.max() <= 1 + _ROUNDING:
         if total.min() >= 1 - _ROUNDING:
             return p, cell_types
-        notes.info(f"proportions add up to less than 1: what is left is the part {REST!r}")
+        notes.info(f"proportions add up to less than 1: the remainder is the part {REST!r}")
         return (
             np.concatenate([p, np.maximum(1 - total, LEAST)], axis=2),
             cell_types.append(pd.Index([REST])),

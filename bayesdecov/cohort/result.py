@@ -1,4 +1,4 @@
-"""What `contrast` returns: differences of proportions between conditions, and how sure they are."""
+"""What `contrast` returns: differences of proportions between conditions, with uncertainty."""
 
 from __future__ import annotations
 

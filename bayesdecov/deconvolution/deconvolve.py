@@ -82,19 +82,19 @@ def deconvolve(
         largest Pareto-k of "laplace" (.7), and a ``bootstrap`` of baselines: a
         `bayesdecov.Sampling`. Both samplers run on the same NumPy density: nothing is compiled.
     calibrate
-        Widen intervals until they hold what they say on pseudo-bulks: one donor at a time (where
-        donors are not known, one replicate of every cell type) is taken out of the reference and
-        mixed in proportions like the cohort's. The likelihood is raised to the power that this
-        takes; the factor, and the coverage before and after, are in ``facts`` and ``notes``.
-        Needs three donors with all cell types, or three replicates of each.
+        Widen intervals until they reach their nominal coverage on pseudo-bulks: one donor at a
+        time (where donors are not known, one replicate of every cell type) is taken out of the
+        reference and mixed in proportions like those of the cohort. The likelihood is raised to the
+        power that this requires; the factor, and the coverage before and after, are in ``facts``
+        and ``notes``. Needs three donors with all cell types, or three replicates of each.
     other
         Add a cell type "other" for cells that the reference does not know. Their mean profile is
         learned from the cohort (on all genes that the reference was made from, if they are known:
         markers of known cells say little about others), its level from what is missing to one, and
         the uncertainty of both from resampled genes and samples. ``fit.probability_above(.05)``
-        and ``p_other`` of the diagnostics say how sure it is that there are any. Needs bulk and
+        and ``p_other`` of the diagnostics give the probability that there are any. Needs bulk and
         reference on one scale. A few samples that all hold the same share of other cells are hard
-        to tell from an error of the reference: intervals are wide then. Foreign cells that resemble
+        to tell from an error of the reference: intervals are wide then. Unknown cells that resemble
         a known cell type are only seen as far as they do not.
     mrna_per_cell
         Amount of mRNA per cell of each type (Series or dict, any unit): turns fractions of mRNA

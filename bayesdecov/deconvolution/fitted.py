@@ -58,7 +58,7 @@ class FittedProportions(Proportions):
         Beside draws: proportions that maximise the posterior density ("map") and the likelihood
         ("mle"), samples x cell types.
     log_odds_shift
-        Where there are `other` cells: by how much their log-odds were shifted in the draws for the
+        Where there are `other` cells: shifts of their log-odds in the draws for the
         uncertainty of their profile, (replicate, sample); draws take the replicates in turn.
     """
 

@@ -65,7 +65,7 @@ def prepare(
     checks.check_collinear(reference.mean, "reference")
     alike = checks.find_nearly_collinear(reference.mean)
     if alike:
-        notes.warn(f"these cell types can hardly be told apart with these genes: {alike}")
+        notes.warn(f"these cell types can hardly be distinguished with these genes: {alike}")
     reference, shift = learn_from_cohort(
         aligned, reference, free_size=free, other=other, notes=notes
     )

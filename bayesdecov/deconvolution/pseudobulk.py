@@ -1,8 +1,8 @@
-r"""Intervals that hold what they say although the reference is estimated: learned from itself.
+r"""Intervals with nominal coverage under an estimated reference, calibrated on its replicates.
 
 A posterior is as honest as its covariances, and covariances from a handful of donors are too small
 in the directions that matter; and a donor's cell types resemble each other, which the model does
-not know. The replicates themselves say by how much. A donor (or, where donors are not known, one
+not know. The replicates themselves show by how much. A donor (or, where donors are not known, one
 replicate of every cell type) is taken out, the reference is estimated from the others, bulks are
 put together from what was taken out in proportions like the cohort's, and their proportions are
 estimated. Where 95 %

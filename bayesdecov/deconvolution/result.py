@@ -70,7 +70,7 @@ class Deconvolution(FittedProportions):
             Tidy: left_out, mean_share (of the type left out), cell_type, absorbed (fraction of the
             missing share that this cell type takes over; they add up to 1), largest_change (of its
             proportion in any sample), misfit_ratio (median over samples of the misfit without over
-            with the type: near 1 means that nobody would notice). Fractions of mRNA.
+            with the type: near 1: it would go unnoticed). Fractions of mRNA.
         """
         return leave_one_type_out(self)
 

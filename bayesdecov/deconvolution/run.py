@@ -94,7 +94,7 @@ def _tell(request: DeconvolutionRequest, prepared: Prepared) -> None:
     if method in BASELINES and "other" in BASELINES[method].returns and prepared.model.free_size:
         prepared.notes.warn(
             f"{method!r} takes bulk and reference on one scale, which is not known here: the bulk "
-            "was scaled by least squares, so other content is hardly seen"
+            "was scaled by least squares, so other content is hardly detected"
         )
     if request.bootstrap:
         prepared.notes.info("intervals are from genes drawn with replacement")
@@ -152,7 +152,7 @@ def as_reference(reference: Any, assume_linear: bool) -> Reference:
 
 
 def _calibrated(prepared: Prepared, rng: np.random.Generator) -> tuple[Prepared, dict[str, Any]]:
-    """The model with a likelihood whose intervals hold what they say, and the record of it."""
+    """The model with its likelihood tempered to nominal coverage, and the record of it."""
     found = inflation(prepared, rng)
     if found.factor == 1:
         said = f"intervals were left as they are: those of 95 % held {found.before:.1%}"

@@ -34,7 +34,7 @@ from bayesdecov.reference.reference import Reference
 LEVEL, POWER = 0.05, 0.8
 _BULKS = 100  # simulated bulks of each share
 _NULL = 400  # and without the cell type
-_CONFUSED = 0.1  # exchange between two types that goes unnoticed: above it they are not told apart
+_CONFUSED = 0.1  # exchange between two types that goes unnoticed: above it they count as confused
 _CORRELATED = -0.7  # and their errors are correlated at least so much
 _LARGEST_MISFIT = 3.0
 _ILL = 30.0  # condition number that is worth a word
@@ -258,24 +258,24 @@ def _verdict(
     if len(confused):
         worst = confused.iloc[0]
         said.append(
-            f"Not told apart with these genes: {checks.some(confused.index)}. In the worst pair an "
-            f"exchange of {worst['smallest_exchange']:.0%} of the tissue goes unnoticed: merge the "
+            f"Not distinguishable with these genes: {checks.some(confused.index)}. In the worst "
+            f"pair an exchange of {worst['smallest_exchange']:.0%} of the tissue goes unnoticed: merge the "
             "types, or add genes that differ between them."
         )
     else:
         said.append(
-            "All pairs of cell types can be told apart in a typical bulk: exchanges of "
-            f"{pairs['smallest_exchange'].max():.1%} or more are seen."
+            "All pairs of cell types can be distinguished in a typical bulk: exchanges of "
+            f"{pairs['smallest_exchange'].max():.1%} or more are detected."
         )
     never = types.index[types["smallest_proportion"].isna()]
     seen = types["smallest_proportion"].dropna().sort_values()
     if len(seen):
         said.append(
-            f"Smallest proportions that are seen (80 % power at 5 % false alarms): from "
+            f"Smallest detectable proportions (80 % power at 5 % false alarms): from "
             f"{seen.iloc[0]:.1%} of {seen.index[0]} to {seen.iloc[-1]:.1%} of {seen.index[-1]}."
         )
     if len(never):
-        said.append(f"Half of the tissue would not be enough to see {checks.some(never)}.")
+        said.append(f"Half of the tissue would not be enough to detect {checks.some(never)}.")
     hidden = types.index[types["mean"] < types["smallest_proportion"]]
     if len(hidden):
         said.append(
@@ -285,8 +285,8 @@ def _verdict(
     said += visible_differences(types["smallest_difference"], n)
     if conditions[_PLAIN] > _ILL:
         said.append(
-            f"The mean profiles are ill-conditioned ({conditions[_PLAIN]:.3g}); weighed as the "
-            f"model does it is {conditions[_WEIGHTED]:.3g}."
+            f"The mean profiles are ill-conditioned ({conditions[_PLAIN]:.3g}); weighted as in the "
+            f"model they have {conditions[_WEIGHTED]:.3g}."
         )
     strange = int((misfit > _LARGEST_MISFIT).sum())
     if strange:

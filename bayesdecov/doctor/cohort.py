@@ -144,12 +144,12 @@ def _verdict(
     inflated = columns.index[columns["vif"] > _INFLATED]
     if len(inflated):
         said.append(
-            f"Hardly told apart from other columns (variance inflation above {_INFLATED:g}): "
+            f"Poorly distinguished from other columns (variance inflation above {_INFLATED:g}): "
             f"{checks.some(inflated, 8)}; condition number {condition:.3g}. Fewer cell types or "
             "covariates, or proportions that differ more between samples, would help."
         )
     else:
-        said.append(f"The columns are told apart well (condition number {condition:.3g}).")
+        said.append(f"The columns are well distinguished (condition number {condition:.3g}).")
     products = columns[columns["kind"] == "product"]
     if len(products):
         effect = products["smallest_effect"]
@@ -162,7 +162,8 @@ def _verdict(
     per_column = n / len(columns)
     if per_column < 3:
         said.append(
-            f"{n} samples for {len(columns)} columns are few: residual variances will be vague."
+            f"{n} samples for {len(columns)} columns are few: residual variances will be "
+            "estimated poorly."
         )
     if "left_of_effect" in columns:
         worst = columns.loc[products.index, "left_of_effect"] if len(products) else None
@@ -172,10 +173,10 @@ def _verdict(
                 "effects in cell types if they were ignored: use method='joint'."
             )
         else:
-            said.append("Errors of proportions hardly shrink effects.")
+            said.append("Errors of proportions shrink effects negligibly.")
     elif not stated:
         said.append(
-            "Nothing is known of the proportions' errors; if they are not small, give them "
+            "The errors of the proportions are unknown; if they are not small, state them "
             "(a posterior, or standard errors)."
         )
     return said + visible_differences(types["smallest_difference"], n)

@@ -63,7 +63,7 @@ def draw(
 ) -> Array:
     """Draws of the proportions, (draw, type), the seeds in turn; NaN without a denominator.
 
-    Seeds that leave the denominator empty say nothing.
+    Seeds that leave the denominator empty are left out.
     """
     drawn = np.full((draws, n_types + rest), np.nan)
     filled = [one for one in counted if one.total]

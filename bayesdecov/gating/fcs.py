@@ -99,7 +99,7 @@ def read_raw(path: Path) -> Raw:
         if options:
             notes.append(
                 f"{path.name} breaks the FCS standard ({_reason(first, path)}); it was read "
-                f"leniently ({_said(options)}): look at its events"
+                f"leniently ({_said(options)}): check its events"
             )
         break
     else:

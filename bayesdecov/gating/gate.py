@@ -54,7 +54,7 @@ def gate(
         First seed of k-means; None: the hierarchy's.
     seeds
         How many seeds, one after the other from the first. Where clusters are gated the seed alone
-        moves populations (one of 15 % by 5 % of its size), so more than one says how sure a
+        moves populations (one of 15 % by 5 % of its size), so more than one shows how stable a
         proportion is: estimates are means over seeds, and draws come from all of them.
     draws
         Posterior draws of each sample's proportions: Dirichlet(counts + 1/2) for every seed, the

@@ -47,7 +47,7 @@ def write_gatingml(hierarchy: Hierarchy, path: Path) -> None:
     if directing:
         warnings.warn(
             "Gating-ML has no gates on clusters, so only their directing regions are written: "
-            f"{checks.some(directing)}; give members='csv' or 'fcs' to carry the populations",
+            f"{checks.some(directing)}; give members='csv' or 'fcs' to export the populations",
             BayesdecovWarning,
             stacklevel=4,
         )

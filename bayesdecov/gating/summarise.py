@@ -64,8 +64,8 @@ def tables_of(
     clustered = any(gate.mode == "cluster" for gate in hierarchy.gates)
     if clustered and len(seeds) == 1:
         notes.info(
-            "intervals hold counting error only; with seeds=5 they also hold how much the "
-            "start of k-means moves populations"
+            "intervals hold counting error only; with seeds=5 they also include the "
+            "variation due to the initialisation of k-means"
         )
     if not hierarchy.composition.types:
         notes.info(f"proportions: the leaves of the hierarchy, {', '.join(types)}")

@@ -113,7 +113,7 @@ def align(
 ) -> tuple[pd.DataFrame, pd.Index, Alignment]:
     """Find the reference genes in a bulk table by name.
 
-    ``known`` are all genes the reference has heard of, also those that are no markers.
+    ``known`` are all genes of the reference's transcriptome, markers or not.
 
     Returns
     -------

@@ -1,8 +1,8 @@
 """The record of a run, ``run.json``: what was asked, and every file that was written.
 
 The record lists the files of its folder with their SHA-256 and carries a digest of itself. So what
-a run wrote can be told from what somebody put beside it, and a file that was changed since is
-noticed when it is read.
+a run wrote can be distinguished from other files in the folder, and a file that was changed since
+is noticed when it is read.
 """
 
 from __future__ import annotations

@@ -199,7 +199,7 @@ def make_design(
     if len(high):
         notes.warn(
             f"nearly aliased design columns (variance inflation above {_INFLATED:g}): "
-            f"{checks.some(high)}; their effects are hardly told apart"
+            f"{checks.some(high)}; their effects are poorly distinguished"
         )
     return Design(table, columns, coding, rest, list(proportions.columns))
 

@@ -24,7 +24,7 @@ class Estimate(NamedTuple):
     z, p
         Test statistics and quasi-p-values, (gene, q).
     facts
-        What was estimated on the way, for the record.
+        What was estimated during the fit, for the record.
     prob_deg, fdr, lfsr, low, high
         Posterior probability that the gene is differentially expressed, Bayesian false-discovery
         rate, local false-sign rate and the 95 % interval of the whole effect, (gene, q); None where

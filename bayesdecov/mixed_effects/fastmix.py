@@ -41,7 +41,7 @@ def fastmix(
     (FastMix, medRxiv 2021.09.14.21263182, Eq. 4-10.) ``X`` holds the cell-type proportions, the
     covariates and all their products, and is the same for every gene: :math:`\beta` is the effect
     on the whole transcriptome, :math:`\gamma_g` the deviation of gene ``g``, and the genes that
-    react are outliers of :math:`N(0, \Psi)`.
+    respond are outliers of :math:`N(0, \Psi)`.
 
     Parameters
     ----------

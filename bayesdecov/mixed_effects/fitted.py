@@ -38,7 +38,7 @@ class FittedEffects(Result):
     settings
         What was asked for: every option after defaults were resolved.
     facts
-        What was found: numbers that were estimated on the way, measures of convergence, seconds.
+        What was found: estimates made during the fit, measures of convergence, seconds.
     notes
         What was found and decided: scale, samples left out, aliased columns, non-convergence.
     least_squares

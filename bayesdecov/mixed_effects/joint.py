@@ -89,13 +89,13 @@ def fit_joint(
     if found.rounds and not 1 / _MISSTATED < found.scale < _MISSTATED:
         notes.warn(
             f"expression says that the errors of the proportions are {found.scale:.2g} "
-            "times those stated; that is what was used"
+            "times those stated; this scale was used"
         )
     if found.rounds:
         notes.info(
             f"proportions: standard deviation {said['sd_measured']:.2g} as stated, "
-            f"{said['sd_refined']:.2g} after all genes were heard ({len(problem.Y)} genes "
-            f"are worth {found.power * len(problem.Y):.0f} independent ones); errors are "
+            f"{said['sd_refined']:.2g} after using all genes ({len(problem.Y)} genes "
+            f"are equivalent to {found.power * len(problem.Y):.0f} independent ones); errors are "
             f"{found.scale:.2f} times those stated"
         )
     facts = estimate.facts | {

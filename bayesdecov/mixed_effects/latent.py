@@ -252,7 +252,7 @@ def log_density(anchors: Anchors, sums: Moments, at: Latent) -> float:
 def uncertainty(anchors: Anchors, sums: Moments, at: Latent) -> Array:
     """Covariance of the refined values, (sample d, sample d).
 
-    The cohort's prior is estimated with them, so it says nothing about the map that all samples
+    The cohort's prior is estimated with them, so it carries no information on the map that all samples
     share: it counts at right angles to the values and the cohort's covariates only.
     """
     n = len(at.phi)

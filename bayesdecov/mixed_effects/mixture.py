@@ -64,7 +64,7 @@ def fit_mixture(
         sigma2 = moderated(s2, ls.df, prior)
     run = _select(ls, sigma2, _start(ls, float(np.mean(sigma2))))
     if not run.converged:
-        notes.warn(f"EM did not settle within {_LONGEST} iterations")
+        notes.warn(f"EM did not converge within {_LONGEST} iterations")
     at, seen = run.at, run.seen
     for k in at.active:
         notes.info(

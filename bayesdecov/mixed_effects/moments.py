@@ -76,7 +76,7 @@ def fit_moments(
         left_out = int(outliers.sum())
         if left_out:
             notes.info(
-                f"{left_out} genes are too far out to be used for estimates "
+                f"{left_out} genes are too extreme to be used for estimates "
                 "(drop_outliers=False uses them); they get effects like all others"
             )
             used = subset(ls, ~outliers)
@@ -115,7 +115,7 @@ def _moments(ls: LeastSquares, choices: Choices, names: list[str], notes: Notes)
     if not flagged.any():
         if choices.screen != "none":
             notes.info(
-                "no random effect was flagged as holding differentially expressed genes: "
+                "no random effect was flagged as containing differentially expressed genes: "
                 "nothing was trimmed"
             )
         fixed = _fixed(ls, everything, zero, floored, sigma2)

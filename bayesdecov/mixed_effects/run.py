@@ -240,7 +240,7 @@ def _check_errors(method: str, errors: str | None, source: Uncertain) -> None:
         needs = "method='joint'" if method == "joint" else "errors='calibrate'"
         raise InputError(
             "proportions",
-            f"must say how sure they are for {needs}",
+            f"must come with their uncertainty for {needs}",
             found="a table or a method without uncertainty",
             fix="give standard_errors=, or what deconvolve returns with method 'laplace' or 'nuts'",
         )

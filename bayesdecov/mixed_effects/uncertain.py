@@ -214,7 +214,7 @@ def _weights(found: PosteriorDraws, p: Array, notes: Notes) -> Array:
     n, count, _ = p.shape
     even = np.full((n, count), 1.0 / count)
     if found.prior is None:
-        notes.info("the prior of the proportions' posterior is unknown and stays in")
+        notes.info("the prior of the proportions' posterior is unknown and was not removed")
         return even
     # of proportions, not of log-ratios
     log_prior = found.log_prior(p) - np.log(np.maximum(p, LEAST)).sum(axis=2)
@@ -223,7 +223,8 @@ def _weights(found: PosteriorDraws, p: Array, notes: Notes) -> Array:
     thin = 1 / np.square(weights).sum(axis=1) < _FEWEST
     if thin.any():
         notes.info(
-            f"in {int(thin.sum())} samples too few draws are left without the prior, which stays in"
+            f"in {int(thin.sum())} samples too few draws remain without the prior, which was "
+            "therefore not removed"
         )
     return np.where(thin[:, None], even, weights)
 

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from bayesdecov.comparison import Comparison
 from bayesdecov.plots.proportions import plain
 
-_EXACT = 0.1  # standard deviations: differences that nobody needs to care about
+_EXACT = 0.1  # standard deviations: negligible differences
 
 
 def comparison(found: Comparison) -> Figure:

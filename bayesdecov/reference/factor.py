@@ -72,7 +72,7 @@ def _shrunk(white: Array) -> tuple[float, Array]:
     """Ledoit-Wolf weight, and loadings (gene, factor) that carry the rest."""
     n, n_genes = white.shape
     none = np.zeros((n_genes, 0))
-    if n < 3:  # one degree of freedom says nothing about correlations
+    if n < 3:  # one degree of freedom cannot estimate correlations
         return 1.0, none
     weight = float(np.clip(ledoit_wolf_shrinkage(white), _LEAST_WEIGHT, 1.0))
     if weight > _NEGLIGIBLE:

@@ -41,8 +41,7 @@ class Reference:
         Means over all genes that were given, before markers were chosen; used to bring a bulk to
         the same scale.
     profiles, labels, donors
-        The replicates themselves on the chosen genes, their cell types, and whom they are of where
-        that is known.
+        The replicates on the chosen genes, their cell types and, where known, their donors.
     settings
         How the reference was made: estimator, penalties or ranks, marker rule.
     notes

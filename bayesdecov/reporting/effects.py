@@ -73,7 +73,7 @@ def _verdict(run: Run) -> dict[str, Any]:
     vif = run.tables["design"]["vif"].astype(float)
     if vif.max() > _VIF:
         names = checks.some(vif.index[vif > _VIF])
-        reasons.append(f"variance inflation above {_VIF:g}: {names} are hardly told apart")
+        reasons.append(f"variance inflation above {_VIF:g}: {names} are poorly distinguished")
     called = run.tables["genes"].query("q_value < @_FDR", local_dict={"_FDR": _FDR})
     found = called.groupby("covariate").size()
     counts = ", ".join(f"{name} {count}" for name, count in found.items()) or "none"
@@ -89,7 +89,7 @@ def _glance(run: Run, n_genes: int, n_samples: int) -> list[tuple[str, str]]:
     if run.method == "joint":
         errors = (
             f"standard deviation {float(s['sd_measured']):.2g} as stated, "
-            f"{float(s['sd_refined']):.2g} after all genes were heard (errors "
+            f"{float(s['sd_refined']):.2g} after using all genes (errors "
             f"{float(s['error_scale']):.2g} times those stated, {s['hidden_factors']} hidden "
             "factors)"
         )
@@ -146,7 +146,7 @@ def _genes(run: Run) -> dict[str, Any]:
     pictures = [picture(volcano(view, name), f"Volcano of {name}") for name in products]
     top = genes[genes["covariate"].isin(products)].sort_values("p_value").head(_TOP)
     return section(
-        "Genes that react",
+        "Genes that respond",
         "The effects with the most genes come first.",
         pictures,
         [table_of(top.set_index("gene"), "Clearest genes")],
@@ -156,7 +156,7 @@ def _genes(run: Run) -> dict[str, Any]:
 def _design(run: Run) -> dict[str, Any]:
     return section(
         "Design",
-        "A large variance inflation means that columns can hardly be told apart.",
+        "A large variance inflation means that columns can hardly be distinguished.",
         [],
         [table_of(run.tables["design"], "Columns")],
     )
@@ -245,6 +245,6 @@ def _predictive(run: Run) -> dict[str, Any]:
     )
     text = (
         "Quantiles of the genes' least-squares coefficients, and of new genes under the fitted "
-        "law. Tails that are longer than predicted are genes that react."
+        "model. Tails that are longer than predicted are genes that respond."
     )
     return section("Predictive check", text, [], [table_of(frame.set_index("covariate"), "")])

@@ -16,7 +16,7 @@ from bayesdecov.reporting import words
 from bayesdecov.reporting.parts import Picture, picture, section, table_of
 from bayesdecov.results.run import Run
 
-_SPREAD = 0.02  # a proportion that moves more over seeds wants a look
+_SPREAD = 0.02  # a proportion that varies more over seeds is reported
 _SHARE_LOST = 0.05  # of a sample's events with missing values
 _PANELS = 24  # samples of a gate that are drawn
 _WIDTH = 900

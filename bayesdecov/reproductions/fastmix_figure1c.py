@@ -1,6 +1,6 @@
 r"""Figure 1c of FastMix: why genes are trimmed, and why trimming must be corrected.
 
-Least-squares effects of all genes on two columns of the design that both hold genes that react
+Least-squares effects of all genes on two columns of the design that both hold genes that respond
 (Simulation II, correlation .5), with three 95 % ellipses of their covariance: of all genes, which
 the reacting ones blow up; of the central half, which is too small; and of the central half times
 :math:`\lambda = (1-S)/F_{\chi^2_{d+2}}(\chi^2_{d,1-S})`, FastMix's. The true covariance and that of

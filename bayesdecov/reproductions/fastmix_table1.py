@@ -170,7 +170,7 @@ def picture(two: pd.DataFrame, three: pd.DataFrame) -> Figure:
     for panel, (value, title) in zip(panels[:2], titles.items(), strict=True):
         shown = two.dropna(subset=[value])
         for (correlation, shifted), part in shown.groupby(["correlation", "shifted"], sort=False):
-            label = f"correlation {correlation:g}, {'with' if shifted else 'no'} reacting genes"
+            label = f"correlation {correlation:g}, {'with' if shifted else 'no'} responding genes"
             panel.errorbar(
                 part[value],
                 part["method"],
@@ -220,13 +220,14 @@ def summary(two: pd.DataFrame, three: pd.DataFrame, replicates: int) -> str:
     lines = [
         f"FastMix, Table 1: {replicates} data sets each.",
         "",
-        f"a. Error of the covariance, no reacting genes: FastMix {psi[own, 0.5, False]:.2f} with "
+        f"a. Error of the covariance, no responding genes: FastMix {psi[own, 0.5, False]:.2f} with "
         f"correlation (paper: 0.21), independent version {alone:.2f} "
-        f"without (paper: 0.04); mixture {psi['mixture', 0.5, False]:.2f}. With reacting genes and "
+        f"without (paper: 0.04); mixture {psi['mixture', 0.5, False]:.2f}. With responding "
+        "genes and "
         f"correlation: FastMix {psi[own, 0.5, True]:.2f}, mixture {psi['mixture', 0.5, True]:.2f}.",
         f"   Time: FastMix's choices {a['seconds'][own].mean():.2g} s, exact REML "
         f"{a['seconds']['REML (what lme4 computes)'].mean():.2g} s.",
-        f"b. Error of the effects, with reacting genes and correlation: FastMix "
+        f"b. Error of the effects, with responding genes and correlation: FastMix "
         f"{effects[own, 0.5, True]:.3f}, ridge {effects['ridge', 0.5, True]:.3f}, least squares "
         f"{effects['least squares', 0.5, True]:.3f}, mixture {effects['mixture', 0.5, True]:.3f} "
         "(paper: FastMix < ridge < least squares).",

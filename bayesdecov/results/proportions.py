@@ -1,4 +1,4 @@
-"""What every stage that yields proportions returns: estimates, and how sure they are."""
+"""What every stage that yields proportions returns: estimates, with their uncertainty."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Proportions(Result):
     facts
         What was found: seconds, scale, factors of a calibration.
     notes
-        What was found and decided on the way.
+        What was found and decided during the analysis.
     covariance
         Of the estimates, (sample, cell_type, cell_type); None where there is none.
     draws
@@ -116,7 +116,7 @@ class Proportions(Result):
         Equal-tailed quantiles of the draws where there are any (laplace, nuts, gating, baselines
         with a bootstrap; NaN where the Laplace approximation was refused). MAP: Wald intervals from
         the expected information, cut to [0, 1]. Baselines without a bootstrap: NaN, because they
-        say nothing about uncertainty.
+        give no uncertainty.
 
         Returns
         -------
@@ -203,7 +203,7 @@ class Proportions(Result):
         shown = ", ".join(f"{name} {value:.3f}" for name, value in mean.head(8).items())
         lines = [f"  mean proportions: {shown}{', ...' if len(mean) > 8 else ''}"]
         if self.draws is None and self.covariance is None:
-            lines.append("  intervals: none (this method says nothing about uncertainty)")
+            lines.append("  intervals: none (this method gives no uncertainty)")
         lines += [f"  note: {note}" for note in self.notes[:3]]
         if len(self.notes) > 3:
             lines.append(f"  ... and {len(self.notes) - 3} more notes (.notes)")

@@ -30,7 +30,7 @@ class Result(ABC):
     facts
         What was found: numbers that are estimates or measurements of the whole analysis.
     notes
-        What was found and decided on the way, in words.
+        What was found and decided during the analysis, in words.
     """
 
     command: ClassVar[str]

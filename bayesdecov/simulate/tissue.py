@@ -1,4 +1,4 @@
-r"""Blood-like tissue from whole donors: related cell types, foreign cells, counts.
+r"""Blood-like tissue from whole donors: related cell types, unknown cells, counts.
 
 A donor has a profile of its own in every cell type,
 
@@ -35,7 +35,7 @@ _LINEAGE_GENES, _TYPE_GENES = 0.04, 0.03  # share of the genes that mark each
 _MOST = 0.8  # of the genes mark something
 _LINEAGE_FOLD = 8.0
 _LIBRARIES = 0.3  # log-sd of the depth over samples
-_OTHER_SD = 0.8  # foreign cells differ more between donors: every tumour is its own
+_OTHER_SD = 0.8  # unknown cells differ more between donors: every tumour is its own
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Tissue:
     proportions
         True fractions of mRNA of the known cell types, samples x cell types, rows sum to 1.
     other
-        True fraction of the whole bulk that is of foreign cells, one per sample.
+        True fraction of the whole bulk that is of unknown cells, one per sample.
     purified, labels, donors
         Counts of purified cell types of other donors, genes x samples, their cell types and donors.
     lineages
@@ -106,7 +106,7 @@ def tissue(
     depth
         Mean number of counts of a sample.
     other
-        Mean fraction of the bulk that is of foreign cells, which have no purified samples, or the
+        Mean fraction of the bulk that is of unknown cells, which have no purified samples, or the
         fraction in every sample.
     pure
         Every bulk is of a single cell type, in turn.

@@ -12,7 +12,7 @@ from bayesdecov.algebra.terms import Array
 from bayesdecov.errors import InputError
 from bayesdecov.reference.reference import Reference
 
-_MOST = 4000  # genes that foreign cells are learned from, the most expressed ones
+_MOST = 4000  # genes that unknown cells are learned from, the most expressed ones
 _LEVEL_FLOOR = 0.02  # of the mean expression: below it genes are silent
 _MARKER = 2.0  # times higher than in the median cell type
 _FEWEST = 50

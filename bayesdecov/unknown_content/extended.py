@@ -13,7 +13,7 @@ from bayesdecov.unknown_content.cohort import ObservedCohort
 from bayesdecov.unknown_content.profile import Profile
 
 OTHER = "other"
-_MARKER = 2.0  # times higher in foreign cells than in any other
+_MARKER = 2.0  # times higher in unknown cells than in any other
 _FLOOR = 0.01  # of the level of an ordinary cell: no gene is certain to be silent
 _SEEN = 0.002  # a share below cannot be told from none
 
@@ -21,7 +21,7 @@ _SEEN = 0.002  # a share below cannot be told from none
 def with_profile(reference: Reference, cohort: ObservedCohort, profile: Profile) -> Reference:
     """The reference with `OTHER`, its markers, and means moved by what the cohort has in common.
 
-    Foreign cells get as many marker genes of their own as a known cell type has on average.
+    Unknown cells get as many marker genes of their own as a known cell type has on average.
     """
     genes, names = reference.genes, list(reference.cell_types)
     at = cohort.genes.get_indexer(genes)

@@ -1,6 +1,6 @@
-"""Foreign cells of a cohort: profile and shares in turn, and how far another cohort would differ.
+"""Unknown cells of a cohort: profile and shares in turn, and how far another cohort would differ.
 
-The reference's unit fixes the level: known and foreign shares of every sample sum to one.
+The reference's unit fixes the level: known and unknown shares of every sample sum to one.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _LEVEL = (0.02, 10.0)
 
 
 class Foreign(NamedTuple):
-    """Foreign cells: their profile, shares of all samples, and shares in resampled cohorts."""
+    """Unknown cells: their profile, shares of all samples, and shares in resampled cohorts."""
 
     profile: Profile
     share: Array  # (sample,)

@@ -1,17 +1,17 @@
-r"""The mean profile of foreign cells, from what known cell types leave unexplained.
+r"""The mean profile of unknown cells, from what known cell types leave unexplained.
 
 With proportions ``B`` (sample, cell_type) and shares ``w`` given, the remainder of sample i is
 
 .. math:: r_{ig} = y_{ig} - (B\mu^T)_{ig} = w_i h_g + \delta_g + \epsilon_{ig},
 
-``h`` the mean profile of foreign cells, ``delta`` what all samples have in common beyond the
+``h`` the mean profile of unknown cells, ``delta`` what all samples have in common beyond the
 reference: its error, which replicates put at :math:`2\sum_j \bar b_j^2\sigma_{gj}^2 / n_j` (errors
 of donors that gave several cell types go together); ``epsilon`` the variation between donors,
-within known cells and (:math:`\tau` times ``h``) within foreign ones. Every gene is a regression on
+within known cells and (:math:`\tau` times ``h``) within unknown ones. Every gene is a regression on
 a line, with a broad prior of ``h`` around an ordinary cell.
 
 What is left over says ``h`` only up to what known cells could express as well. The markers of a
-cell type are the anchor: foreign cells are taken to express them like other genes of the same
+cell type are the anchor: unknown cells are taken to express them like other genes of the same
 level (at the lower quartile, so that most markers may even be shared).
 """
 
@@ -27,7 +27,7 @@ from bayesdecov.unknown_content.cohort import ObservedCohort
 _MEASUREMENT = 0.02  # relative error that nothing explains
 _SPREAD = 1.5  # prior sd of h over the level of an ordinary cell
 _ROUNDS = 8
-_TAU = (0.3, 1.2)  # relative sd between donors of foreign cells, at least and at most
+_TAU = (0.3, 1.2)  # relative sd between donors of unknown cells, at least and at most
 _TOGETHER = 2.0  # times the variance of independent errors of the means
 _QUANTILE = 0.25
 _FEWEST = 5  # markers of a type that can anchor
@@ -35,7 +35,7 @@ _ANCHOR_STEPS = 60
 
 
 class Profile(NamedTuple):
-    """Mean of foreign cells, its variance, that between donors; what all samples share."""
+    """Mean of unknown cells, its variance, that between donors; what all samples share."""
 
     h: Array
     error: Array  # variance of h
@@ -79,7 +79,7 @@ def regress(cohort: ObservedCohort, B: Array, w: Array) -> Profile:
 
 
 def _between_donors(residual: Array, known: Array, part: Array, W: Array) -> float:
-    """Relative sd of foreign cells between donors, from what their mean leaves over."""
+    """Relative sd of unknown cells between donors, from what their mean leaves over."""
     weights = np.square(part * W)
     total = (weights * np.square(part)).sum()
     excess = (weights * (np.square(residual) - known)).sum()

@@ -32,7 +32,7 @@ def regression(cohort: ObservedCohort, profile: Profile, B: Array, w: Array) -> 
 
 
 def from_below(cohort: ObservedCohort) -> Array:
-    """Proportions of the known types at the lower envelope: foreign cells can only add.
+    """Proportions of the known types at the lower envelope: unknown cells can only add.
 
     Non-negative least squares on the markers, reweighted so that genes above the fit count little.
     """

@@ -59,7 +59,7 @@ def test_parts_that_leave_something_get_a_rest_and_overlapping_ones_are_scaled()
     found = measured(gating(p[..., :3]), notes)
     assert list(found.cell_types) == ["t0", "t1", "t2", "rest"]
     np.testing.assert_allclose(ratios(found.z), p, atol=1e-9)
-    assert "what is left is the part 'rest'" in notes.lines[0]
+    assert "the remainder is the part 'rest'" in notes.lines[0]
     with pytest.warns(BayesdecovWarning, match=r"add up to more than 1 .* scaled to 1"):
         found = measured(gating(1.5 * p), Notes())
     np.testing.assert_allclose(ratios(found.z), p, atol=1e-9)

@@ -176,7 +176,7 @@ def test_assume_linear_insists_and_is_recorded(cohort):
 
 def test_collinear_types_are_named(cohort):
     signature = cohort.mean.assign(copy=2 * cohort.mean["type2"])
-    with pytest.raises(InputError, match="cannot be told apart: type2, copy"):
+    with pytest.raises(InputError, match="cannot be distinguished: type2, copy"):
         bd.Reference.from_signature(signature)
 
 

@@ -131,5 +131,5 @@ def test_effects(method, group_cohort, tmp_path):
     page = Page(text)
     assert page.open == []
     titles = re.findall(r"<h2>(.*?)</h2>", text)
-    assert titles[1:4] == ["Effects on the whole transcriptome", "Genes that react", "Design"]
+    assert titles[1:4] == ["Effects on the whole transcriptome", "Genes that respond", "Design"]
     assert "variance inflation above 100" in text

@@ -14,7 +14,7 @@ from bayesdecov.unknown_content.cohort import observed
 
 @pytest.fixture(scope="session")
 def world():
-    """A cohort without noise: y = B mu + w h, with foreign cells in half of the samples."""
+    """A cohort without noise: y = B mu + w h, with unknown cells in half of the samples."""
     data = bd.simulate.tissue(30, 800, seed=2)
     reference = bd.Reference.from_samples(data.purified, data.labels, "diagonal", genes=150)
     rng = np.random.default_rng(0)

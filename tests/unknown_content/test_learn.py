@@ -1,4 +1,4 @@
-"""Foreign cells learned from a cohort: shares without noise, and what they do not depend on."""
+"""Unknown cells learned from a cohort: shares without noise, and what they do not depend on."""
 
 from __future__ import annotations
 
