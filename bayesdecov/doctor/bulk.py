@@ -259,8 +259,8 @@ def _verdict(
         worst = confused.iloc[0]
         said.append(
             f"Not distinguishable with these genes: {checks.some(confused.index)}. In the worst "
-            f"pair an exchange of {worst['smallest_exchange']:.0%} of the tissue goes unnoticed: merge the "
-            "types, or add genes that differ between them."
+            f"pair an exchange of {worst['smallest_exchange']:.0%} of the tissue goes unnoticed: "
+            "merge the types, or add genes that differ between them."
         )
     else:
         said.append(

@@ -252,8 +252,8 @@ def log_density(anchors: Anchors, sums: Moments, at: Latent) -> float:
 def uncertainty(anchors: Anchors, sums: Moments, at: Latent) -> Array:
     """Covariance of the refined values, (sample d, sample d).
 
-    The cohort's prior is estimated with them, so it carries no information on the map that all samples
-    share: it counts at right angles to the values and the cohort's covariates only.
+    The cohort's prior is estimated with them, so it carries no information on the map that all
+    samples share: it only acts orthogonally to the values and the covariates of the cohort.
     """
     n = len(at.phi)
     Q = np.linalg.qr(np.hstack([at.phi, anchors.cohort]))[0]

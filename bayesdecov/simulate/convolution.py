@@ -85,9 +85,9 @@ def convolution(
     marker_fold
         Every gene is a marker of one cell type: expressed about this many times higher there.
     depth
-        Library size: bulks and purified samples become Poisson counts. A count has no information on
-        the amount of mRNA, so every profile is first given the same total and the proportions are
-        fractions of mRNA. None: no counting.
+        Library size: bulks and purified samples become Poisson counts. A count has no information
+        on the amount of mRNA, so every profile is first given the same total and the proportions
+        are fractions of mRNA. None: no counting.
     seed
         None, an int or a Generator.
 
