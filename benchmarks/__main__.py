@@ -68,8 +68,11 @@ def run(name: str, benchmark: Benchmark, *, quick: bool, out: Path | None) -> in
         for line in process.stdout or ():
             print(line, end="", flush=True)
             record.append(line.rstrip())
-    print(f"=== {name}: {(time.perf_counter() - started) / 60:.1f} minutes, exit status "
-          f"{process.returncode}", flush=True)  # fmt: skip
+    print(
+        f"=== {name}: {(time.perf_counter() - started) / 60:.1f} minutes, exit status "
+        f"{process.returncode}",
+        flush=True,
+    )
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
         (out / f"{name}.txt").write_text("\n".join(record) + "\n", encoding="utf-8")
@@ -92,8 +95,11 @@ def main() -> int:
         for name, benchmark in SUITE.items():
             print(f"{name:22s} {benchmark.minutes:4.0f} min  {about(name)}")
         return 0
-    failed = [name for name in options.names or SUITE
-              if run(name, SUITE[name], quick=options.quick, out=options.out)]  # fmt: skip
+    failed = [
+        name
+        for name in options.names or SUITE
+        if run(name, SUITE[name], quick=options.quick, out=options.out)
+    ]
     if failed:
         print(f"failed: {', '.join(failed)}")
     return int(bool(failed))

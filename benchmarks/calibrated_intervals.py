@@ -29,8 +29,9 @@ _FIRST_SEED = 8000
 
 def case(donors: int, together: float, covariance: str, seed: int) -> dict[str, float]:
     data = bd.simulate.tissue(40, 1000, replicates=donors, together=together, seed=seed)
-    reference = bd.Reference.from_samples(data.purified, data.labels, covariance, genes=200,
-                                          donors=data.donors)  # fmt: skip
+    reference = bd.Reference.from_samples(
+        data.purified, data.labels, covariance, genes=200, donors=data.donors
+    )
     row: dict[str, float] = {}
     for name, calibrate in (("", False), (" calibrated", True)):
         started = time.process_time()
@@ -67,8 +68,11 @@ def main() -> None:
                 seeds = range(_FIRST_SEED, _FIRST_SEED + options.replicates)
                 frame = pd.DataFrame([case(donors, together, covariance, s) for s in seeds])
                 mean, error = frame.mean(), frame.sem()
-                row = {"donors": donors, "genes": "together" if together else "independent",
-                       "covariance": covariance}  # fmt: skip
+                row = {
+                    "donors": donors,
+                    "genes": "together" if together else "independent",
+                    "covariance": covariance,
+                }
                 for name in ("coverage", "coverage calibrated"):
                     row[name] = f"{mean[name]:.3f} ({error[name]:.3f})"
                 row |= {name: f"{mean[name]:.3f}" for name in ("width", "width calibrated")}

@@ -34,8 +34,9 @@ def cohorts(count: int, n: int, shift: float, seed: int) -> tuple[bd.deconvolve,
         z[i, n // 2 :, i % TYPES] += shift
     p = np.exp(z)
     p = (p / p.sum(axis=2, keepdims=True)).reshape(count * n, TYPES)
-    data = bd.simulate.tissue(lineages=TREE, n_genes=400, replicates=8, donor_sd=0.4,
-                              proportions=p, seed=seed)  # fmt: skip
+    data = bd.simulate.tissue(
+        lineages=TREE, n_genes=400, replicates=8, donor_sd=0.4, proportions=p, seed=seed
+    )
     reference = bd.Reference.from_samples(data.purified, data.labels, "factor", genes=100)
     fit = bd.deconvolve(
         data.bulk, reference, "laplace", seed=seed, sampling=bd.Sampling(max_pareto_k=np.inf)
@@ -48,11 +49,17 @@ def part(fit: bd.deconvolve, rows: slice) -> bd.deconvolve:
     from dataclasses import replace
 
     draws = fit.draws._replace(
-        proportions=fit.draws.proportions[rows], stats={},
+        proportions=fit.draws.proportions[rows],
+        stats={},
         size_factor=fit.draws.size_factor[rows],
-    )  # fmt: skip
-    return replace(fit, proportions=fit.proportions.iloc[rows], draws=draws,
-                   bulk=fit.bulk.iloc[:, rows], diagnostics=fit.diagnostics.iloc[rows])  # fmt: skip
+    )
+    return replace(
+        fit,
+        proportions=fit.proportions.iloc[rows],
+        draws=draws,
+        bulk=fit.bulk.iloc[:, rows],
+        diagnostics=fit.diagnostics.iloc[rows],
+    )
 
 
 def error_rates(replicates: int, shift: float, n: int = 40) -> pd.DataFrame:
@@ -77,8 +84,14 @@ def error_rates(replicates: int, shift: float, n: int = 40) -> pd.DataFrame:
                     ]
                 )
             for name, yes in called.items():
-                rows.append({"method": name, "world": world, "shifted": float(yes[i % TYPES]),
-                             "all": float(yes.mean())})  # fmt: skip
+                rows.append(
+                    {
+                        "method": name,
+                        "world": world,
+                        "shifted": float(yes[i % TYPES]),
+                        "all": float(yes.mean()),
+                    }
+                )
     table = pd.DataFrame(rows)
     means = table.groupby("method")[["shifted", "all"]].mean()
     errors = table.groupby("method")[["shifted", "all"]].sem().add_suffix(" se")
@@ -93,9 +106,11 @@ def against_nuts(n: int = 50) -> pd.DataFrame:
     fast = bd.contrast(fit, group, seed=1, sampling=bd.Sampling(draws=2000))
     middle = time.perf_counter()
     nuts = bd.contrast(fit, group, method="nuts", seed=1, sampling=bd.Sampling(draws=1000))
-    print(f"fast {middle - started:.1f} s, NUTS {time.perf_counter() - middle:.0f} s; "
-          f"NUTS: {nuts.settings['verdict']}, R-hat {nuts.settings['r_hat']:.3f}, "
-          f"ESS {nuts.settings['ess_bulk']:.0f}")  # fmt: skip
+    print(
+        f"fast {middle - started:.1f} s, NUTS {time.perf_counter() - middle:.0f} s; "
+        f"NUTS: {nuts.settings['verdict']}, R-hat {nuts.settings['r_hat']:.3f}, "
+        f"ESS {nuts.settings['ess_bulk']:.0f}"
+    )
     table = fast.table[["cell_type", "difference", "sd"]].copy()
     table["nuts_difference"], table["nuts_sd"] = nuts.table["difference"], nuts.table["sd"]
     table["shift_in_sd"] = (table["difference"] - table["nuts_difference"]) / table["nuts_sd"]

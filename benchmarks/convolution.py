@@ -46,11 +46,15 @@ def moments(n_types: int, n_genes: int, seed: int) -> tuple[bd.Reference, pd.Dat
         pd.DataFrame(mu, genes, [f"t{j}" for j in range(n_types)]), Sigma
     )
     p = rng.dirichlet(np.full(n_types, 2.0), 20)
-    y = np.stack([
-        sum(p[i, j] * rng.multivariate_normal(mu[:, j], Sigma[j], method="cholesky")
-            for j in range(n_types))
-        for i in range(20)
-    ])  # fmt: skip
+    y = np.stack(
+        [
+            sum(
+                p[i, j] * rng.multivariate_normal(mu[:, j], Sigma[j], method="cholesky")
+                for j in range(n_types)
+            )
+            for i in range(20)
+        ]
+    )
     return reference, pd.DataFrame(np.maximum(y, 0).T, genes, [f"s{i}" for i in range(20)])
 
 
@@ -115,13 +119,21 @@ def main() -> None:
         per_sample = cpu_seconds(lambda y=bulk, r=reference: bd.deconvolve(y, r)) / 20
         Sigma = reference.covariance_of("t0").to_numpy()
         floor = cpu_seconds(lambda S=Sigma: [np.linalg.cholesky(S) for _ in range(50)]) / 50
-        table.add_row(f"dense, J={n_types}, G={n_genes}, per sample", f"{per_sample * 1e3:.1f} ms",
-                      f"{target} ms", original, f"{per_sample / floor:.0f}")  # fmt: skip
+        table.add_row(
+            f"dense, J={n_types}, G={n_genes}, per sample",
+            f"{per_sample * 1e3:.1f} ms",
+            f"{target} ms",
+            original,
+            f"{per_sample / floor:.0f}",
+        )
     fit, noisy, build = factor_form()
     table.add_row(
-        "factor form, J=6, G=5000, 60 replicates, per sample", f"{fit:.1f} ms", "10 ms", "-",
+        "factor form, J=6, G=5000, 60 replicates, per sample",
+        f"{fit:.1f} ms",
+        "10 ms",
+        "-",
         f"(reference built in {build:.0f} ms)",
-    )  # fmt: skip
+    )
     table.add_row("the same, counting noise estimated", f"{noisy:.0f} ms", "", "-", "")
     Console(width=120).print(table)
 

@@ -63,10 +63,12 @@ def accuracy(donors: int) -> pd.DataFrame:
 
 def plain(z: np.ndarray, centers: np.ndarray, iterations: int) -> np.ndarray:
     for _ in range(iterations):
-        labels = np.concatenate([
-            ((part @ centers.T) * -2 + (centers**2).sum(1)).argmin(axis=1)
-            for part in np.array_split(z, len(z) // 4096)
-        ])  # fmt: skip
+        labels = np.concatenate(
+            [
+                ((part @ centers.T) * -2 + (centers**2).sum(1)).argmin(axis=1)
+                for part in np.array_split(z, len(z) // 4096)
+            ]
+        )
         total = np.stack([np.bincount(labels, column, len(centers)) for column in z.T], axis=1)
         size = np.bincount(labels, minlength=len(centers))[:, None]
         centers = np.where(size > 0, total / np.maximum(size, 1), centers)
@@ -83,8 +85,10 @@ def kmeans() -> None:
             started = time.process_time()
             run()
             times.append(time.process_time() - started)
-    print(f"k-means, 60,000 events x 11, k = 500: {min(ours):.2f} s, matrix version "
-          f"{min(theirs):.2f} s, ratio {min(ours) / min(theirs):.2f}")  # fmt: skip
+    print(
+        f"k-means, 60,000 events x 11, k = 500: {min(ours):.2f} s, matrix version "
+        f"{min(theirs):.2f} s, ratio {min(ours) / min(theirs):.2f}"
+    )
 
 
 def golden(folder: Path) -> None:
@@ -99,9 +103,11 @@ def golden(folder: Path) -> None:
     events = read_events(folder / "PATIENT_10_BMA_M1.txt.gz", tree)
     apply(tree, events)
     peak = tracemalloc.get_traced_memory()[1] / events.z.nbytes
-    print(f"64,039 events x 14, 8 gates, k = 500, reading included: {min(seconds):.2f} CPU s "
-          f"(ratio to the C program's {_C_SECONDS}: {min(seconds) / _C_SECONDS:.2f}); peak memory "
-          f"{peak:.1f} times the event matrix")  # fmt: skip
+    print(
+        f"64,039 events x 14, 8 gates, k = 500, reading included: {min(seconds):.2f} CPU s "
+        f"(ratio to the C program's {_C_SECONDS}: {min(seconds) / _C_SECONDS:.2f}); peak memory "
+        f"{peak:.1f} times the event matrix"
+    )
 
 
 def main() -> None:

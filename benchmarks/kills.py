@@ -80,8 +80,7 @@ def digests(folder: Path) -> dict[str, str]:
 
 def left_over(place: Path, out: Path) -> list[str]:
     """What a user would see beside the output."""
-    return [path.name for path in place.iterdir()
-            if path != out and not path.name.startswith(".")]  # fmt: skip
+    return [path.name for path in place.iterdir() if path != out and not path.name.startswith(".")]
 
 
 @contextlib.contextmanager
@@ -112,8 +111,12 @@ def full_disks(
             shutil.copytree(outputs / name, place / "out")
             before = digests(place / "out")
             (place / "thesis.docx").write_text("years of work")
-            done = subprocess.run([*commands[name], "--out", str(place / "out"), "--force"],
-                                  capture_output=True, text=True, check=False)  # fmt: skip
+            done = subprocess.run(
+                [*commands[name], "--out", str(place / "out"), "--force"],
+                capture_output=True,
+                text=True,
+                check=False,
+            )
             errors = [line for line in done.stderr.splitlines() if line.startswith("error")]
             if done.returncode == 0:
                 counts["enough"] += 1

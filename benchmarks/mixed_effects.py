@@ -65,8 +65,10 @@ def accuracy(replicates: int) -> None:
                 errors.append(row)
             frame = pd.DataFrame(errors)
             ratio = frame["Psi mixture"] / frame["Psi moments"]
-            row = {"correlation": correlation,
-                   "genes shifted": "none" if simulation == "I" else f"{version} law"}  # fmt: skip
+            row = {
+                "correlation": correlation,
+                "genes shifted": "none" if simulation == "I" else f"{version} law",
+            }
             row |= {name: f"{frame[name].mean():.3f}" for name in sorted(frame)}
             row["Psi mixture / moments (standard error)"] = (
                 f"{frame['Psi mixture'].mean() / frame['Psi moments'].mean():.3f} "
@@ -98,10 +100,14 @@ def errors(replicates: int) -> None:
                         found[i] += (q < nominal).sum()
                         wrong[i] += ((q < nominal) & ~shifted).sum()
                 row = {"correlation": correlation, "law": version, "method": method}
-                row |= {f"type I {name[:5]}": f"{x:.4f}" for name, x in
-                        zip(effects, false / n_null, strict=True)}  # fmt: skip
-                row |= {f"power {name[:5]}": f"{x:.3f}" for name, x in
-                        zip(effects[:2], hits / replicates, strict=True)}  # fmt: skip
+                row |= {
+                    f"type I {name[:5]}": f"{x:.4f}"
+                    for name, x in zip(effects, false / n_null, strict=True)
+                }
+                row |= {
+                    f"power {name[:5]}": f"{x:.3f}"
+                    for name, x in zip(effects[:2], hits / replicates, strict=True)
+                }
                 for i, nominal in enumerate((0.05, 0.1)):
                     row[f"FDP at q < {nominal}"] = (
                         f"{wrong[i] / max(found[i], 1):.3f} of {found[i] / replicates:.0f}"
@@ -118,8 +124,7 @@ def speed() -> None:
         cohort = bd.simulate.fastmix("II", n_genes=m, n_samples=n, correlation=0.5, seed=0)
         row = {"genes": m, "samples": n}
         for method in METHODS:
-            fit, seconds = timed(lambda m=method, c=cohort: bd.fastmix(*tables(c), m),
-                                 repeats)  # fmt: skip
+            fit, seconds = timed(lambda m=method, c=cohort: bd.fastmix(*tables(c), m), repeats)
             row[method] = f"{seconds:.3f}"
             if method == "moments":
                 moments = seconds

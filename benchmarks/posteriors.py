@@ -30,8 +30,12 @@ def main() -> None:
     )
     reference = bd.Reference.from_moments(cohort.mean, cohort.covariances)
     bulk = cohort.bulk.clip(lower=0)
-    runs = {"map": {}, "laplace": {}, "nuts (nutpie)": {"nuts_sampler": "nutpie"},
-            "nuts (pymc)": {"nuts_sampler": "pymc"}}  # fmt: skip
+    runs = {
+        "map": {},
+        "laplace": {},
+        "nuts (nutpie)": {"nuts_sampler": "nutpie"},
+        "nuts (pymc)": {"nuts_sampler": "pymc"},
+    }
     seconds = {}
     for name, options in runs.items():
         method = name.split()[0]

@@ -147,8 +147,12 @@ def one_fastmix(place: str, method: str) -> dict[str, object]:
     started = time.perf_counter()
     fit = bd.fastmix(Path(place) / "expression.h5ad", P, C, method)
     genes = len(fit.genes)
-    return {"method": method, "rows": genes, "seconds": round(time.perf_counter() - started, 1),
-            "peak MB": round(megabytes())}  # fmt: skip
+    return {
+        "method": method,
+        "rows": genes,
+        "seconds": round(time.perf_counter() - started, 1),
+        "peak MB": round(megabytes()),
+    }
 
 
 def digest(jobs: str, shard: int) -> str:

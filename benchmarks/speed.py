@@ -57,8 +57,13 @@ def paired(ours: Callable[[], object], theirs: Callable[[], object], turns: int)
     """Median seconds of both, and the median of their ratios with its range."""
     times = np.array([(seconds(ours), seconds(theirs)) for _ in range(turns)])
     ratio = times[:, 1] / times[:, 0]
-    return {"seconds": np.median(times[:, 1]), "ours": np.median(times[:, 0]),
-            "ratio": np.median(ratio), "lowest": ratio.min(), "highest": ratio.max()}  # fmt: skip
+    return {
+        "seconds": np.median(times[:, 1]),
+        "ours": np.median(times[:, 0]),
+        "ratio": np.median(ratio),
+        "lowest": ratio.min(),
+        "highest": ratio.max(),
+    }
 
 
 def peers(quick: bool) -> pd.DataFrame:
@@ -103,9 +108,12 @@ def peers(quick: bool) -> pd.DataFrame:
     for covariance, method in (("diagonal", "map"), ("shrinkage", "map"), ("diagonal", "laplace"),
                                ("factor", "laplace"), ("shrinkage", "laplace")):  # fmt: skip
         error = rmse(ours(covariance, method).proportions[truth.columns].to_numpy())
-        rows.append({"what": f"{method}, {covariance}", "kind": "ours", "rmse": error}
-                    | paired(ours, lambda c=covariance, m=method: ours(c, m),
-                             turns if method == "map" else 1))  # fmt: skip
+        rows.append(
+            {"what": f"{method}, {covariance}", "kind": "ours", "rmse": error}
+            | paired(
+                ours, lambda c=covariance, m=method: ours(c, m), turns if method == "map" else 1
+            )
+        )
     others: dict[str, tuple[Callable[[], np.ndarray], int]] = {
         "scipy.optimize.nnls": (non_negative, turns),
         "scikit-learn NuSVR, three nu": (support_vectors, 1),
@@ -120,8 +128,9 @@ def peers(quick: bool) -> pd.DataFrame:
         **installed(data, references["diagonal"]),
     }
     for name, (work, times) in others.items():
-        rows.append({"what": name, "kind": "peer", "rmse": rmse(work())}
-                    | paired(ours, work, times))  # fmt: skip
+        rows.append(
+            {"what": name, "kind": "peer", "rmse": rmse(work())} | paired(ours, work, times)
+        )
     signature = np.cov(mu) + np.eye(genes)
     floors = {
         "one product of data and signature": lambda: mu.T @ y,
@@ -164,10 +173,15 @@ def installed(data, reference) -> dict[str, tuple[Callable[[], np.ndarray], int]
             labels = data.labels.loc[data.purified.columns].to_numpy()
             genes = reference.genes
             made = prism.Prism.new(
-                reference=data.purified.loc[genes].T, input_type="count.matrix",
-                cell_type_labels=labels, cell_state_labels=labels, key=None,
-                mixture=data.bulk.loc[genes].T, outlier_cut=1.0, outlier_fraction=1.0,
-            )  # fmt: skip
+                reference=data.purified.loc[genes].T,
+                input_type="count.matrix",
+                cell_type_labels=labels,
+                cell_state_labels=labels,
+                key=None,
+                mixture=data.bulk.loc[genes].T,
+                outlier_cut=1.0,
+                outlier_fraction=1.0,
+            )
             run = made.run(n_cores=1, update_gibbs=False)
             return run.posterior_initial_cellType.theta[types].to_numpy()
 
@@ -200,16 +214,21 @@ def effects(quick: bool) -> pd.DataFrame:
     rows: list[Row] = [{"what": "map, REML (all ratios are to this)", "kind": "ours"}]
     turns = 2 if quick else 5
     for method in ("moments", "mixture"):
-        rows.append({"what": method, "kind": "ours"}
-                    | paired(ours, lambda m=method: ours(m), turns))  # fmt: skip
+        rows.append(
+            {"what": method, "kind": "ours"} | paired(ours, lambda m=method: ours(m), turns)
+        )
     rows.append(
         {"what": "statsmodels MixedLM, REML, one pass of L-BFGS", "kind": "peer"}
         | paired(ours, mixed, 1)
     )
-    rows.append({"what": "statsmodels OLS, gene by gene", "kind": "peer"}
-                | paired(ours, gene_by_gene, turns))  # fmt: skip
-    rows.append({"what": "one least-squares solve", "kind": "floor"}
-                | paired(ours, lambda: np.linalg.lstsq(X, Y.T, rcond=None), 9))  # fmt: skip
+    rows.append(
+        {"what": "statsmodels OLS, gene by gene", "kind": "peer"}
+        | paired(ours, gene_by_gene, turns)
+    )
+    rows.append(
+        {"what": "one least-squares solve", "kind": "floor"}
+        | paired(ours, lambda: np.linalg.lstsq(X, Y.T, rcond=None), 9)
+    )
     return pd.DataFrame(rows).assign(samples=samples, genes=genes, columns=X.shape[1])
 
 
@@ -222,8 +241,9 @@ def scaling(quick: bool) -> pd.DataFrame:
     for genes, samples in _effects_sizes(quick):
         data = bd.simulate.fastmix("II", n_genes=genes, n_samples=samples, seed=1)
         for method in ("moments", "map", "mixture"):
-            took = seconds(lambda m=method, d=data: bd.fastmix(
-                d.expression, d.proportions, d.covariates, m))  # fmt: skip
+            took = seconds(
+                lambda m=method, d=data: bd.fastmix(d.expression, d.proportions, d.covariates, m)
+            )
             for axis, base in (("genes", samples == 50), ("samples", genes == 2000)):
                 if base:
                     rows.append({"verb": "fastmix", "model": method, "axis": axis, "genes": genes,
@@ -244,16 +264,18 @@ def _proportions_by_size(quick: bool) -> Iterator[Row]:
     for axis, values in sizes.items():
         for value in values:
             at = base | {axis: value}
-            data = bd.simulate.convolution(at["samples"], 2 * at["genes"], at["types"],
-                                           replicates=6, depth=2e6, seed=1)  # fmt: skip
+            data = bd.simulate.convolution(
+                at["samples"], 2 * at["genes"], at["types"], replicates=6, depth=2e6, seed=1
+            )
             for method, covariance in models:
                 if covariance == "shrinkage" and value > 1000:
                     continue  # a dense matrix of each cell type
                 few = data.bulk
                 if method == "laplace" or covariance == "shrinkage":
                     few = few.iloc[:, : max(10, at["samples"] // 5)]
-                reference = bd.Reference.from_samples(data.purified, data.labels, covariance,
-                                                      genes=at["genes"])  # fmt: skip
+                reference = bd.Reference.from_samples(
+                    data.purified, data.labels, covariance, genes=at["genes"]
+                )
                 took = seconds(
                     lambda m=method, b=few, r=reference: bd.deconvolve(
                         b, r, m, seed=1, sampling=bd.Sampling(max_pareto_k=np.inf)
@@ -300,10 +322,22 @@ def picture(table: pd.DataFrame, path: Path) -> None:
         ax.grid(alpha=0.3, which="major", lw=0.5)
         ax.spines[["top", "right"]].set_visible(False)
     key = axes[1, 2]
-    key.add_artist(key.legend(*axes[0, 0].get_legend_handles_labels(), loc="upper left",
-                              title="deconvolve", frameon=False, alignment="left"))  # fmt: skip
-    key.legend(*axes[1, 0].get_legend_handles_labels(), loc="lower left", title="fastmix",
-               frameon=False, alignment="left")  # fmt: skip
+    key.add_artist(
+        key.legend(
+            *axes[0, 0].get_legend_handles_labels(),
+            loc="upper left",
+            title="deconvolve",
+            frameon=False,
+            alignment="left",
+        )
+    )
+    key.legend(
+        *axes[1, 0].get_legend_handles_labels(),
+        loc="lower left",
+        title="fastmix",
+        frameon=False,
+        alignment="left",
+    )
     figure.savefig(path, dpi=110)
 
 

@@ -29,8 +29,15 @@ _FIRST_SEED = 9000  # below it, settings were chosen
 
 
 def cohort(n: int, error_sd: float, seed: int, **options):
-    return bd.simulate.fastmix("II", n_genes=_GENES, n_samples=n, proportions="dirichlet",
-                               error_sd=error_sd, seed=seed, **options)  # fmt: skip
+    return bd.simulate.fastmix(
+        "II",
+        n_genes=_GENES,
+        n_samples=n,
+        proportions="dirichlet",
+        error_sd=error_sd,
+        seed=seed,
+        **options,
+    )
 
 
 def fits(data, stated: float, methods: list[str]):
@@ -39,10 +46,11 @@ def fits(data, stated: float, methods: list[str]):
     calls = {
         "oracle": lambda: bd.fastmix(tables[0], data.proportions, tables[2], "mixture"),
         "ignored": lambda: bd.fastmix(*tables, "mixture", standard_errors=stated),
-        "calibrated": lambda: bd.fastmix(*tables, "mixture", standard_errors=stated,
-                                         errors="calibrate"),
+        "calibrated": lambda: bd.fastmix(
+            *tables, "mixture", standard_errors=stated, errors="calibrate"
+        ),
         "joint": lambda: bd.fastmix(*tables, "joint", standard_errors=stated),
-    }  # fmt: skip
+    }
     for name in methods:
         started = time.process_time()
         try:
@@ -88,16 +96,24 @@ def table(settings, replicates: int, methods: list[str]) -> None:
                 if fit.refined is not None:
                     off = fit.refined.proportions - data.proportions
                     before = data.measured - data.proportions
-                    row["sharper"] = np.sqrt(np.square(before).to_numpy().mean()
-                                             / np.square(off).to_numpy().mean())  # fmt: skip
+                    row["sharper"] = np.sqrt(
+                        np.square(before).to_numpy().mean() / np.square(off).to_numpy().mean()
+                    )
                     row["scale"] = fit.facts["error_scale"]
                     row["sound"] = fit.facts["rounds"] > 0
                 found[name].append(row)
         oracle = pd.DataFrame(found["oracle"]).set_index("seed")
         for name in methods:
             if not found[name]:
-                rows.append({"setting": label, "n": n, "errors": error_sd, "method": name,
-                             "RMSE": "refused"})  # fmt: skip
+                rows.append(
+                    {
+                        "setting": label,
+                        "n": n,
+                        "errors": error_sd,
+                        "method": name,
+                        "RMSE": "refused",
+                    }
+                )
                 continue
             frame = pd.DataFrame(found[name]).set_index("seed")
             ratio = frame["rmse"] / oracle.loc[frame.index, "rmse"]
@@ -138,8 +154,10 @@ def stated(replicates: int) -> None:
 def hidden(replicates: int) -> None:
     print("\n## Three hidden factors (the oracle ignores them), and genes with own variances\n")
     settings = [("hidden factors", n, 0.05, 0.05, {"hidden": 3}) for n in (50, 150)]
-    settings += [("own variances", 50, 0.05, 0.05, {"variance_df": 4.0}),
-                 ("correlated effects", 50, 0.05, 0.05, {"correlation": 0.5})]  # fmt: skip
+    settings += [
+        ("own variances", 50, 0.05, 0.05, {"variance_df": 4.0}),
+        ("correlated effects", 50, 0.05, 0.05, {"correlation": 0.5}),
+    ]
     table(settings, replicates, ["oracle", "ignored", "joint"])
 
 

@@ -56,9 +56,10 @@ def cohort(kind: str, share: np.ndarray, seed: int) -> tuple[pd.DataFrame, pd.Da
         rng = np.random.default_rng([seed, 1])
         known = rng.dirichlet(rng.permutation(np.linspace(0.5, 2, 8)), len(share))
         data = bd.simulate.tissue(
-            lineages=BLOOD | {_FOREIGN: (_FOREIGN,)}, seed=seed,
+            lineages=BLOOD | {_FOREIGN: (_FOREIGN,)},
+            seed=seed,
             proportions=np.column_stack([known * (1 - share)[:, None], share]),
-        )  # fmt: skip
+        )
         truth = data.proportions.drop(columns=_FOREIGN)
         truth = truth.div(truth.sum(axis=1), axis=0)
         labels = data.labels[data.labels != _FOREIGN]
@@ -106,8 +107,9 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
                "covered": held.where(table["share"] > 0), "sure": table["P > 0.05"] > 0.95,
                **{name: table[name] for name in ("epic", "quantiseq")},
                **{name: table[name] for name in table if name.startswith("error")}}  # fmt: skip
-    grouped = pd.DataFrame(columns).groupby([table["kind"], table["design"], content],
-                                            observed=True)  # fmt: skip
+    grouped = pd.DataFrame(columns).groupby(
+        [table["kind"], table["design"], content], observed=True
+    )
     means = grouped.mean()
     squared = [name for name in means if name == "RMSE" or name.startswith("error")]
     means[squared] = np.sqrt(means[squared])
@@ -117,10 +119,17 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
 def calibration(table: pd.DataFrame) -> pd.DataFrame:
     """Frequency by stated probability, pooled over thresholds; standard errors over cohorts."""
     parts = [
-        pd.DataFrame({"kind": table["kind"], "seed": table["seed"], "threshold": x,
-                      "stated": table[f"P > {x}"], "true": table["share"] > x})
+        pd.DataFrame(
+            {
+                "kind": table["kind"],
+                "seed": table["seed"],
+                "threshold": x,
+                "stated": table[f"P > {x}"],
+                "true": table["share"] > x,
+            }
+        )
         for x in _ABOVE
-    ]  # fmt: skip
+    ]
     long = pd.concat(parts)
     long["bin"] = pd.cut(long["stated"], _BINS, right=False)
     cohorts = long.groupby(["kind", "bin", "seed"], observed=True)
@@ -142,8 +151,9 @@ def auroc(table: pd.DataFrame) -> pd.DataFrame:
             rows.setdefault((kind, method), []).append(
                 roc_auc_score(part["share"] > 0, part[method])
             )
-    return pd.DataFrame({key: {"mean": np.mean(v), "worst": np.min(v)} for key, v in rows.items()}
-                        ).T  # fmt: skip
+    return pd.DataFrame(
+        {key: {"mean": np.mean(v), "worst": np.min(v)} for key, v in rows.items()}
+    ).T
 
 
 def main() -> None:

@@ -30,8 +30,9 @@ def main(folder: Path) -> None:
         Client(cluster),
         joblib.parallel_config("dask"),
     ):
-        run = deconvolve_to(folder / "run", cohort, reference, "map", seed=1, n_jobs=-1,
-                            shard_size=100, force=True)  # fmt: skip
+        run = deconvolve_to(
+            folder / "run", cohort, reference, "map", seed=1, n_jobs=-1, shard_size=100, force=True
+        )
     proportions = pd.read_csv(run / "proportions.csv", index_col="sample")
     error = (proportions - tissue.proportions[proportions.columns]).abs().mean(axis=None)
     print(f"{len(proportions)} samples in {run}, mean absolute error {error:.3f}")

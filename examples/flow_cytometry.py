@@ -50,8 +50,10 @@ def main(donors: int) -> None:
             table = fit.genes.query("covariate == @name").set_index("gene")
             called = table.index[table["q_value"] < 0.05]
             hits = int(real[called].sum())
-            print(f"{name}, {title} proportions: {len(called)} genes called, {hits} of "
-                  f"{int(real.sum())} that react")  # fmt: skip
+            print(
+                f"{name}, {title} proportions: {len(called)} genes called, {hits} of "
+                f"{int(real.sum())} that react"
+            )
 
 
 if __name__ == "__main__":

@@ -34,8 +34,15 @@ def simulated(n: int):
     group = pd.Categorical(np.repeat(["control", "case"], n // 2), ["control", "case"])
     shares = np.exp(np.log([0.15, 0.4, 0.25, 0.2]) + 0.35 * rng.normal(size=(n, 4)))
     shares[n // 2 :, 2] *= 1.8
-    data = bd.simulate.tissue(n_genes=1200, lineages=LINEAGES, replicates=8, donor_sd=0.25,
-                              sibling_fold=6.0, proportions=shares, seed=1)  # fmt: skip
+    data = bd.simulate.tissue(
+        n_genes=1200,
+        lineages=LINEAGES,
+        replicates=8,
+        donor_sd=0.25,
+        sibling_fold=6.0,
+        proportions=shares,
+        seed=1,
+    )
     covariates = pd.DataFrame({"group": group}, index=data.bulk.columns)
     # a change in one cell type adds in proportion to its share of each bulk
     of_type = data.purified.loc[:, data.labels == "B cell"].mean(axis=1)
@@ -50,8 +57,9 @@ def simulated(n: int):
 def main(folder: Path, n: int) -> None:
     """Run everything with ``n`` samples and write it into ``folder``."""
     bulk, data, covariates, reacting = simulated(n)
-    reference = bd.Reference.from_samples(data.purified, data.labels, "factor", genes=150,
-                                          donors=data.donors)  # fmt: skip
+    reference = bd.Reference.from_samples(
+        data.purified, data.labels, "factor", genes=150, donors=data.donors
+    )
     print(examine_bulk(bulk, reference), "\n")
 
     fit = bd.deconvolve(
@@ -75,8 +83,10 @@ def main(folder: Path, n: int) -> None:
     for name, de in (("errors of proportions carried", effects), ("proportions as exact", plain)):
         called = de.q_values.index[de.q_values[columns[0]] < 0.05]
         right = called.isin(reacting).sum()
-        print(f"B cells, {name}: {len(called)} genes called, {right} of them react in truth "
-              f"(of {expression.index.isin(reacting).sum()})")  # fmt: skip
+        print(
+            f"B cells, {name}: {len(called)} genes called, {right} of them react in truth "
+            f"(of {expression.index.isin(reacting).sum()})"
+        )
 
     bd.report(fit, folder / "proportions.html", force=True)
     bd.report(effects, folder / "effects.html", force=True)

@@ -11,9 +11,12 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def suite(*arguments):
     return subprocess.run(
-        [sys.executable, ROOT / "benchmarks", *arguments], capture_output=True, text=True,
-        check=False, cwd=ROOT,
-    )  # fmt: skip
+        [sys.executable, ROOT / "benchmarks", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+    )
 
 
 def test_every_script_is_listed():
@@ -33,6 +36,9 @@ def test_one_runs_and_is_recorded(tmp_path):
     done = suite("speed", "--quick", "--out", str(tmp_path))
     assert done.returncode == 0, done.stdout
     assert {path.name for path in tmp_path.iterdir()} == {
-        "speed.txt", "speed-peers.csv", "speed-effects.csv", "speed-scaling.csv",
+        "speed.txt",
+        "speed-peers.csv",
+        "speed-effects.csv",
+        "speed-scaling.csv",
         "speed-scaling.png",
-    }  # fmt: skip
+    }

@@ -24,8 +24,16 @@ def files(tmp_path_factory):
     cohort.purified.to_csv(folder / "purified.tsv.gz", sep="\t")
     cohort.labels.to_csv(folder / "labels.csv", index_label="sample")
     cohort.mean.to_csv(folder / "signature.csv")
-    run("reference", folder / "purified.tsv.gz", "--labels", folder / "labels.csv",
-        "--out", folder / "reference.nc", "--genes", "60")  # fmt: skip
+    run(
+        "reference",
+        folder / "purified.tsv.gz",
+        "--labels",
+        folder / "labels.csv",
+        "--out",
+        folder / "reference.nc",
+        "--genes",
+        "60",
+    )
     return folder
 
 
@@ -37,9 +45,19 @@ def run(*arguments, expect=0):
 
 
 def test_reference_then_deconvolve(files, tmp_path):
-    result = run("deconvolve", files / "bulk.csv", "--reference", files / "reference.nc",
-                 "--out", tmp_path / "out", "--method", "laplace", "--seed", "1",
-                 "--no-progress")  # fmt: skip
+    result = run(
+        "deconvolve",
+        files / "bulk.csv",
+        "--reference",
+        files / "reference.nc",
+        "--out",
+        tmp_path / "out",
+        "--method",
+        "laplace",
+        "--seed",
+        "1",
+        "--no-progress",
+    )
     assert "Deconvolution: 6 samples x 3 cell types, 60 genes" in result.stdout
     out = tmp_path / "out"
     assert {path.name for path in out.iterdir()} == {
@@ -56,17 +74,38 @@ def test_reference_then_deconvolve(files, tmp_path):
 
 
 def test_map_writes_the_same_files(files, tmp_path):
-    run("deconvolve", files / "bulk.csv", "--reference", files / "reference.nc",
-        "--out", tmp_path / "out", "--no-plots")  # fmt: skip
+    run(
+        "deconvolve",
+        files / "bulk.csv",
+        "--reference",
+        files / "reference.nc",
+        "--out",
+        tmp_path / "out",
+        "--no-plots",
+    )
     names = {path.name for path in (tmp_path / "out").iterdir()}
-    assert names == {"proportions.csv", "intervals.csv", "diagnostics.csv", "posterior.nc",
-                     "run.json"}  # fmt: skip
+    assert names == {
+        "proportions.csv",
+        "intervals.csv",
+        "diagnostics.csv",
+        "posterior.nc",
+        "run.json",
+    }
     assert pd.read_csv(tmp_path / "out" / "intervals.csv")["low"].notna().all()
 
 
 def test_a_signature_table_is_a_reference(files, tmp_path):
-    result = run("deconvolve", files / "bulk.csv", "--reference", files / "signature.csv",
-                 "--out", tmp_path / "out", "--method", "nnls", "--no-plots")  # fmt: skip
+    result = run(
+        "deconvolve",
+        files / "bulk.csv",
+        "--reference",
+        files / "signature.csv",
+        "--out",
+        tmp_path / "out",
+        "--method",
+        "nnls",
+        "--no-plots",
+    )
     assert "warning: the bulk is counts" in result.stderr
     table = pd.read_csv(tmp_path / "out" / "intervals.csv")
     assert table["low"].isna().all()
@@ -113,10 +152,20 @@ def effects(tmp_path_factory):
 
 
 def test_fastmix(effects, tmp_path):
-    result = run("fastmix", effects / "expression.csv", "--proportions",
-                 effects / "proportions.tsv", "--covariates", effects / "covariates.csv",
-                 "--subject", "patient", "--method", "mixture",
-                 "--out", tmp_path / "out")  # fmt: skip
+    result = run(
+        "fastmix",
+        effects / "expression.csv",
+        "--proportions",
+        effects / "proportions.tsv",
+        "--covariates",
+        effects / "covariates.csv",
+        "--subject",
+        "patient",
+        "--method",
+        "mixture",
+        "--out",
+        tmp_path / "out",
+    )
     assert "FastMix: 300 genes x 40 samples" in result.stdout
     fixed = pd.read_csv(tmp_path / "out" / "fixed.csv", index_col="covariate")
     assert fixed.index[3:5].tolist() == ["arm[T.treated]", "Cell1.arm[T.treated]"]
@@ -130,11 +179,31 @@ def test_fastmix(effects, tmp_path):
 
 
 def test_fastmix_options_reach_the_estimator(effects, tmp_path):
-    run("fastmix", effects / "expression.csv", "--proportions", effects / "proportions.tsv",
-        "--covariates", effects / "covariates.csv", "--formula", "~ arm",
-        "--preset", "fastmix-0.2.5",
-        "--include-covariates", "no", "--random", "Cell1", "--random", "Cell2", "--trim", "0.3",
-        "--screen", "anderson", "--no-plots", "--out", tmp_path / "out")  # fmt: skip
+    run(
+        "fastmix",
+        effects / "expression.csv",
+        "--proportions",
+        effects / "proportions.tsv",
+        "--covariates",
+        effects / "covariates.csv",
+        "--formula",
+        "~ arm",
+        "--preset",
+        "fastmix-0.2.5",
+        "--include-covariates",
+        "no",
+        "--random",
+        "Cell1",
+        "--random",
+        "Cell2",
+        "--trim",
+        "0.3",
+        "--screen",
+        "anderson",
+        "--no-plots",
+        "--out",
+        tmp_path / "out",
+    )
     settings = json.loads((tmp_path / "out" / "run.json").read_text())["settings"]
     assert settings["random"] == ["Cell1", "Cell2"]
     assert (settings["trim"], settings["screen"], settings["df"]) == (0.3, "anderson", "residual")
@@ -193,9 +262,13 @@ BAD = {
 @pytest.mark.parametrize("case", BAD)
 def test_bad_input_exits_2_with_one_message_and_writes_nothing(case, files, tmp_path, monkeypatch):
     arguments, message = BAD[case]
-    places = {"bulk": files / "bulk.csv", "reference": files / "reference.nc",
-              "labels": files / "labels.csv", "purified": files / "purified.tsv.gz",
-              "folder": files}  # fmt: skip
+    places = {
+        "bulk": files / "bulk.csv",
+        "reference": files / "reference.nc",
+        "labels": files / "labels.csv",
+        "purified": files / "purified.tsv.gz",
+        "folder": files,
+    }
     monkeypatch.chdir(tmp_path)
     given = [argument.format(**places) for argument in arguments]
     out = {"reference": "out.nc", "report": "out.html"}.get(given[0], "out")
@@ -206,8 +279,15 @@ def test_bad_input_exits_2_with_one_message_and_writes_nothing(case, files, tmp_
 
 def test_a_defect_is_one_message_too(files, tmp_path, monkeypatch):
     monkeypatch.setattr("bayesdecov.deconvolution.run.prepare", lambda *a, **k: 1 / 0)
-    result = run("deconvolve", files / "bulk.csv", "--reference", files / "reference.nc",
-                 "--out", tmp_path / "out", expect=1)  # fmt: skip
+    result = run(
+        "deconvolve",
+        files / "bulk.csv",
+        "--reference",
+        files / "reference.nc",
+        "--out",
+        tmp_path / "out",
+        expect=1,
+    )
     assert "unexpected ZeroDivisionError" in result.stderr
 
 
@@ -219,8 +299,17 @@ def test_help(command):
 
 def test_report_and_compare(files, tmp_path):
     for method in ("map", "laplace"):
-        run("deconvolve", files / "bulk.csv", "--reference", files / "reference.nc",
-            "--out", tmp_path / method, "--method", method, "--no-plots")  # fmt: skip
+        run(
+            "deconvolve",
+            files / "bulk.csv",
+            "--reference",
+            files / "reference.nc",
+            "--out",
+            tmp_path / method,
+            "--method",
+            method,
+            "--no-plots",
+        )
     said = run("report", tmp_path / "map").stdout
     assert "written:" in said
     assert (tmp_path / "map" / "report.html").stat().st_size > 20_000
@@ -228,15 +317,40 @@ def test_report_and_compare(files, tmp_path):
     result = run("compare", tmp_path / "map", tmp_path / "laplace", "--out", tmp_path / "both")
     assert "differences from 'laplace'" in result.stdout
     assert {path.name for path in (tmp_path / "both").iterdir()} == {
-        "comparison.csv", "summary.csv", "comparison.png", "run.json",
-    }  # fmt: skip
+        "comparison.csv",
+        "summary.csv",
+        "comparison.png",
+        "run.json",
+    }
 
 
 def test_nuts_options_reach_the_sampler(files, tmp_path):
-    run("deconvolve", files / "bulk.csv", "--reference", files / "reference.nc", "--out",
-        tmp_path / "out", "--method", "nuts", "--draws", "60", "--tune", "50", "--chains", "2",
-        "--cores", "1", "--target-accept", "0.8", "--nuts-sampler", "nutpie", "--seed", "1",
-        "--no-plots", "--no-progress")  # fmt: skip
+    run(
+        "deconvolve",
+        files / "bulk.csv",
+        "--reference",
+        files / "reference.nc",
+        "--out",
+        tmp_path / "out",
+        "--method",
+        "nuts",
+        "--draws",
+        "60",
+        "--tune",
+        "50",
+        "--chains",
+        "2",
+        "--cores",
+        "1",
+        "--target-accept",
+        "0.8",
+        "--nuts-sampler",
+        "nutpie",
+        "--seed",
+        "1",
+        "--no-plots",
+        "--no-progress",
+    )
     settings = json.loads((tmp_path / "out" / "run.json").read_text())["settings"]
     assert (settings["draws"], settings["tune"], settings["chains"]) == (60, 50, 2)
     assert (settings["target_accept"], settings["nuts_sampler"]) == (0.8, "nutpie")
@@ -245,12 +359,28 @@ def test_nuts_options_reach_the_sampler(files, tmp_path):
 
 
 def test_calibrate(tmp_path):
-    result = run("calibrate", "--out", tmp_path / "out", "--simulations", "30", "--cell-types",
-                 "2", "--genes", "10", "--seed", "1", "--no-progress")  # fmt: skip
+    result = run(
+        "calibrate",
+        "--out",
+        tmp_path / "out",
+        "--simulations",
+        "30",
+        "--cell-types",
+        "2",
+        "--genes",
+        "10",
+        "--seed",
+        "1",
+        "--no-progress",
+    )
     assert "Calibration of proportions by laplace: 30 simulations" in result.stdout
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
-        "coverage.csv", "ranks.csv", "uniformity.csv", "calibration.png", "run.json",
-    }  # fmt: skip
+        "coverage.csv",
+        "ranks.csv",
+        "uniformity.csv",
+        "calibration.png",
+        "run.json",
+    }
 
 
 def test_other_cells_and_cell_types_left_out(tmp_path):
@@ -259,8 +389,19 @@ def test_other_cells_and_cell_types_left_out(tmp_path):
     reference = bd.Reference.from_samples(tissue.purified, tissue.labels, "diagonal", genes=80)
     reference.save(tmp_path / "reference.nc")
     out = tmp_path / "run"
-    run("deconvolve", tmp_path / "bulk.csv", "--reference", tmp_path / "reference.nc", "--out", out,
-        "--other", "--leave-one-out", "--seed", 1, "--no-plots")  # fmt: skip
+    run(
+        "deconvolve",
+        tmp_path / "bulk.csv",
+        "--reference",
+        tmp_path / "reference.nc",
+        "--out",
+        out,
+        "--other",
+        "--leave-one-out",
+        "--seed",
+        1,
+        "--no-plots",
+    )
     assert "other" in pd.read_csv(out / "proportions.csv").columns
     assert "p_other" in pd.read_csv(out / "diagnostics.csv").columns
     assert {"left_out", "absorbed"} <= set(pd.read_csv(out / "sensitivity.csv").columns)

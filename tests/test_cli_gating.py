@@ -23,9 +23,21 @@ def files(tmp_path_factory):
 
 def test_gate(files, tmp_path):
     out = tmp_path / "out"
-    result = run("gate", files / "donor01.fcs", files / "broken.fcs", files / "donor02.fcs",
-                 "--hierarchy", files / "gates.toml", "--out", out, "--seeds", "2",
-                 "--members", "csv", "--no-progress")  # fmt: skip
+    result = run(
+        "gate",
+        files / "donor01.fcs",
+        files / "broken.fcs",
+        files / "donor02.fcs",
+        "--hierarchy",
+        files / "gates.toml",
+        "--out",
+        out,
+        "--seeds",
+        "2",
+        "--members",
+        "csv",
+        "--no-progress",
+    )
     assert "Gating: 2 samples, 10 populations" in result.stdout
     assert "warning: 1 of 3 files failed" in result.stderr
     assert {path.name for path in out.iterdir()} == {
@@ -44,8 +56,19 @@ def test_gate(files, tmp_path):
 def test_a_folder_and_a_dafi_configuration(files, tmp_path):
     (tmp_path / "in.config").write_text("1\t1\t3\t38\t200\t5\t200\t0\t0\t1\t1\tCells\n")
     (tmp_path / "ex.config").write_text("1\t1\t3\t0\t10\t0\t10\t0\t0\t0\t0\n")
-    run("gate", files, "--hierarchy", tmp_path / "in.config", "--exclusion", tmp_path / "ex.config",
-        "--k", "30", "--out", tmp_path / "out", "--no-plots")  # fmt: skip
+    run(
+        "gate",
+        files,
+        "--hierarchy",
+        tmp_path / "in.config",
+        "--exclusion",
+        tmp_path / "ex.config",
+        "--k",
+        "30",
+        "--out",
+        tmp_path / "out",
+        "--no-plots",
+    )
     assert list(read_table(tmp_path / "out" / "counts.csv").columns) == ["Cells"]
     settings = json.loads((tmp_path / "out" / "run.json").read_text())["settings"]
     assert settings["hierarchy"]["cluster"]["k"] == 30
@@ -58,16 +81,31 @@ def test_a_folder_and_a_dafi_configuration(files, tmp_path):
     (("--prob", "95"), "prob: must lie between 0 and 1"),
 ])  # fmt: skip
 def test_wrong_options(files, tmp_path, arguments, said):
-    result = run("gate", files / "donor01.fcs", "--hierarchy", files / "gates.toml",
-                 "--out", tmp_path / "out", *arguments, expect=2)  # fmt: skip
+    result = run(
+        "gate",
+        files / "donor01.fcs",
+        "--hierarchy",
+        files / "gates.toml",
+        "--out",
+        tmp_path / "out",
+        *arguments,
+        expect=2,
+    )
     assert said in result.stderr
     assert result.stderr.count("error:") == 1
     assert not list(tmp_path.iterdir())
 
 
 def test_nothing_could_be_gated(files, tmp_path):
-    result = run("gate", files / "broken.fcs", "--hierarchy", files / "gates.toml",
-                 "--out", tmp_path / "out", expect=2)  # fmt: skip
+    result = run(
+        "gate",
+        files / "broken.fcs",
+        "--hierarchy",
+        files / "gates.toml",
+        "--out",
+        tmp_path / "out",
+        expect=2,
+    )
     assert "none of the files could be gated; found 1; 'broken'" in result.stderr
     assert not list(tmp_path.iterdir())
 

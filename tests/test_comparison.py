@@ -39,8 +39,10 @@ def test_folders_and_names(fits, tmp_path):
     assert found.summary.loc["mine", "largest_difference"] < 1e-12
     found.write(tmp_path / "out")
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
-        "comparison.csv", "summary.csv", "run.json",
-    }  # fmt: skip
+        "comparison.csv",
+        "summary.csv",
+        "run.json",
+    }
     again = pd.read_csv(tmp_path / "out" / "comparison.csv")
     assert list(again.columns) == list(found.table.columns)
 

@@ -38,8 +38,11 @@ def test_what_does_not_vary_is_left_out(draws):
 def test_one_chain_says_nothing_of_convergence(draws):
     found = convergence(draws.isel(chain=[0]), keep=["sample"])
     assert {name: value.shape for name, value in found.items()} == {
-        "r_hat": (3,), "ess_bulk": (3,), "ess_tail": (3,), "mcse": (3,),
-    }  # fmt: skip
+        "r_hat": (3,),
+        "ess_bulk": (3,),
+        "ess_tail": (3,),
+        "mcse": (3,),
+    }
     assert np.isnan(found["r_hat"]).all()
 
 

@@ -19,9 +19,14 @@ from tests.test_cli import run
 def tests_of_genes():
     """100 genes, two effects; g0 to g19 are significant in the first, half of them up."""
     names = [f"g{i}" for i in range(100)]
-    first = pd.DataFrame({"gene": names, "covariate": "A.x", "effect": np.where(
-        np.arange(100) % 2, -1.0, 1.0) * np.linspace(3, 1, 100),
-        "q_value": np.where(np.arange(100) < 20, 0.01, 0.5)})  # fmt: skip
+    first = pd.DataFrame(
+        {
+            "gene": names,
+            "covariate": "A.x",
+            "effect": np.where(np.arange(100) % 2, -1.0, 1.0) * np.linspace(3, 1, 100),
+            "q_value": np.where(np.arange(100) < 20, 0.01, 0.5),
+        }
+    )
     return pd.concat([first, first.assign(covariate="B.x", q_value=0.9)], ignore_index=True)
 
 
@@ -69,10 +74,19 @@ def test_p_values_of_random_lists_are_not_too_small():
     rng = np.random.default_rng(0)
     names = np.array([f"g{i}" for i in range(400)])
     sets = {"s": list(rng.choice(names, 60, replace=False))}
-    table = pd.concat([
-        pd.DataFrame({"gene": names, "covariate": f"c{i}", "effect": 1.0,
-                      "q_value": rng.uniform(size=400)}) for i in range(600)
-    ])  # fmt: skip
+    table = pd.concat(
+        [
+            pd.DataFrame(
+                {
+                    "gene": names,
+                    "covariate": f"c{i}",
+                    "effect": 1.0,
+                    "q_value": rng.uniform(size=400),
+                }
+            )
+            for i in range(600)
+        ]
+    )
     rate = (enrich(table, sets, top=50).table["p_value"] < 0.05).mean()
     assert rate < 0.05 + 3 * np.sqrt(0.05 * 0.95 / 600)
 
@@ -85,17 +99,34 @@ def test_fit_folder_and_command(tmp_path):
     names = list(true.index[true]) + list(true.index[:10])
     (tmp_path / "sets.gmt").write_text("reacting\tsimulated\t" + "\t".join(names) + "\n")
     direct = enrich(fit, tmp_path / "sets.gmt", top=20)
-    run("enrich", tmp_path / "effects", "--gmt", tmp_path / "sets.gmt", "--top", "20",
-        "--out", tmp_path / "out")  # fmt: skip
+    run(
+        "enrich",
+        tmp_path / "effects",
+        "--gmt",
+        tmp_path / "sets.gmt",
+        "--top",
+        "20",
+        "--out",
+        tmp_path / "out",
+    )
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
-        "enrichment.csv", "enrichment.png", "run.json",
-    }  # fmt: skip
+        "enrichment.csv",
+        "enrichment.png",
+        "run.json",
+    }
     written = pd.read_csv(tmp_path / "out" / "enrichment.csv")
     assert np.allclose(written["p_value"], direct.table["p_value"])
     best = direct.table.set_index("covariate")["p_value"]
     assert best.idxmin() == "Cell1.Group"
-    wrong = run("enrich", tmp_path / "effects", "--gmt", tmp_path / "none.gmt",
-                "--out", tmp_path / "x", expect=2)  # fmt: skip
+    wrong = run(
+        "enrich",
+        tmp_path / "effects",
+        "--gmt",
+        tmp_path / "none.gmt",
+        "--out",
+        tmp_path / "x",
+        expect=2,
+    )
     assert "does not exist" in wrong.stderr
 
 

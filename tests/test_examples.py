@@ -14,10 +14,13 @@ EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 
 def run(name, *arguments, folder):
     return subprocess.run(
-        [sys.executable, EXAMPLES / f"{name}.py", *map(str, arguments)], cwd=folder,
-        capture_output=True, text=True, check=False,
+        [sys.executable, EXAMPLES / f"{name}.py", *map(str, arguments)],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
         env=os.environ | {"OMP_NUM_THREADS": "1", "MPLBACKEND": "Agg"},
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.parametrize(
@@ -45,7 +48,14 @@ def test_the_example_of_rejected_kidneys(tmp_path):
     data = os.environ.get("BAYESDECOV_DATA")
     if not data:
         pytest.skip("needs the data of GSE20300 (BAYESDECOV_DATA)")
-    done = run("kidney_rejection", Path(data) / "gse20300_kidney", "--permutations", 1,
-               "--left-out", 1, folder=tmp_path)  # fmt: skip
+    done = run(
+        "kidney_rejection",
+        Path(data) / "gse20300_kidney",
+        "--permutations",
+        1,
+        "--left-out",
+        1,
+        folder=tmp_path,
+    )
     assert done.returncode == 0, done.stderr
     assert "how fragile they are" in done.stdout

@@ -40,9 +40,11 @@ LONG = {
     "simulate.tissue.tissue": "a simulation is read from top to bottom",
 }
 MANY = {  # the parameters of a command are its options
-    "cli.benchmark.benchmark", "cli.deconvolution.deconvolve", "cli.gating.gate",
+    "cli.benchmark.benchmark",
+    "cli.deconvolution.deconvolve",
+    "cli.gating.gate",
     "cli.mixed_effects.fastmix",
-}  # fmt: skip
+}
 
 CORE = ("algebra", "reference", "deconvolution", "mixed_effects", "gating", "cohort",
         "unknown_content", "formulas")  # fmt: skip
@@ -99,8 +101,7 @@ def home(target: str) -> str:
 
 def floor(name: str) -> int:
     """The number of a module's floor."""
-    places = {each: number for number, (_, names, _) in enumerate(FLOORS)
-              for each in names.split()}  # fmt: skip
+    places = {each: number for number, (_, names, _) in enumerate(FLOORS) for each in names.split()}
     parts = name.split(".") if name != "." else ["."]
     for end in range(len(parts), 0, -1):
         if ".".join(parts[:end]) in places:
@@ -109,16 +110,24 @@ def floor(name: str) -> int:
 
 
 def test_imports_only_go_down():
-    up = [f"{name} -> {target}" for name, targets in imports().items() for target in targets
-          if floor(target) > floor(name)]  # fmt: skip
+    up = [
+        f"{name} -> {target}"
+        for name, targets in imports().items()
+        for target in targets
+        if floor(target) > floor(name)
+    ]
     assert up == []
 
 
 def test_the_verbs_do_not_know_each_other():
     rooms = set(FLOORS[6][1].split())
-    across = [f"{name} -> {target}" for name, targets in imports().items() for target in targets
-              if {name.split(".")[0], target.split(".")[0]} <= rooms
-              and name.split(".")[0] != target.split(".")[0]]  # fmt: skip
+    across = [
+        f"{name} -> {target}"
+        for name, targets in imports().items()
+        for target in targets
+        if {name.split(".")[0], target.split(".")[0]} <= rooms
+        and name.split(".")[0] != target.split(".")[0]
+    ]
     assert across == []
 
 
@@ -145,8 +154,11 @@ def test_the_algebra_knows_neither_pymc_nor_tables():
         if name.split(".")[0] not in ("algebra", "optimize"):
             continue
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else (
-                [str(node.module)] if isinstance(node, ast.ImportFrom) else [])  # fmt: skip
+            names = (
+                [alias.name for alias in node.names]
+                if isinstance(node, ast.Import)
+                else ([str(node.module)] if isinstance(node, ast.ImportFrom) else [])
+            )
             for each in names:
                 assert each.split(".")[0] not in {"pymc", "pytensor", "arviz", "pandas"}, name
 

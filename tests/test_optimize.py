@@ -55,8 +55,7 @@ def test_a_saddle_is_left():
     def objective(x, rows):
         a, b = x[:, 0], x[:, 1]
         zero = np.zeros_like(a)
-        hessian = np.stack([np.stack([2 - 12 * a**2, zero], -1),
-                            np.stack([zero, zero - 2], -1)], 1)  # fmt: skip
+        hessian = np.stack([np.stack([2 - 12 * a**2, zero], -1), np.stack([zero, zero - 2], -1)], 1)
         gradient = np.stack([2 * a - 4 * a**3, -2 * b], -1)
         return Term(a**2 - b**2 - a**4, gradient, hessian)
 

@@ -36,8 +36,9 @@ def random_problem(
         D = D[:, :1] * multiplier
     owner = np.repeat(np.arange(n_types), rank)
     U = rng.normal(size=(n_genes, len(owner)))
-    Sigma = np.stack([np.diag(D[:, j]) + U[:, owner == j] @ U[:, owner == j].T
-                      for j in range(n_types)])  # fmt: skip
+    Sigma = np.stack(
+        [np.diag(D[:, j]) + U[:, owner == j] @ U[:, owner == j].T for j in range(n_types)]
+    )
     q = rng.dirichlet(np.full(n_types, 2.0), n)
     y = q @ mu.T + rng.normal(size=(n, n_genes))
     phi = rng.uniform(0.05, 0.3, n) if counting else np.zeros(n)

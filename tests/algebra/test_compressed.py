@@ -49,8 +49,13 @@ def test_order_and_units_of_genes():
     parts = Parts(1)
     base = parts.values()
     genes, a = parts.rng.permutation(GENES), parts.rng.uniform(0.1, 9, GENES)
-    model = compress((parts.mu * a[:, None])[genes], (parts.D * a**2)[genes],
-                     (parts.U * a[:, None])[genes], parts.owner, parts.a)  # fmt: skip
+    model = compress(
+        (parts.mu * a[:, None])[genes],
+        (parts.D * a**2)[genes],
+        (parts.U * a[:, None])[genes],
+        parts.owner,
+        parts.a,
+    )
     found = parts.values(model, (parts.y * a)[:, genes])
     np.testing.assert_allclose(found.value, base.value - np.log(a).sum(), rtol=1e-10)
     np.testing.assert_allclose(found.gradient, base.gradient, rtol=1e-7, atol=1e-7)

@@ -20,8 +20,11 @@ def test_dense_equals_scipy(df):
     ours = evaluate(problem, "dense", df=df)[0].value
     for i, (q, y, phi) in enumerate(zip(problem.q, problem.y, problem.phi, strict=True)):
         V = np.tensordot(q**2, model.Sigma, 1) + np.diag(phi * model.mu @ q + phi**2 / 4)
-        law = multivariate_normal(model.mu @ q, V) if df is None else multivariate_t(
-            model.mu @ q, V, df=df)  # fmt: skip
+        law = (
+            multivariate_normal(model.mu @ q, V)
+            if df is None
+            else multivariate_t(model.mu @ q, V, df=df)
+        )
         assert ours[i] == pytest.approx(law.logpdf(y), rel=1e-12)
 
 

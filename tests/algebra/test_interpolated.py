@@ -73,8 +73,10 @@ def test_helps_only_where_something_is_saved(problem):
 
 def test_the_rough_hessian_differs_by_a_little_and_nothing_else_does(problem):
     exact = problem.forms["lowrank"]
-    full, rough = (density.pieces(problem.q, problem.y, problem.phi)
-                   for density in (exact, exact.approximate_hessian()))  # fmt: skip
+    full, rough = (
+        density.pieces(problem.q, problem.y, problem.phi)
+        for density in (exact, exact.approximate_hessian())
+    )
     assert not np.array_equal(full.logdet.hessian, rough.logdet.hessian)
     scale = np.abs(full.logdet.hessian).max()
     np.testing.assert_allclose(rough.logdet.hessian, full.logdet.hessian, atol=0.1 * scale)

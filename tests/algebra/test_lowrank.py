@@ -56,9 +56,12 @@ def test_an_absent_cell_type_has_no_influence(form):
 def test_values_do_not_depend_on_how_much_is_asked_for(seed, n_genes, n_factors, absent):
     rng = np.random.default_rng(seed)
     J = 3
-    density = LowRank(rng.lognormal(1, 1, (n_genes, J)), rng.lognormal(0, 1, (n_genes, J)),
-                      rng.normal(size=(n_genes, n_factors)), rng.integers(J, size=n_factors)
-                      )  # fmt: skip
+    density = LowRank(
+        rng.lognormal(1, 1, (n_genes, J)),
+        rng.lognormal(0, 1, (n_genes, J)),
+        rng.normal(size=(n_genes, n_factors)),
+        rng.integers(J, size=n_factors),
+    )
     q = rng.dirichlet(np.ones(J), 4)
     if absent:
         q[:, 0] = 0.0

@@ -60,8 +60,9 @@ def test_robust_mean_ignores_a_shifted_minority():
     assert abs(error[0]) < 0.15 < x[:, 0].mean() - 1.0
     # its variance is that of the mean times the inflation
     clean = rng.multivariate_normal([0, 0], np.eye(2), (300, 400))
-    centres = np.array([robust_mean(part, np.eye(2), tolerance=1e-6, iterations=50).centre
-                        for part in clean])  # fmt: skip
+    centres = np.array(
+        [robust_mean(part, np.eye(2), tolerance=1e-6, iterations=50).centre for part in clean]
+    )
     ratio = centres.var() * 400 / found.inflation
     assert abs(ratio - 1) < 5 * np.sqrt(2 / 600)
 

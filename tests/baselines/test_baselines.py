@@ -40,10 +40,13 @@ def test_simplex(problem):
     assert (found == 0).any()
     for row, p in zip(y, found, strict=True):
         best = minimize(
-            lambda q, row=row: ((row - mu @ q) ** 2).sum(), np.full(4, 0.25), bounds=[(0, 1)] * 4,
-            constraints=LinearConstraint(np.ones(4), 1, 1), method="SLSQP",
+            lambda q, row=row: ((row - mu @ q) ** 2).sum(),
+            np.full(4, 0.25),
+            bounds=[(0, 1)] * 4,
+            constraints=LinearConstraint(np.ones(4), 1, 1),
+            method="SLSQP",
             options={"ftol": 1e-12},
-        )  # fmt: skip
+        )
         assert ((row - mu @ p) ** 2).sum() <= best.fun + 1e-6
 
 
@@ -81,8 +84,9 @@ def test_fardeep_is_nnls_on_the_genes_it_keeps(problem):
     for row, b, count in zip(wild, found.coefficients, found.facts["outliers"], strict=True):
         size = np.abs(row - mu @ b)
         kept = np.argsort(size)[: len(mu) - int(count)]
-        np.testing.assert_allclose(lsq_linear(mu[kept], row[kept], (0, np.inf), tol=1e-12).x, b,
-                                   atol=1e-6)  # fmt: skip
+        np.testing.assert_allclose(
+            lsq_linear(mu[kept], row[kept], (0, np.inf), tol=1e-12).x, b, atol=1e-6
+        )
 
 
 def test_nusvr_is_the_best_of_three_machines(problem):
@@ -129,9 +133,14 @@ def test_other_content(problem, name):
         def loss(q, row=row):
             return (weights * (row - mu @ q) ** 2).sum() / weights.sum()
 
-        best = minimize(loss, np.full(4, 0.2), bounds=[(0, 1)] * 4,
-                        constraints=LinearConstraint(np.ones(4), 0, 1), method="SLSQP",
-                        options={"ftol": 1e-14, "maxiter": 500})  # fmt: skip
+        best = minimize(
+            loss,
+            np.full(4, 0.2),
+            bounds=[(0, 1)] * 4,
+            constraints=LinearConstraint(np.ones(4), 0, 1),
+            method="SLSQP",
+            options={"ftol": 1e-14, "maxiter": 500},
+        )
         np.testing.assert_allclose(p, best.x, atol=2e-4)
 
 
@@ -180,8 +189,9 @@ def test_bootstrap_of_nnls_is_what_a_loop_gives(cohort):
     y = fit.bulk.to_numpy()
     genes = np.random.default_rng([fit.settings["random_stream"], 7]).integers(120, size=120)
     b = np.stack([lsq_linear(mu[genes], y[genes, i], (0, np.inf), tol=1e-12).x for i in range(40)])
-    np.testing.assert_allclose(fit.draws.proportions[:, 0, 7], b / b.sum(1, keepdims=True),
-                               atol=1e-5)  # fmt: skip
+    np.testing.assert_allclose(
+        fit.draws.proportions[:, 0, 7], b / b.sum(1, keepdims=True), atol=1e-5
+    )
 
 
 def test_bootstrap_belongs_to_baselines(cohort):

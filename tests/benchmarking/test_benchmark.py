@@ -153,8 +153,10 @@ def test_merge_adds_types_up_with_their_intervals(data):
 def test_reference_and_signature_as_cases(data):
     reference = bd.Reference.from_samples(data.purified, data.labels, genes=80)
     plain = {"purified": None, "labels": None}
-    cases = [case_of(data, level="built", reference=reference, **plain),
-             case_of(data, level="means", reference=reference.mean, **plain)]  # fmt: skip
+    cases = [
+        case_of(data, level="built", reference=reference, **plain),
+        case_of(data, level="means", reference=reference.mean, **plain),
+    ]
     found = benchmark(cases, ["nnls", "map:covariance=factor"], memory=False)
     whole = found.overall.set_index(["level", "method"]).sort_index()
     assert whole.loc[("built", "nnls"), "rmse"] < 0.1
@@ -245,8 +247,21 @@ def test_command_with_own_tables(data, tmp_path):
     data.proportions.to_csv(tmp_path / "truth.csv")
     own = ("--bulk", tmp_path / "bulk.csv", "--truth", tmp_path / "truth.csv")
     sorted_cells = ("--purified", tmp_path / "purified.csv", "--labels", tmp_path / "labels.csv")
-    result = run("benchmark", *own, *sorted_cells, "-m", "nnls", "-m", "map", "--genes", "80",
-                 "--no-memory", "--out", tmp_path / "out", "--no-progress")  # fmt: skip
+    result = run(
+        "benchmark",
+        *own,
+        *sorted_cells,
+        "-m",
+        "nnls",
+        "-m",
+        "map",
+        "--genes",
+        "80",
+        "--no-memory",
+        "--out",
+        tmp_path / "out",
+        "--no-progress",
+    )
     assert "2 methods x 1 problems, 1 cohorts" in result.stdout
     scores = pd.read_csv(tmp_path / "out" / "scores.csv")
     assert set(scores["scenario"]) == {"own data"}

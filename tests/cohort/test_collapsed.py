@@ -51,8 +51,9 @@ def test_the_same_posterior_as_gibbs():
         np.testing.assert_allclose(ours.mean(axis=0), theirs.mean(axis=0), atol=0.3 * sd.max())
         assert np.abs((ours.mean(axis=0) - theirs.mean(axis=0)) / sd).max() < 0.3
         np.testing.assert_allclose(ours.std(axis=0) / sd, 1, atol=0.15)
-    assert np.abs((found.coefficients.mean(axis=0) - truth) / chain.coefficients.std(axis=0)
-                  ).max() < 4  # fmt: skip
+    assert (
+        np.abs((found.coefficients.mean(axis=0) - truth) / chain.coefficients.std(axis=0)).max() < 4
+    )
     np.testing.assert_allclose(found.mode.mean, chain.mean, atol=0.15)
 
 
@@ -66,9 +67,13 @@ def test_many_samples():
     names = [f"s{i}" for i in range(2000)]
     fit = Proportions(
         proportions=pd.DataFrame(draws.mean(axis=1), names, list("abc")),
-        diagnostics=pd.DataFrame(index=names), method="gate", quantity="cell fractions",
-        settings={}, notes=(), draws=Draws(draws[:, None], {}),
-    )  # fmt: skip
+        diagnostics=pd.DataFrame(index=names),
+        method="gate",
+        quantity="cell fractions",
+        settings={},
+        notes=(),
+        draws=Draws(draws[:, None], {}),
+    )
     group = pd.DataFrame({"group": np.repeat(["A", "B"], 1000)}, index=names)
     found = bd.contrast(fit, group, seed=1)
     assert found.facts["ess_bulk"] > 500

@@ -26,8 +26,12 @@ def cohort():
     rng = np.random.default_rng(1)
     z = np.log([0.3, 0.4, 0.3]) + 0.3 * rng.normal(size=(N, 3))
     z[N // 2 :, 0] += 1.0
-    data = bd.simulate.tissue(n_genes=200, lineages={"a": ["type1"], "b": ["type2"],
-                              "c": ["type3"]}, proportions=np.exp(z), seed=1)  # fmt: skip
+    data = bd.simulate.tissue(
+        n_genes=200,
+        lineages={"a": ["type1"], "b": ["type2"], "c": ["type3"]},
+        proportions=np.exp(z),
+        seed=1,
+    )
     reference = bd.Reference.from_samples(data.purified, data.labels, "factor", genes=60)
     fit = bd.deconvolve(
         data.bulk, reference, "laplace", seed=1, sampling=bd.Sampling(max_pareto_k=np.inf)
@@ -75,8 +79,11 @@ def test_container_and_files(found, tmp_path):
         found.table["difference"][0]
     )
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
-        "contrasts.csv", "samples.csv", "posterior.nc", "run.json",
-    }  # fmt: skip
+        "contrasts.csv",
+        "samples.csv",
+        "posterior.nc",
+        "run.json",
+    }
     assert "group: B - A" in str(found)
     assert len(bd.plots.contrast(found).axes) == 1
 
@@ -94,9 +101,10 @@ def test_names_of_cell_types_and_their_order_do_not_matter(cohort):
     fit, table, _ = cohort
     order = [2, 0, 1]
     turned = replace(
-        fit, proportions=fit.proportions.iloc[:, order],
+        fit,
+        proportions=fit.proportions.iloc[:, order],
         draws=fit.draws._replace(proportions=fit.draws.proportions[..., order]),
-    )  # fmt: skip
+    )
     one = bd.contrast(fit, table[["group"]], seed=1).table.set_index("cell_type")
     two = bd.contrast(turned, table[["group"]], seed=1).table.set_index("cell_type").loc[one.index]
     # other random numbers, the same posterior: 4,000 draws, so .03 sd at most a few times over
@@ -113,8 +121,9 @@ def test_pairs_of_a_subject_are_told_from_donors():
     p = np.exp(z)
     names = [f"s{i}" for i in range(N)]
     P = pd.DataFrame(p / p.sum(axis=1, keepdims=True), names, list("abc"))
-    table = pd.DataFrame({"time": np.tile(["before", "after"], 15), "who": subject.astype(str)},
-                         names)  # fmt: skip
+    table = pd.DataFrame(
+        {"time": np.tile(["before", "after"], 15), "who": subject.astype(str)}, names
+    )
     with pytest.warns(BayesdecovWarning, match="taken as exact"):
         paired = bd.contrast(P, table, subject="who", at={"time": ("before", "after")}, seed=1)
     with pytest.warns(BayesdecovWarning, match="taken as exact"):
@@ -128,14 +137,22 @@ def test_pairs_of_a_subject_are_told_from_donors():
 
 def test_what_is_compared():
     rng = np.random.default_rng(5)
-    table = pd.DataFrame({
-        "group": np.repeat(["c", "a", "b"], 10), "age": np.arange(30.0), "sex": [0, 1] * 15,
-        "grade": pd.Categorical(rng.choice(["low", "high"], 30), ["low", "high"]),
-    })  # fmt: skip
+    table = pd.DataFrame(
+        {
+            "group": np.repeat(["c", "a", "b"], 10),
+            "age": np.arange(30.0),
+            "sex": [0, 1] * 15,
+            "grade": pd.Categorical(rng.choice(["low", "high"], 30), ["low", "high"]),
+        }
+    )
     asked = design(table, None, None)
     assert [one.name for one in asked.questions] == [
-        "group: b - a", "group: c - a", "age: 21.75 - 7.25", "sex: 1 - 0", "grade: high - low",
-    ]  # fmt: skip
+        "group: b - a",
+        "group: c - a",
+        "age: 21.75 - 7.25",
+        "sex: 1 - 0",
+        "grade: high - low",
+    ]
     one = design(table, "~ group * age", {"age": (0, 29)}).questions
     assert [each.name for each in one] == ["group: b - a", "group: c - a", "age: 29 - 0"]
     # averaged over the groups as they are in the samples
@@ -147,8 +164,10 @@ def test_what_is_compared():
     table["batch"] = [2018, 2019, 2023] * 10
     codes = design(table, "~ C(batch) + sex", {"sex": ("0", 1)}).questions
     assert [each.name for each in codes] == [
-        "sex: 1 - 0", "batch: 2019 - 2018", "batch: 2023 - 2018",
-    ]  # fmt: skip
+        "sex: 1 - 0",
+        "batch: 2019 - 2018",
+        "batch: 2023 - 2018",
+    ]
 
 
 @pytest.mark.parametrize("n", [199, 200])
@@ -179,9 +198,13 @@ def test_the_order_of_samples_does_not_matter(n):
 )
 def test_values_that_a_covariate_cannot_have(at, match):
     rng = np.random.default_rng(10)
-    table = pd.DataFrame({"grade": rng.choice(["1", "2", "3a", "3b", "x"], 30),
-                          "flag": [True, False] * 15,
-                          "age": np.arange(30.0) + 1})  # fmt: skip
+    table = pd.DataFrame(
+        {
+            "grade": rng.choice(["1", "2", "3a", "3b", "x"], 30),
+            "flag": [True, False] * 15,
+            "age": np.arange(30.0) + 1,
+        }
+    )
     with pytest.raises(InputError, match=match):
         design(table, "~ grade + flag + np.log(age)", at)
     fine = design(table, None, {"grade": (1.0, "2"), "flag": ("False", "True")}).questions
@@ -278,9 +301,13 @@ def test_gating_counts_are_a_posterior_too():
     names = [f"s{i}" for i in range(20)]
     fit = Proportions(
         proportions=pd.DataFrame(p[:, :2], names, ["T", "B"]),
-        diagnostics=pd.DataFrame(index=names), method="gate", quantity="fractions of events",
-        settings={}, notes=(), draws=Draws(draws[:, None], {}),
-    )  # fmt: skip
+        diagnostics=pd.DataFrame(index=names),
+        method="gate",
+        quantity="fractions of events",
+        settings={},
+        notes=(),
+        draws=Draws(draws[:, None], {}),
+    )
     found = bd.contrast(
         fit, pd.DataFrame({"x": np.arange(20.0)}, names), seed=1, sampling=bd.Sampling(draws=200)
     )
@@ -314,9 +341,24 @@ def test_command(cohort, tmp_path):
     fit, table, _ = cohort
     fit.write(tmp_path / "run")
     table.to_csv(tmp_path / "covariates.csv", index_label="sample")
-    result = run("contrast", tmp_path / "run", "--covariates", tmp_path / "covariates.csv",
-                 "--formula", "~ group + age", "--at", "age=30,60", "--rope", "1", "--seed", "1",
-                 "--draws", "100", "--out", tmp_path / "out")  # fmt: skip
+    result = run(
+        "contrast",
+        tmp_path / "run",
+        "--covariates",
+        tmp_path / "covariates.csv",
+        "--formula",
+        "~ group + age",
+        "--at",
+        "age=30,60",
+        "--rope",
+        "1",
+        "--seed",
+        "1",
+        "--draws",
+        "100",
+        "--out",
+        tmp_path / "out",
+    )
     assert "age: 60 - 30" in result.stdout
     direct = bd.contrast(
         fit,
@@ -329,7 +371,16 @@ def test_command(cohort, tmp_path):
     ).table
     written = pd.read_csv(tmp_path / "out" / "contrasts.csv")
     assert written["difference"].to_numpy() == pytest.approx(direct["difference"].to_numpy())
-    result = run("contrast", tmp_path / "run", "--covariates", tmp_path / "covariates.csv",
-                 "--at", "age", "--out", tmp_path / "none", expect=2)  # fmt: skip
+    result = run(
+        "contrast",
+        tmp_path / "run",
+        "--covariates",
+        tmp_path / "covariates.csv",
+        "--at",
+        "age",
+        "--out",
+        tmp_path / "none",
+        expect=2,
+    )
     assert "name=first,second" in result.stderr
     assert not (tmp_path / "none").exists()

@@ -41,8 +41,9 @@ def test_a_single_draw_is_taken_as_exact():
     found = first_sites(data_of(z))
     sd = 1 / np.sqrt(np.linalg.eigvalsh(found.precision))
     assert sd.max() <= 1e-3
-    np.testing.assert_allclose(np.linalg.solve(found.precision, found.shift[..., None])[..., 0],
-                               z[:, 0])  # fmt: skip
+    np.testing.assert_allclose(
+        np.linalg.solve(found.precision, found.shift[..., None])[..., 0], z[:, 0]
+    )
 
 
 def test_sites_have_the_moments_of_the_weighted_draws():
@@ -110,8 +111,12 @@ def test_a_skewed_sample_has_its_exact_moments_within_the_cohort():
     sites, effective = update(data, first, first, np.array([[centre]]), np.array([[omega]]))
     grid = np.linspace(z.min() - 3, z.max() + 3, 40_001)
     log_p = np.log(1 / (1 + np.exp(-np.outer(grid, V[:, 0] - V[::-1, 0]))))
-    weight = np.exp(3 * log_p[:, 0] + 997 * log_p[:, 1] - 0.5 * (grid - centre) ** 2 / omega
-                    - (3 * np.log(0.003) + 997 * np.log(0.997)))  # fmt: skip
+    weight = np.exp(
+        3 * log_p[:, 0]
+        + 997 * log_p[:, 1]
+        - 0.5 * (grid - centre) ** 2 / omega
+        - (3 * np.log(0.003) + 997 * np.log(0.997))
+    )
     weight /= weight.sum()
     mean = float(weight @ grid)
     variance = float(weight @ (grid - mean) ** 2)

@@ -106,10 +106,12 @@ def test_ranks_of_the_truth_are_uniform(with_subjects):
         P = np.broadcast_to(4 * np.eye(d), (n, d, d))
         y = z + 0.5 * rng.normal(size=(n, d))
         chain = sample(X, Sites(P, 4 * y), prior, subjects, draws=300, tune=60, rng=rng)
-        ranks.append([
-            (chain.coefficients[::4, 1, 0] < B[1, 0]).mean(),
-            (np.log(chain.covariance[::4, 0, 0]) < np.log(Omega[0, 0])).mean(),
-        ])  # fmt: skip
+        ranks.append(
+            [
+                (chain.coefficients[::4, 1, 0] < B[1, 0]).mean(),
+                (np.log(chain.covariance[::4, 0, 0]) < np.log(Omega[0, 0])).mean(),
+            ]
+        )
     for column in np.array(ranks).T:
         assert kstest(column, "uniform").pvalue > 0.001
 

@@ -116,9 +116,17 @@ def test_the_pymc_model_has_the_same_density(problem, python_mode, df):
         x = 0.4 * rng.normal(size=int(sizes.ends[-1]))
         parts = take_apart(x, sizes)
         ours.append(log_joint(x, X, bulks, prior_of(2), sizes)[0])
-        theirs.append(float(log_density({
-            "coefficients": parts.B, "scale_log__": np.array(parts.log_scale),
-            "factor_squares_log__": 2 * np.log(np.diagonal(parts.A)),
-            "factor": parts.A[[1], [0]], "log_ratios": parts.z,
-        })))  # fmt: skip
+        theirs.append(
+            float(
+                log_density(
+                    {
+                        "coefficients": parts.B,
+                        "scale_log__": np.array(parts.log_scale),
+                        "factor_squares_log__": 2 * np.log(np.diagonal(parts.A)),
+                        "factor": parts.A[[1], [0]],
+                        "log_ratios": parts.z,
+                    }
+                )
+            )
+        )
     assert np.diff(theirs) == pytest.approx(np.diff(ours), rel=1e-9)

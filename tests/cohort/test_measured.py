@@ -18,9 +18,14 @@ def gating(p, samples=None):
     names = samples or [f"s{i}" for i in range(len(p))]
     table = pd.DataFrame(p.mean(axis=1), names, [f"t{j}" for j in range(p.shape[2])])
     return Proportions(
-        proportions=table, diagnostics=pd.DataFrame(index=table.index), method="gate",
-        quantity="cell fractions", settings={}, notes=(), draws=Draws(p[:, None], {}),
-    )  # fmt: skip
+        proportions=table,
+        diagnostics=pd.DataFrame(index=table.index),
+        method="gate",
+        quantity="cell fractions",
+        settings={},
+        notes=(),
+        draws=Draws(p[:, None], {}),
+    )
 
 
 def ratios(p):
@@ -34,11 +39,13 @@ def test_draws_become_log_ratios_with_the_prior_that_is_in_them():
     found = measured(gating(p), Notes())
     assert found.z.shape == (4, 200, 2)
     np.testing.assert_allclose(ratios(found.z), p, atol=1e-10)
-    np.testing.assert_allclose(np.square(found.z).sum(axis=2),
-                               np.log(p).var(axis=2) * 3)  # an isometry  # fmt: skip
+    np.testing.assert_allclose(
+        np.square(found.z).sum(axis=2), np.log(p).var(axis=2) * 3
+    )  # an isometry
     # Jeffreys' prior as a density of log-ratios: Dirichlet times the product of the parts
-    expected = [[dirichlet([0.5] * 3).logpdf(one) + np.log(one).sum() for one in row[:50]]
-                for row in p]  # fmt: skip
+    expected = [
+        [dirichlet([0.5] * 3).logpdf(one) + np.log(one).sum() for one in row[:50]] for row in p
+    ]
     np.testing.assert_allclose(np.diff(found.log_prior[:, :50]), np.diff(expected), atol=1e-9)
     assert list(found.cell_types) == ["t0", "t1", "t2"]
     assert found.quantity == "cell fractions"

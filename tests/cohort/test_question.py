@@ -13,9 +13,13 @@ from bayesdecov.errors import InputError
 def covariates(n=30, seed=0):
     rng = np.random.default_rng(seed)
     return pd.DataFrame(
-        {"age": rng.uniform(20, 80, n), "arm": np.tile(["c", "a", "b"], n // 3),
-         "sick": rng.permutation(np.arange(n) % 3 == 0)}, [f"s{i}" for i in range(n)],
-    )  # fmt: skip
+        {
+            "age": rng.uniform(20, 80, n),
+            "arm": np.tile(["c", "a", "b"], n // 3),
+            "sick": rng.permutation(np.arange(n) % 3 == 0),
+        },
+        [f"s{i}" for i in range(n)],
+    )
 
 
 def standard(column):
@@ -26,8 +30,12 @@ def standard(column):
 def test_columns_are_standardised_behind_the_intercept():
     table = covariates()
     found = design(table, "~ age + arm", None)
-    expected = [np.ones(30), standard(table["age"]), standard(table["arm"] == "b"),
-                standard(table["arm"] == "c")]  # fmt: skip
+    expected = [
+        np.ones(30),
+        standard(table["age"]),
+        standard(table["arm"] == "b"),
+        standard(table["arm"] == "c"),
+    ]
     np.testing.assert_allclose(found.X, np.column_stack(expected))
     assert found.columns[0] == "Intercept"
     assert len(found.columns) == 4
@@ -37,8 +45,12 @@ def test_labels_are_compared_with_the_first_and_numbers_between_quartiles():
     table = covariates()
     low, high = np.quantile(table["age"], [0.25, 0.75])
     names = [question.name for question in design(table, None, None).questions]
-    assert names == [f"age: {high:.4g} - {low:.4g}", "arm: b - a", "arm: c - a",
-                     "sick: True - False"]  # fmt: skip
+    assert names == [
+        f"age: {high:.4g} - {low:.4g}",
+        "arm: b - a",
+        "arm: c - a",
+        "sick: True - False",
+    ]
     kinds = pd.Categorical(table["arm"], ["c", "b", "a", "unseen"])
     found = design(table.assign(arm=kinds), "~ arm", None).questions
     assert [question.name for question in found] == ["arm: b - c", "arm: a - c"]
@@ -66,16 +78,18 @@ def test_a_question_sets_the_covariate_and_averages_over_the_others():
     assert question.weights.sum() == pytest.approx(1)
     for rows, side in ((question.X_first, sides[0]), (question.X_second, sides[1])):
         np.testing.assert_allclose(question.weights @ rows, side.mean(axis=0), atol=1e-9)
-        np.testing.assert_allclose(np.unique(rows.round(8), axis=0),
-                                   np.unique(side.round(8), axis=0))  # fmt: skip
+        np.testing.assert_allclose(
+            np.unique(rows.round(8), axis=0), np.unique(side.round(8), axis=0)
+        )
 
 
 def test_the_order_of_samples_and_the_unit_of_numbers_are_irrelevant():
     table = covariates()
     one = design(table, "~ age + arm", {"age": (30, 60)})
     order = np.random.default_rng(1).permutation(30)
-    other = design(table.iloc[order].assign(age=12 * table["age"]), "~ age + arm",
-                   {"age": (360, 720)})  # fmt: skip
+    other = design(
+        table.iloc[order].assign(age=12 * table["age"]), "~ age + arm", {"age": (360, 720)}
+    )
     np.testing.assert_allclose(other.X, one.X[order], atol=1e-12)
     for first, second in zip(one.questions, other.questions, strict=True):
         np.testing.assert_allclose(first.step, second.step, atol=1e-12)

@@ -30,8 +30,9 @@ def problem(
     size = rng.uniform(0.5, 3.0, n) if model.free_size else np.ones(n)
     q = size[:, None] * p
     level = phi if noise == "counting" else 0.0
-    y = np.stack([rng.multivariate_normal(model.mu @ one, covariance(model, one, level))
-                  for one in q])  # fmt: skip
+    y = np.stack(
+        [rng.multivariate_normal(model.mu @ one, covariance(model, one, level)) for one in q]
+    )
     return model, model.data(np.maximum(y, 0.01), np.full(n, level)), p
 
 

@@ -47,9 +47,12 @@ def test_order_of_genes_does_not_matter_and_depth_changes_the_noise_only(counted
 
 def test_moments_that_are_exact_leave_the_bulk_as_it_is(counted):
     bulk, reference = counted
-    exact = bd.Reference.from_moments(reference.mean, np.stack([np.eye(40)] * 4)
-                                      if reference.mean.shape[1] == 4 else
-                                      np.stack([np.eye(40)] * reference.mean.shape[1]))  # fmt: skip
+    exact = bd.Reference.from_moments(
+        reference.mean,
+        np.stack([np.eye(40)] * 4)
+        if reference.mean.shape[1] == 4
+        else np.stack([np.eye(40)] * reference.mean.shape[1]),
+    )
     found = aligned(bulk, exact)
     pd.testing.assert_frame_equal(
         found.whole.loc[found.shared], bulk.loc[found.shared], check_dtype=False, check_names=False

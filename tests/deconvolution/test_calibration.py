@@ -12,9 +12,14 @@ from tests.options import of_deconvolve
 def _coverage(method, n_samples, seed):
     """Share of 95 % intervals that hold the truth, and its standard error over samples."""
     cohort = bd.simulate.convolution(
-        n_samples=n_samples, n_genes=60, n_types=4, distribution="gaussian", concentration=5.0,
-        own_sd=0.3, seed=seed,
-    )  # fmt: skip
+        n_samples=n_samples,
+        n_genes=60,
+        n_types=4,
+        distribution="gaussian",
+        concentration=5.0,
+        own_sd=0.3,
+        seed=seed,
+    )
     reference = bd.Reference.from_moments(cohort.mean, cohort.covariances)
     limit = {"max_pareto_k": np.inf} if method == "laplace" else {}  # all of them are judged
     fit = bd.deconvolve(

@@ -15,8 +15,10 @@ SHORT = Schedule(draws=30, tune=30, chains=2, target_accept=0.85, nuts_sampler="
 
 def test_draws_come_by_sample_chain_and_draw_and_depend_on_the_streams_only():
     model, data, _ = problem(1, n=2)
-    once, again = (sample_chains(model, data, SHORT, [np.random.default_rng(i) for i in (5, 6)])
-                   for _ in range(2))  # fmt: skip
+    once, again = (
+        sample_chains(model, data, SHORT, [np.random.default_rng(i) for i in (5, 6)])
+        for _ in range(2)
+    )
     assert once.p.shape == (2, 2, 30, 3)
     np.testing.assert_allclose(once.p.sum(axis=-1), 1)
     np.testing.assert_array_equal(once.p, again.p)

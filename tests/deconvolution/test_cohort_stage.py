@@ -24,8 +24,13 @@ def learned(case, reference=None, *, free_size=False, seed=1):
     _, own, aligned = case
     notes = Notes()
     rng = np.random.default_rng(seed)
-    return learn_from_cohort(aligned, own if reference is None else reference,
-                             free_size=free_size, other=rng, notes=notes), notes  # fmt: skip
+    return learn_from_cohort(
+        aligned,
+        own if reference is None else reference,
+        free_size=free_size,
+        other=rng,
+        notes=notes,
+    ), notes
 
 
 def test_without_a_question_the_reference_is_handed_on(case):

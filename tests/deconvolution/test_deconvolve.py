@@ -25,8 +25,10 @@ def test_proportions_are_recovered(method, cohort, reference):
 
 
 def test_the_model_beats_least_squares(cohort, reference):
-    errors = {m: _rmse(bd.deconvolve(cohort.bulk, reference, m), cohort)
-              for m in ("map", "nnls", "simplex")}  # fmt: skip
+    errors = {
+        m: _rmse(bd.deconvolve(cohort.bulk, reference, m), cohort)
+        for m in ("map", "nnls", "simplex")
+    }
     assert errors["map"] < 0.8 * min(errors["nnls"], errors["simplex"])
 
 
@@ -38,13 +40,16 @@ def test_order_of_genes_samples_and_types_is_irrelevant(cohort, covariance, nois
     usual = bd.deconvolve(cohort.bulk, made, noise=noise)
     renamed = cohort.labels.map({"type1": "z", "type2": "y", "type3": "x", "type4": "w"})
     turned = bd.Reference.from_samples(
-        cohort.purified.sample(frac=1, axis=1, random_state=1), renamed, covariance,
+        cohort.purified.sample(frac=1, axis=1, random_state=1),
+        renamed,
+        covariance,
         genes=genes[::-1],
-    )  # fmt: skip
+    )
     shuffled = cohort.bulk.sample(frac=1, random_state=2).sample(frac=1, axis=1, random_state=3)
     other = bd.deconvolve(shuffled, turned, noise=noise)
-    again = other.proportions.rename(columns={"z": "type1", "y": "type2", "x": "type3",
-                                              "w": "type4"})  # fmt: skip
+    again = other.proportions.rename(
+        columns={"z": "type1", "y": "type2", "x": "type3", "w": "type4"}
+    )
     again = again.loc[usual.proportions.index, usual.proportions.columns]
     np.testing.assert_allclose(again, usual.proportions, atol=2e-4)
 
@@ -56,8 +61,9 @@ def test_same_seed_same_draws_whatever_the_workers(cohort, monkeypatch):
     module = importlib.import_module("bayesdecov.deconvolution.shards")
     monkeypatch.setattr(module, "_SHARD_FLOATS", 1)  # shards of 32 samples: several of them
     reference = bd.Reference.from_samples(cohort.purified, cohort.labels, "diagonal", genes=30)
-    bulk = pd.concat([cohort.bulk, cohort.bulk.add_suffix("b"), cohort.bulk.add_suffix("c")],
-                     axis=1)  # fmt: skip
+    bulk = pd.concat(
+        [cohort.bulk, cohort.bulk.add_suffix("b"), cohort.bulk.add_suffix("c")], axis=1
+    )
     runs = [
         bd.deconvolve(
             bulk, reference, "laplace", seed=7, n_jobs=jobs, sampling=bd.Sampling(draws=20)
@@ -257,8 +263,9 @@ def test_counting_noise_is_estimated_where_it_is_unknown(cohort):
 def test_background_and_silent_genes_do_not_mislead(kind):
     """Markers that are silent elsewhere, a platform effect and a little background: beat NNLS."""
     rng = np.random.default_rng(0)
-    cohort = bd.simulate.convolution(n_samples=20, n_genes=600, n_types=5, replicates=5,
-                                     marker_fold=100.0, seed=0)  # fmt: skip
+    cohort = bd.simulate.convolution(
+        n_samples=20, n_genes=600, n_types=5, replicates=5, marker_fold=100.0, seed=0
+    )
     lift = rng.lognormal(0, 1.5, 600)
     bulk = cohort.bulk.mul(lift, axis=0)
     background = 0.02 * bulk.to_numpy().mean() * rng.exponential(1, (600, 1))
@@ -283,8 +290,11 @@ def test_mrna_per_cell(cohort, reference):
         assert (rna.quantity, cells.quantity) == ("mRNA fractions", "cell fractions")
         expected = rna.proportions / pd.Series(per_cell)
         expected = expected.div(expected.sum(axis=1), axis=0)
-        np.testing.assert_allclose(cells.proportions, expected[cells.proportions.columns],
-                                   atol=1e-12 if method != "laplace" else 5e-3)  # fmt: skip
+        np.testing.assert_allclose(
+            cells.proportions,
+            expected[cells.proportions.columns],
+            atol=1e-12 if method != "laplace" else 5e-3,
+        )
     wald = bd.deconvolve(cohort.bulk, reference, mrna_per_cell=per_cell).intervals()["sd"]
     drawn = bd.deconvolve(cohort.bulk, reference, "laplace", seed=1, mrna_per_cell=per_cell)
     assert np.corrcoef(wald, drawn.intervals()["sd"])[0, 1] > 0.9

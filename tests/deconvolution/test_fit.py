@@ -45,10 +45,18 @@ def test_modes_are_the_highest_that_a_generic_optimiser_finds(options):
     rng = np.random.default_rng(1)
     for i in range(len(data.y)):
         starts = rng.normal(0, 1, (8, found.x.shape[1]))
-        best = min((minimize(lambda x, i=i: -density(x[None], np.array([i])).value[0], start,
-                             method="Nelder-Mead", options={"xatol": 1e-8, "fatol": 1e-10,
-                                                            "maxiter": 4000})
-                    for start in starts), key=lambda one: one.fun)  # fmt: skip
+        best = min(
+            (
+                minimize(
+                    lambda x, i=i: -density(x[None], np.array([i])).value[0],
+                    start,
+                    method="Nelder-Mead",
+                    options={"xatol": 1e-8, "fatol": 1e-10, "maxiter": 4000},
+                )
+                for start in starts
+            ),
+            key=lambda one: one.fun,
+        )
         assert found.maximum.value[i] >= -best.fun - 1e-7
         p, p_best = (unpack(model, x[None])[0][0] for x in (found.x[i], best.x))
         np.testing.assert_allclose(p, p_best, atol=2e-3)
@@ -80,8 +88,9 @@ def test_samples_do_not_know_each_other():
     model, data, _ = problem(5, n=5)
     whole = maximum_a_posteriori(model, data)
     order = np.array([3, 0, 4])
-    some = maximum_a_posteriori(model, data._replace(
-        y=data.y[order], phi=data.phi[order], unit=data.unit[order]))  # fmt: skip
+    some = maximum_a_posteriori(
+        model, data._replace(y=data.y[order], phi=data.phi[order], unit=data.unit[order])
+    )
     np.testing.assert_allclose(some.p, whole.p[order], atol=1e-9)
     np.testing.assert_allclose(some.log_likelihood, whole.log_likelihood[order], rtol=1e-10)
 

@@ -39,8 +39,10 @@ def test_equation_8_takes_the_log_determinant_off_once_more_and_a_power_scales()
 
 def test_degrees_of_freedom_make_it_a_multivariate_t():
     model, data, p = problem(3, df=5.0)
-    expected = [multivariate_t(model.mu @ q, covariance(model, q, data.phi[0]), df=5.0).logpdf(y)
-                for q, y in zip(p, data.y, strict=True)]  # fmt: skip
+    expected = [
+        multivariate_t(model.mu @ q, covariance(model, q, data.phi[0]), df=5.0).logpdf(y)
+        for q, y in zip(p, data.y, strict=True)
+    ]
     np.testing.assert_allclose(log_density(model, data, p), expected, rtol=1e-10)
 
 

@@ -56,8 +56,9 @@ def test_without_it_the_known_types_pay(fit, tissue, reference):
     known = fit.proportions.drop(columns="other")
     known = known.div(known.sum(axis=1), axis=0)
     truth = tissue.proportions
-    errors = [np.square(p[truth.columns] - truth)[SHARE > 0.2].mean(axis=None)
-              for p in (known, plain)]  # fmt: skip
+    errors = [
+        np.square(p[truth.columns] - truth)[SHARE > 0.2].mean(axis=None) for p in (known, plain)
+    ]
     assert errors[0] < 0.25 * errors[1]
 
 
@@ -119,11 +120,18 @@ def test_priors_get_a_concentration_for_other(tissue, reference):
     names = reference.cell_types
     by_name = Dirichlet(dict.fromkeys(names, 2.0))
     as_list = Dirichlet((2.0,) * len(names))
-    fits = [bd.deconvolve(bulk, reference, prior=prior, other=True, seed=1).proportions
-            for prior in (by_name, as_list)]  # fmt: skip
+    fits = [
+        bd.deconvolve(bulk, reference, prior=prior, other=True, seed=1).proportions
+        for prior in (by_name, as_list)
+    ]
     assert (fits[0] == fits[1]).all(axis=None)
-    high = bd.deconvolve(bulk, reference, prior=Dirichlet(dict.fromkeys(names, 1.0) | {"other": 9}),
-                         other=True, seed=1).proportions  # fmt: skip
+    high = bd.deconvolve(
+        bulk,
+        reference,
+        prior=Dirichlet(dict.fromkeys(names, 1.0) | {"other": 9}),
+        other=True,
+        seed=1,
+    ).proportions
     flat = bd.deconvolve(bulk, reference, other=True, seed=1).proportions
     assert (high["other"] >= flat["other"]).all()
 

@@ -62,8 +62,12 @@ def test_every_method_has_the_same_groups_names_and_dims(fits, tmp_path):
 
 def test_a_baseline_predicts_nothing(fits):
     assert set(fits["nnls"].to_inference_data()) == {
-        "posterior", "sample_stats", "observed_data", "constant_data", "fit",
-    }  # fmt: skip
+        "posterior",
+        "sample_stats",
+        "observed_data",
+        "constant_data",
+        "fit",
+    }
     with pytest.raises(InputError, match="this needs a likelihood; found method='nnls'"):
         fits["nnls"].to_pymc()
 

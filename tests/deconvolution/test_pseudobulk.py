@@ -21,8 +21,9 @@ def tissue():
 
 @pytest.fixture(scope="module")
 def reference(tissue):
-    return bd.Reference.from_samples(tissue.purified, tissue.labels, "diagonal", genes=60,
-                                     donors=tissue.donors)  # fmt: skip
+    return bd.Reference.from_samples(
+        tissue.purified, tissue.labels, "diagonal", genes=60, donors=tissue.donors
+    )
 
 
 def fit(tissue, reference, calibrate, method="laplace", **options):
@@ -111,8 +112,9 @@ def test_what_is_refused(tissue, reference):
     with pytest.raises(InputError, match="needs 3 replicates of every cell type"):
         fit(tissue, small, True)
     with pytest.raises(InputError, match="every purified sample needs a donor"):
-        bd.Reference.from_samples(tissue.purified, tissue.labels, "diagonal",
-                                  donors=tissue.donors.iloc[1:])  # fmt: skip
+        bd.Reference.from_samples(
+            tissue.purified, tissue.labels, "diagonal", donors=tissue.donors.iloc[1:]
+        )
 
 
 def test_donors_are_saved(reference, tmp_path):

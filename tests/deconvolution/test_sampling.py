@@ -24,8 +24,14 @@ QUIET = {"draws": 600, "tune": 200, "chains": 4, "cores": 1, "seed": 1}
 
 
 def _toy(n_types, n_samples=2, seed=1):
-    cohort = bd.simulate.convolution(n_samples=n_samples, n_genes=12, n_types=n_types,
-                                     distribution="gaussian", own_sd=0.4, seed=seed)  # fmt: skip
+    cohort = bd.simulate.convolution(
+        n_samples=n_samples,
+        n_genes=12,
+        n_types=n_types,
+        distribution="gaussian",
+        own_sd=0.4,
+        seed=seed,
+    )
     return cohort, bd.Reference.from_moments(cohort.mean, cohort.covariances)
 
 

@@ -120,8 +120,9 @@ def test_backed_anndata_is_read_in_shards(cohort, reference, tmp_path):
     values = cohort.bulk.to_numpy().T
     samples, genes = (pd.DataFrame(index=i) for i in (cohort.bulk.columns, cohort.bulk.index))
     anndata.AnnData(values, samples, genes).write_h5ad(tmp_path / "bulk.h5ad")
-    out = deconvolve_to(tmp_path / "run", tmp_path / "bulk.h5ad", reference, "map", seed=1,
-                        shard_size=32)  # fmt: skip
+    out = deconvolve_to(
+        tmp_path / "run", tmp_path / "bulk.h5ad", reference, "map", seed=1, shard_size=32
+    )
     expected = bd.deconvolve(cohort.bulk, reference, "map", seed=1)
     np.testing.assert_array_equal(table(out).to_numpy(), expected.proportions.to_numpy())
 

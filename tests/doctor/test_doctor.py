@@ -87,13 +87,15 @@ def test_the_smallest_difference_is_a_t_test(found):
 @pytest.mark.filterwarnings("ignore::bayesdecov.errors.BayesdecovWarning")
 def test_a_cohort():
     rng = np.random.default_rng(0)
-    cohort = bd.simulate.fastmix("III", n_genes=800, n_samples=60, proportions="dirichlet",
-                                 error_sd=0.06, seed=3)  # fmt: skip
+    cohort = bd.simulate.fastmix(
+        "III", n_genes=800, n_samples=60, proportions="dirichlet", error_sd=0.06, seed=3
+    )
     found = examine_cohort(cohort.measured, cohort.covariates, standard_errors=0.06)
     columns = found.sections["Design columns"]
     plain = bd.fastmix(cohort.expression, cohort.measured.clip(lower=0), cohort.covariates)
-    np.testing.assert_allclose(columns["vif"].sort_index(),
-                               plain.design.columns["vif"].sort_index(), rtol=0.2)  # fmt: skip
+    np.testing.assert_allclose(
+        columns["vif"].sort_index(), plain.design.columns["vif"].sort_index(), rtol=0.2
+    )
     name = "Cell2.Group"
     ls = plain.least_squares
     b = ls.b[:, list(plain.design.table.columns).index(name)]
@@ -113,8 +115,14 @@ def test_a_cohort():
 def test_command(tissue, reference, tmp_path):
     tissue.bulk.to_csv(tmp_path / "bulk.csv")
     reference.save(tmp_path / "reference.nc")
-    result = run("doctor", tmp_path / "bulk.csv", "--reference", tmp_path / "reference.nc",
-                 "--out", tmp_path / "verdict")  # fmt: skip
+    result = run(
+        "doctor",
+        tmp_path / "bulk.csv",
+        "--reference",
+        tmp_path / "reference.nc",
+        "--out",
+        tmp_path / "verdict",
+    )
     assert "Verdict" in result.output
     assert "T1 - T2" in (tmp_path / "verdict" / "verdict.txt").read_text()
     record = json.loads((tmp_path / "verdict" / "run.json").read_text())
@@ -124,11 +132,25 @@ def test_command(tissue, reference, tmp_path):
     tissue.proportions.to_csv(tmp_path / "p.csv")
     table = pd.DataFrame({"group": ["a", "b"] * 15}, tissue.proportions.index)
     table.to_csv(tmp_path / "c.csv", index_label="sample")
-    result = run("doctor", "--proportions", tmp_path / "p.csv", "--covariates",
-                 tmp_path / "c.csv", "--standard-errors", "0.03")  # fmt: skip
+    result = run(
+        "doctor",
+        "--proportions",
+        tmp_path / "p.csv",
+        "--covariates",
+        tmp_path / "c.csv",
+        "--standard-errors",
+        "0.03",
+    )
     assert "Design columns" in result.output
     bad = run("doctor", tmp_path / "bulk.csv", expect=2)
     assert "needs BULK with --reference" in bad.output
-    bad = run("doctor", tmp_path / "bulk.csv", "--reference", tmp_path / "reference.nc",
-              "--rest", "x", expect=2)  # fmt: skip
+    bad = run(
+        "doctor",
+        tmp_path / "bulk.csv",
+        "--reference",
+        tmp_path / "reference.nc",
+        "--rest",
+        "x",
+        expect=2,
+    )
     assert "is for --proportions" in bad.output

@@ -52,9 +52,7 @@ def test_numbers_are_floats_so_that_none_is_endless():
 
 
 def test_arguments_are_expressions_first_and_values_then():
-    assert factor("bs(a - 1, 4)") == Call(
-        "bs", (factor("I(a - 1)").arguments[0], Number("4")), ()
-    )  # fmt: skip
+    assert factor("bs(a - 1, 4)") == Call("bs", (factor("I(a - 1)").arguments[0], Number("4")), ())
     found = factor("cr(a, df=007, knots=[1, -2.5], constraints=None)")
     assert found.options == (("df", Number("7")), ("knots", Many((Number("1"), Number("-2.5")))),
                              ("constraints", Number("None")))  # fmt: skip

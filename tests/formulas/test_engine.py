@@ -20,9 +20,13 @@ ODD = ["Group` + {1/0} + `Group", "a:b", "a", "b", "{x}", "x[0]", "'quote'", '"'
 def table():
     rng = np.random.default_rng(0)
     return pd.DataFrame(
-        {"age": rng.uniform(20, 80, 40), "sex": rng.choice(["m", "f"], 40),
-         "arm": rng.choice(["a:b", "c", "bdv0_"], 40), "dose": rng.choice([1, 2, 10], 40)}
-    )  # fmt: skip
+        {
+            "age": rng.uniform(20, 80, 40),
+            "sex": rng.choice(["m", "f"], 40),
+            "arm": rng.choice(["a:b", "c", "bdv0_"], 40),
+            "dose": rng.choice([1, 2, 10], 40),
+        }
+    )
 
 
 @pytest.mark.parametrize(
@@ -45,8 +49,10 @@ def test_names_of_columns_are_turned_back(table):
         "age", "arm[T.bdv0_]:age", "arm[T.c]:age",
     ]  # fmt: skip
     assert formula.labelled == {"dose", "arm"}
-    assert formula.products == {"arm[T.bdv0_]:age": ["arm[T.bdv0_]", "age"],
-                                "arm[T.c]:age": ["arm[T.c]", "age"]}  # fmt: skip
+    assert formula.products == {
+        "arm[T.bdv0_]:age": ["arm[T.bdv0_]", "age"],
+        "arm[T.c]:age": ["arm[T.c]", "age"],
+    }
 
 
 def test_odd_names_stay_text():

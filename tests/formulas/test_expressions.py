@@ -53,8 +53,9 @@ def value(expression, given):
     if isinstance(expression, Minus):
         return -value(expression.inner, given)
     left, right = (value(side, given) for side in (expression.left, expression.right))
-    return {"+": np.add, "-": np.subtract, "*": np.multiply, "/": np.divide,
-            "**": np.power}[expression.operator](left, right)  # fmt: skip
+    return {"+": np.add, "-": np.subtract, "*": np.multiply, "/": np.divide, "**": np.power}[
+        expression.operator
+    ](left, right)
 
 
 @pytest.mark.parametrize("seed", range(60))
@@ -73,8 +74,11 @@ def test_what_is_shown_and_what_is_rendered_have_the_value_of_the_tree(seed):
 
 
 def test_a_call_with_all_that_it_can_hold():
-    call = Call("C", (Column("odd name"), Call("Treatment", (), (("base", Text("x'; y")),))),
-                (("levels", Many((Text("b"), Text("x'; y"), Number("3")))),))  # fmt: skip
+    call = Call(
+        "C",
+        (Column("odd name"), Call("Treatment", (), (("base", Text("x'; y")),))),
+        (("levels", Many((Text("b"), Text("x'; y"), Number("3")))),),
+    )
     assert columns_of(call) == ["odd name"]
     assert texts_of(call) == ["x'; y", "b", "x'; y"]
     assert len(list(parts(call))) == 8

@@ -47,8 +47,10 @@ def test_all_covariates():
 def test_functions_with_options():
     text = "C(a, Treatment(reference='x')) + bs(b, df=4, degree=3) + I((b + 1)**2 / -c)"
     assert terms(parse(text, COLUMNS)) == [
-        "C(a, Treatment(base='x'))", "bs(b, df=4, degree=3)", "I(((b + 1) ** 2) / -c)",
-    ]  # fmt: skip
+        "C(a, Treatment(base='x'))",
+        "bs(b, df=4, degree=3)",
+        "I(((b + 1) ** 2) / -c)",
+    ]
     assert parse(text, COLUMNS).columns == ["a", "b", "c"]
     odd = 'odd "name"'
     assert terms(parse('Q("a") + log(Q("odd \\"name\\""))', ["a", odd])) == ["a", f"log({odd})"]

@@ -16,8 +16,12 @@ from tests.gating.test_kmeans import plain
 
 
 def inside(box, x, y, unit=200):
-    return (x >= box.x_min / unit and x <= box.x_max / unit
-            and y >= box.y_min / unit and y <= box.y_max / unit)  # fmt: skip
+    return (
+        x >= box.x_min / unit
+        and x <= box.x_max / unit
+        and y >= box.y_min / unit
+        and y <= box.y_max / unit
+    )
 
 
 def slow(tree, events, seed):
@@ -34,9 +38,13 @@ def slow(tree, events, seed):
             else:
                 ok = inside(gate.region, point[x], point[y])
             return ok and not any(
-                inside(e.region, point[events.column(e.x or gate.x)],
-                       point[events.column(e.y or gate.y)]) for e in gate.exclude
-            )  # fmt: skip
+                inside(
+                    e.region,
+                    point[events.column(e.x or gate.x)],
+                    point[events.column(e.y or gate.y)],
+                )
+                for e in gate.exclude
+            )
 
         if gate.mode == "events":
             populations[gate.name] = {i for i in parent if keeps(z[i])}
@@ -111,8 +119,10 @@ def test_nearest_inherits_the_clusters_of_an_ancestor(events):
 
 def test_a_cluster_keeps_its_shape(blobs):
     """All events of a kept cluster, also outside of the box; none of another's inside."""
-    tree = Hierarchy((Gate("high", "CD3", "CD4", Box(140, 155, 130, 145)),),
-                     clustering=Clustering(k=2, init="k-means++"))  # fmt: skip
+    tree = Hierarchy(
+        (Gate("high", "CD3", "CD4", Box(140, 155, 130, 145)),),
+        clustering=Clustering(k=2, init="k-means++"),
+    )
     read = read_events(blobs.drop(columns="SSC"), tree, "s")
     members = apply(tree, read)
     assert members.inside[0].tolist() == [False] * 700 + [True] * 300
@@ -122,8 +132,10 @@ def test_a_cluster_keeps_its_shape(blobs):
 
 
 def test_clusters_of_chosen_columns_are_judged_in_all(blobs):
-    tree = Hierarchy((Gate("high", "CD4", "SSC", Box(100, 200, 0, 200)),),
-                     clustering=Clustering(k=2, columns=("CD3",), init="k-means++"))  # fmt: skip
+    tree = Hierarchy(
+        (Gate("high", "CD4", "SSC", Box(100, 200, 0, 200)),),
+        clustering=Clustering(k=2, columns=("CD3",), init="k-means++"),
+    )
     assert apply(tree, read_events(blobs, tree, "s")).inside.sum() == 300
 
 

@@ -82,8 +82,13 @@ def test_a_slope_is_written_as_whole_numbers_of_the_same_ratio(tmp_path):
         low, high = sorted(Fraction(*map(int, rng.integers(1, 201, 2))) for _ in range(2))
         if low == high:
             continue
-        gate = Gate("a", 1, 2, Slope(low.numerator / low.denominator,
-                                     high.numerator / high.denominator), mode="events")  # fmt: skip
+        gate = Gate(
+            "a",
+            1,
+            2,
+            Slope(low.numerator / low.denominator, high.numerator / high.denominator),
+            mode="events",
+        )
         write_hierarchy(Hierarchy((gate,)), tmp_path / "a.config", force=True)
         ((_, _, _, x_low, x_high, y_low, y_high, *_),) = read_rows(tmp_path / "a.config", "x")[0]
         assert (Fraction(y_low, x_low), Fraction(y_high, x_high)) == (low, high)

@@ -108,8 +108,11 @@ def test_nonsense_range_is_replaced_and_said(cytometry, tmp_path):
 
 def test_raw_scale():
     table = pd.DataFrame({"x": np.linspace(0, 262144, 100), "y": np.linspace(0, 262144, 100)})
-    tree = Hierarchy((Gate("half", "x", "y", Box(0, 131072, 0, np.inf), mode="events"),),
-                     scale="raw", reading=Reading(transform="none", range=262144.0))  # fmt: skip
+    tree = Hierarchy(
+        (Gate("half", "x", "y", Box(0, 131072, 0, np.inf), mode="events"),),
+        scale="raw",
+        reading=Reading(transform="none", range=262144.0),
+    )
     assert bd.gate({"s": table}, tree).counts.loc["s", "half"] == 50
 
 

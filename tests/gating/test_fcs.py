@@ -81,10 +81,12 @@ def test_matrix_of_a_table(tmp_path):
 def test_broken_files(tmp_path, cytometry):
     whole = cytometry[1][0].read_bytes()
     cases = {
-        "empty.fcs": b"", "text.fcs": b"FCS3.1    garbage garbage garbage garbage garbage",
-        "cut.fcs": whole[: len(whole) // 2], "header.fcs": whole[:40],
+        "empty.fcs": b"",
+        "text.fcs": b"FCS3.1    garbage garbage garbage garbage garbage",
+        "cut.fcs": whole[: len(whole) // 2],
+        "header.fcs": whole[:40],
         "zip.fcs": b"PK\x03\x04" + bytes(300),
-    }  # fmt: skip
+    }
     for name, content in cases.items():
         (tmp_path / name).write_bytes(content)
         with pytest.raises(InputError, match=f"{name}.*no readable FCS file"):

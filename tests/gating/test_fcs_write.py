@@ -32,8 +32,13 @@ def test_events_come_back_in_single_precision(tmp_path):
     rng = np.random.default_rng(0)
     values = rng.normal(0, 1e4, (37, 3))
     values[0] = [-0.0, 3e38, 1e-30]
-    write_fcs(tmp_path / "a.fcs", values, ["FSC-A", "FITC-A", "Time"], ["", "CD3", ""],
-              {"cyt": "simulated", "p2r": "262144"})  # fmt: skip
+    write_fcs(
+        tmp_path / "a.fcs",
+        values,
+        ["FSC-A", "FITC-A", "Time"],
+        ["", "CD3", ""],
+        {"cyt": "simulated", "p2r": "262144"},
+    )
     raw = read_raw(tmp_path / "a.fcs")
     np.testing.assert_array_equal(raw.values, values.astype(np.float32))
     assert [(c.name, c.marker) for c in raw.channels] == [("FSC-A", ""), ("FITC-A", "CD3"),
@@ -66,8 +71,9 @@ def source(tmp_path):
 
 def test_populations_are_added_and_the_rest_stays_as_recorded(source, tmp_path):
     rng = np.random.default_rng(2)
-    members = pd.DataFrame(rng.integers(0, 2, (50, 20)).astype(bool),
-                           columns=[f"pop {i}" for i in range(20)])  # fmt: skip
+    members = pd.DataFrame(
+        rng.integers(0, 2, (50, 20)).astype(bool), columns=[f"pop {i}" for i in range(20)]
+    )
     add_parameters(source, members, tmp_path / "m.fcs")
     before, after = read_raw(source), read_raw(tmp_path / "m.fcs")
     np.testing.assert_array_equal(after.values[:, :3], before.values)

@@ -23,10 +23,12 @@ from bayesdecov.simulate.cytometry import PANEL
 OTHERS = {"NK cells": "NK cells and others"}
 TREE = bd.simulate.blood_hierarchy(k=60)
 TWO = Hierarchy(
-    (Gate("T", "CD3", "CD4", Box(110, 190, 100, 180)),
-     Gate("all but T", "CD3", "CD4", Box(0, 110, 0, 200))),
+    (
+        Gate("T", "CD3", "CD4", Box(110, 190, 100, 180)),
+        Gate("all but T", "CD3", "CD4", Box(0, 110, 0, 200)),
+    ),
     clustering=Clustering(k=20),
-)  # fmt: skip
+)
 
 
 @pytest.fixture(scope="module")
@@ -230,9 +232,15 @@ def test_members_as_parameters_of_an_fcs_file(cytometry, tmp_path):
     assert [c.top for c in again.channels[12:]] == [2.0] * len(TREE.gates)
     assert [c.name for c in again.channels[12:]] == TREE.names
     assert (again.values[:, 12:] == found.members("donor01").to_numpy()).all()
-    repeat = bd.gate(tmp_path / "out" / "members" / "donor01.fcs",
-                     replace(TREE, clustering=replace(TREE.clustering, columns=tuple(
-                         c.name for c in before.channels if c.kind != "time"))))  # fmt: skip
+    repeat = bd.gate(
+        tmp_path / "out" / "members" / "donor01.fcs",
+        replace(
+            TREE,
+            clustering=replace(
+                TREE.clustering, columns=tuple(c.name for c in before.channels if c.kind != "time")
+            ),
+        ),
+    )
     assert repeat.counts.loc["donor01"].tolist() == found.counts.loc["donor01"].tolist()
 
 
@@ -258,11 +266,15 @@ def test_fastmix_takes_a_gating(result):
     """The next stage: proportions from flow cytometry, expression of the same donors."""
     rng = np.random.default_rng(1)
     n = 24
-    P = pd.DataFrame(rng.dirichlet([20, 8, 6, 4], n), [f"s{i}" for i in range(n)],
-                     ["Neutrophils", "CD4 T cells", "B cells", "Monocytes"])  # fmt: skip
+    P = pd.DataFrame(
+        rng.dirichlet([20, 8, 6, 4], n),
+        [f"s{i}" for i in range(n)],
+        ["Neutrophils", "CD4 T cells", "B cells", "Monocytes"],
+    )
     cohort = bd.simulate.cytometry(proportions=P, n_events=3000, seed=2)
-    gated = bd.gate({name: table.drop(columns="Time") for name, table in
-                     _linear(cohort).items()}, _by_events())  # fmt: skip
+    gated = bd.gate(
+        {name: table.drop(columns="Time") for name, table in _linear(cohort).items()}, _by_events()
+    )
     expression = pd.DataFrame(rng.normal(size=(80, n)), columns=P.index)
     group = pd.DataFrame({"group": np.repeat(["a", "b"], n // 2)}, index=P.index)
     fit = bd.fastmix(expression, gated, group, "map", design=bd.DesignOptions(rest="rest"))
@@ -331,8 +343,10 @@ def test_intervals_cover(tmp_path):
 def test_many_types(blobs):
     """More types than an integer has bits."""
     edges = np.linspace(0, 200, 71)
-    gates = tuple(Gate(f"p{i}", "SSC", "CD3", Box(low, high - 1e-9, 0, 200), mode="events")
-                  for i, (low, high) in enumerate(itertools.pairwise(edges)))  # fmt: skip
+    gates = tuple(
+        Gate(f"p{i}", "SSC", "CD3", Box(low, high - 1e-9, 0, 200), mode="events")
+        for i, (low, high) in enumerate(itertools.pairwise(edges))
+    )
     found = bd.gate({"s": blobs}, Hierarchy(gates))
     assert np.allclose(found.proportions.loc["s"][:70], found.counts.loc["s"] / 1000)
     assert found.proportions.loc["s"].sum() == pytest.approx(1)

@@ -44,8 +44,10 @@ def test_where_nothing_is_said_everything_counts():
     """No parent: all events. No types: the leaves. No denominator: all events, with a rest."""
     rng = np.random.default_rng(0)
     table = pd.DataFrame(rng.uniform(0, 4095, (500, 2)), columns=["x", "y"])
-    gates = (Gate("a", "x", "y", BOX, mode="events"),
-             Gate("b", "x", "y", Box(0, 50, 0, 50), "a", mode="events"))  # fmt: skip
+    gates = (
+        Gate("a", "x", "y", BOX, mode="events"),
+        Gate("b", "x", "y", Box(0, 50, 0, 50), "a", mode="events"),
+    )
     tree = Hierarchy(gates)
     inside = apply(tree, read_events(table, tree)).inside
     half = (table["x"] <= 4095 / 2) & (table["y"] <= 4095 / 2)

@@ -35,11 +35,15 @@ def bounds(root, name):
     """Of every dimension of a gate: channel, lower and upper bound."""
     (gate,) = (g for g in root if g.get(f"{GATING}id") == name)
     return [
-        (d.find(f"{TYPES}fcs-dimension").get(f"{TYPES}name"),
-         *(None if d.get(f"{GATING}{end}") is None else float(d.get(f"{GATING}{end}"))
-           for end in ("min", "max")))
+        (
+            d.find(f"{TYPES}fcs-dimension").get(f"{TYPES}name"),
+            *(
+                None if d.get(f"{GATING}{end}") is None else float(d.get(f"{GATING}{end}"))
+                for end in ("min", "max")
+            ),
+        )
         for d in gate.findall(f"{GATING}dimension")
-    ]  # fmt: skip
+    ]
 
 
 def test_bounds_are_shares_of_the_scale_and_the_ends_of_the_scale_no_bounds(tmp_path):
@@ -50,8 +54,10 @@ def test_bounds_are_shares_of_the_scale_and_the_ends_of_the_scale_no_bounds(tmp_
     )
     root = written(Hierarchy(gates), tmp_path / "g.xml")
     own = 4095 / 4096  # a full scale of display channels in units of the transform
-    assert bounds(root, "a") == [("CD3", pytest.approx(0.25 * own), pytest.approx(0.5 * own)),
-                                 ("SSC-A", pytest.approx(0.1), None)]  # fmt: skip
+    assert bounds(root, "a") == [
+        ("CD3", pytest.approx(0.25 * own), pytest.approx(0.5 * own)),
+        ("SSC-A", pytest.approx(0.1), None),
+    ]
     # light beyond the scale is not cut off, so its upper end is a bound; nothing is below zero
     assert bounds(root, "b") == [("CD3", None, pytest.approx(own)), ("CD4", None, None)]
     assert bounds(root, "c") == [("FSC-A", None, pytest.approx(0.75))]
@@ -74,8 +80,9 @@ def test_without_a_transform_bounds_are_values(tmp_path):
     (Reading(transform="asinh", parameters={"M": 3.0}), 262144.0),
 ])  # fmt: skip
 def test_the_written_transform_gives_our_channels_above_zero(reading, top, tmp_path):
-    tree = Hierarchy((Gate("a", "CD3", "CD4", Box(20, 60, 20, 60), mode="events"),),
-                     reading=reading)  # fmt: skip
+    tree = Hierarchy(
+        (Gate("a", "CD3", "CD4", Box(20, 60, 20, 60), mode="events"),), reading=reading
+    )
     write_hierarchy(tree, tmp_path / "g.xml")
     strategy = fk.parse_gating_xml(str(tmp_path / "g.xml"))
     x = np.concatenate([np.linspace(0, 0.01, 50), np.geomspace(0.01, 1, 50)]) * top
@@ -119,8 +126,9 @@ def test_exported_gates_hold_the_same_events(uncompensated, tmp_path):
     strategy = fk.parse_gating_xml(str(tmp_path / "plain.xml"))
     theirs = counts_of_flowkit(strategy, uncompensated)
     ours = bd.gate(uncompensated, tree).counts.loc["donor01"]
-    assert ours.tolist() == [theirs[name] for name in
-                             ("Single_cells", "Cells", "Neutrophils", "Odd")]  # fmt: skip
+    assert ours.tolist() == [
+        theirs[name] for name in ("Single_cells", "Cells", "Neutrophils", "Odd")
+    ]
     again = replace(read_hierarchy(tmp_path / "gates.xml"), composition=tree.composition)
     assert again.reading.compensate == "file"
     assert [g.parent for g in again.gates] == [None, "Single_cells", "Cells", "Cells"]
@@ -128,8 +136,9 @@ def test_exported_gates_hold_the_same_events(uncompensated, tmp_path):
 
 
 def test_what_gatingml_cannot_say_is_said(tmp_path):
-    tree = Hierarchy((Gate("a", "FSC-A", "SSC-A", Box(30, 90, 5, 45),
-                           exclude=(Exclusion(Box(0, 1, 0, 1)),)),))  # fmt: skip
+    tree = Hierarchy(
+        (Gate("a", "FSC-A", "SSC-A", Box(30, 90, 5, 45), exclude=(Exclusion(Box(0, 1, 0, 1)),)),)
+    )
     with pytest.warns(BayesdecovWarning) as caught:
         write_hierarchy(tree, tmp_path / "a.xml")
     said = [str(one.message) for one in caught]

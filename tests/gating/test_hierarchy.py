@@ -96,8 +96,9 @@ def _config(path):
 @pytest.mark.parametrize("name", ["secret.csv", "secret.txt"])
 def test_a_compensation_table_shows_nothing_of_another_file(name, tmp_path):
     (tmp_path / name).write_text("account,pw\nalice,hunter2\n")
-    (tmp_path / "g.toml").write_text(f'[read]\ncompensate = "{name}"\n' + GATE
-                                     + "box = [0, 100, 0, 100]")  # fmt: skip
+    (tmp_path / "g.toml").write_text(
+        f'[read]\ncompensate = "{name}"\n' + GATE + "box = [0, 100, 0, 100]"
+    )
     bd.simulate.cytometry(1, 300, seed=1).write(tmp_path)
     with pytest.raises(InputError, match="table of numbers") as caught:
         bd.gate([tmp_path / "donor01.fcs"], tmp_path / "g.toml")

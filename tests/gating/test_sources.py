@@ -48,8 +48,10 @@ def test_files_of_one_name_are_told_apart_by_their_folders_in_any_order():
     for order in permutations(paths):
         found = sources_of(order)
         assert {str(path): name for name, path in found.items()} == {
-            "p1/A01.fcs": "p1_A01", "p2/A01.fcs": "p2_A01", "p2/B01.fcs": "B01",
-        }  # fmt: skip
+            "p1/A01.fcs": "p1_A01",
+            "p2/A01.fcs": "p2_A01",
+            "p2/B01.fcs": "B01",
+        }
         assert [str(path) for path in found.values()] == list(order)
     with pytest.raises(InputError, match=r"must be unique; found x_A01\. Give a mapping"):
         sources_of(["1/x/A01.fcs", "2/x/A01.fcs"])

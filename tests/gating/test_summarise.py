@@ -23,11 +23,18 @@ SEEDS = [4, 9]
 def gated(name, *tallies, counts=None):
     """A sample of which live, a and b hold what the tallies of two seeds say."""
     if counts is None:
-        counts = [[t.total, sum(n for cell, n in t.cells.items() if cell & 1),
-                   sum(n for cell, n in t.cells.items() if cell & 2)] for t in tallies]  # fmt: skip
+        counts = [
+            [
+                t.total,
+                sum(n for cell, n in t.cells.items() if cell & 1),
+                sum(n for cell, n in t.cells.items() if cell & 2),
+            ]
+            for t in tallies
+        ]
     facts = {"events": 100, "used": 99, "format": "table"}
-    return Gated(name, np.array(counts), list(tallies), f"packed {name}", f"picture {name}", facts,
-                 [])  # fmt: skip
+    return Gated(
+        name, np.array(counts), list(tallies), f"packed {name}", f"picture {name}", facts, []
+    )
 
 
 ONE = gated("one", Tally(50, {0: 10, 1: 30, 2: 10}, 0), Tally(40, {0: 4, 1: 16, 2: 20}, 0))
@@ -108,8 +115,11 @@ def test_what_is_odd_about_a_sample_is_said_by_name():
                        ("no events in 'live', so no proportions: empty", "empty"),
                        ("with some seeds there are no events in 'live'", "sometimes")):  # fmt: skip
         (line,) = (line for line in warned if said in line)
-        assert [other for other in ("over", "out", "empty", "sometimes")
-                if f" {other}" in line.replace("types overlap", "")] == [name]  # fmt: skip
+        assert [
+            other
+            for other in ("over", "out", "empty", "sometimes")
+            if f" {other}" in line.replace("types overlap", "")
+        ] == [name]
     with pytest.warns(BayesdecovWarning):
         table = tables([empty, sometimes])["proportions"]
     assert table.loc["empty"].isna().all()

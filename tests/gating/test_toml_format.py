@@ -59,25 +59,41 @@ def drawn(seed):
             Exclusion(region(rng), one(None, "CD4", 3), one(None, "e'", 1))
             for _ in range(rng.integers(3))
         )
-        gates.append(Gate(
-            one(f"g{i}", f'"quoted" {i}', f"ä/\\{i}"), one("CD3", 1), one("SSC-A", 12), shape,
-            one(None, *(gate.name for gate in gates)),
-            "events" if isinstance(shape, Slope) else one("events", "cluster"), exclude,
-            one(False, True, 0, 5),
-        ))  # fmt: skip
+        gates.append(
+            Gate(
+                one(f"g{i}", f'"quoted" {i}', f"ä/\\{i}"),
+                one("CD3", 1),
+                one("SSC-A", 12),
+                shape,
+                one(None, *(gate.name for gate in gates)),
+                "events" if isinstance(shape, Slope) else one("events", "cluster"),
+                exclude,
+                one(False, True, 0, 5),
+            )
+        )
     names = [gate.name for gate in gates]
     transform, parameters = one(
-        ("fcstrans", {}), ("logicle", {"W": number(rng)}), ("none", {}),
+        ("fcstrans", {}),
+        ("logicle", {"W": number(rng)}),
+        ("none", {}),
         ("asinh", {"T": 1 + number(rng), "A": 0}),
-    )  # fmt: skip
+    )
     return Hierarchy(
-        tuple(gates), one("", "a name"), one(200, 200.0, 512.5),
-        Clustering(one(1, 500), one(None, 7), one(None, ("CD3", 4)), one("compat", "k-means++"),
-                   one(0, 5), one("root", "nearest")),
+        tuple(gates),
+        one("", "a name"),
+        one(200, 200.0, 512.5),
+        Clustering(
+            one(1, 500),
+            one(None, 7),
+            one(None, ("CD3", 4)),
+            one("compat", "k-means++"),
+            one(0, 5),
+            one("root", "nearest"),
+        ),
         Reading(one("file", "none"), transform, one(None, 1024, 0.1), parameters),
         Composition(one("all", *names), one((), tuple(names)), one("rest", None, "others")),
         one({}, {"V450-A": "CD3", "a.b": "c d"}),
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.parametrize("seed", range(30))

@@ -33,8 +33,9 @@ def h5ad(bulk: pd.DataFrame) -> anndata.AnnData:
     """An AnnData with a sparse matrix."""
     return anndata.AnnData(
         scipy.sparse.csr_matrix(bulk.T.to_numpy()),
-        obs=pd.DataFrame(index=bulk.columns), var=pd.DataFrame(index=bulk.index),
-    )  # fmt: skip
+        obs=pd.DataFrame(index=bulk.columns),
+        var=pd.DataFrame(index=bulk.index),
+    )
 
 
 def _values(name: str, change: Callable[[np.ndarray], np.ndarray]) -> Craft:

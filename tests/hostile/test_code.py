@@ -104,8 +104,11 @@ def test_the_search_finds_what_it_should(tmp_path, monkeypatch):
         test_libraries_that_evaluate_or_open_are_called_in_one_place()
 
 
-WORDS = {part for name, options in (FUNCTIONS | CONTRASTS).values()
-         for part in (*name.split("."), *options)} | {"True", "False", "None"}  # fmt: skip
+WORDS = {
+    part
+    for name, options in (FUNCTIONS | CONTRASTS).values()
+    for part in (*name.split("."), *options)
+} | {"True", "False", "None"}
 SAFE = re.compile(r"[\w.,=()\[\]+*/ -]*\Z")
 
 

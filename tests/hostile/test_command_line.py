@@ -37,8 +37,13 @@ def run(command, limit=None, **options):
 
     if limit is not None:
         command = ["bash", "-c", f'ulimit {limit}; exec "$@"', "bash", *command]
-    done = subprocess.run(command, text=True, timeout=120, stderr=subprocess.PIPE,
-                          **({"stdout": subprocess.PIPE} | options))  # fmt: skip
+    done = subprocess.run(
+        command,
+        text=True,
+        timeout=120,
+        stderr=subprocess.PIPE,
+        **({"stdout": subprocess.PIPE} | options),
+    )
     assert "Traceback" not in done.stderr, done.stderr
     assert "defect" not in done.stderr
     lines = [line for line in done.stderr.splitlines() if not line.startswith("warning")]
@@ -120,8 +125,10 @@ def test_memory_that_does_not_suffice(files, tmp_path):
 def test_interrupts_also_of_imports(seconds, files, tmp_path):
     process = subprocess.Popen(
         deconvolve(files, tmp_path / "out", "--method", "nuts", "--draws", "2000", "--cores", "1"),
-        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     time.sleep(seconds)
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
@@ -158,8 +165,9 @@ def test_places(files, tmp_path, monkeypatch):
 def test_one_run_at_a_time(files, tmp_path):
     slow = subprocess.Popen(
         deconvolve(files, tmp_path / "out", "--method", "nuts", "--draws", "3000", "--cores", "1"),
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     try:
         until = time.monotonic() + 30
         while not (tmp_path / ".out.lock").exists() and time.monotonic() < until:

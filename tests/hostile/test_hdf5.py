@@ -126,8 +126,11 @@ def test_zarr_with_code_or_links_is_refused(version, folder):
     with anndata.settings.override(zarr_write_format=version):
         adata.write_zarr(folder / "bulk.zarr")
     assert Blocks(folder / "bulk.zarr", "bulk").take(0, 2).shape == (40, 2)
-    place = next(p for p in sorted((folder / "bulk.zarr").rglob("*"))
-                 if p.name in (".zarray", "zarr.json") and "data" in str(p))  # fmt: skip
+    place = next(
+        p
+        for p in sorted((folder / "bulk.zarr").rglob("*"))
+        if p.name in (".zarray", "zarr.json") and "data" in str(p)
+    )
     before = place.read_text()
     described = json.loads(before)
     if place.name == ".zarray":

@@ -37,8 +37,9 @@ def pages(tmp_path_factory):
     """Reports of proportions, effects and gating, and the page of a benchmark."""
     folder = tmp_path_factory.mktemp("pages")
     rng = np.random.default_rng(0)
-    cohort = bd.simulate.convolution(n_samples=8, n_genes=40, n_types=3, seed=1,
-                                     cell_types=EVIL[:3])  # fmt: skip
+    cohort = bd.simulate.convolution(
+        n_samples=8, n_genes=40, n_types=3, seed=1, cell_types=EVIL[:3]
+    )
     samples, genes = pd.Index([*EVIL, "plain"]), pd.Index([*EVIL, *cohort.bulk.index[len(EVIL) :]])
     bulk = cohort.bulk.set_axis(samples, axis=1).set_axis(genes)
     bulk["stranger"] = bulk.iloc[::-1, 0].to_numpy()
@@ -48,22 +49,34 @@ def pages(tmp_path_factory):
         reference = bd.Reference.from_samples(purified, cohort.labels, "diagonal")
         fit = bd.deconvolve(bulk, reference, "laplace", seed=1, sampling=bd.Sampling(draws=100))
         fit.write(folder / "<b>run")
-        found = [bd.report(fit, folder / "memory.html"),
-                 bd.report(folder / "<b>run", folder / "proportions.html")]  # fmt: skip
-        Y = pd.DataFrame(rng.normal(size=(60, 30)), [*EVIL, *(f"g{i}" for i in range(53))],
-                         [*EVIL, *(f"s{i}" for i in range(23))])  # fmt: skip
+        found = [
+            bd.report(fit, folder / "memory.html"),
+            bd.report(folder / "<b>run", folder / "proportions.html"),
+        ]
+        Y = pd.DataFrame(
+            rng.normal(size=(60, 30)),
+            [*EVIL, *(f"g{i}" for i in range(53))],
+            [*EVIL, *(f"s{i}" for i in range(23))],
+        )
         P = pd.DataFrame(rng.dirichlet([4, 3, 2], 30), Y.columns, EVIL[3:6])
-        D = pd.DataFrame({EVIL[0]: [EVIL[1], EVIL[2]] * 15, EVIL[6]: rng.normal(size=30)},
-                         Y.columns)  # fmt: skip
+        D = pd.DataFrame(
+            {EVIL[0]: [EVIL[1], EVIL[2]] * 15, EVIL[6]: rng.normal(size=30)}, Y.columns
+        )
         found.append(bd.report(bd.fastmix(Y, P, D, "mixture"), folder / "effects.html"))
         events = pd.DataFrame(rng.integers(0, 4096, (300, 2)), columns=EVIL[:2])
         gates = tuple(Gate(name, *EVIL[:2], Box(0, 200, 0, 120)) for name in EVIL)
         hierarchy = Hierarchy(gates, EVIL[4], clustering=Clustering(k=5))
         gated = bd.gate({EVIL[0]: events, EVIL[4]: events}, hierarchy, draws=50)
         found.append(bd.report(gated, folder / "gating.html"))
-        case = Case(scenario=EVIL[0], level=EVIL[1], bulk=bulk.iloc[:, :8],
-                    truth=cohort.proportions.set_axis(samples), purified=purified,
-                    labels=cohort.labels, genes=30)  # fmt: skip
+        case = Case(
+            scenario=EVIL[0],
+            level=EVIL[1],
+            bulk=bulk.iloc[:, :8],
+            truth=cohort.proportions.set_axis(samples),
+            purified=purified,
+            labels=cohort.labels,
+            genes=30,
+        )
         scored = benchmark([case], {EVIL[1]: "nnls", EVIL[4]: "map"}, quick=True)
         page = render(scored, EVIL[0], scored.record(arguments=EVIL))
         (folder / "benchmark.html").write_text(page, "utf-8")

@@ -31,8 +31,11 @@ NAMES = [
     "`{1/0}`", "[T.a]", "a:b", "a.b", "Intercept", "sample", "gene", "cell_type", "#gene",
     "# comment", "--out", "C(a)", "bdv0_", "İ",
 ]  # fmt: skip
-TEXT = st.one_of(st.sampled_from(NAMES), st.text(max_size=12),
-                 st.text("\"'`,;$\\{}<>&=+-@#:.~ \t\n\r\0ab", min_size=1, max_size=8))  # fmt: skip
+TEXT = st.one_of(
+    st.sampled_from(NAMES),
+    st.text(max_size=12),
+    st.text("\"'`,;$\\{}<>&=+-@#:.~ \t\n\r\0ab", min_size=1, max_size=8),
+)
 FEW = settings(  # more of them with BAYESDECOV_EXAMPLES
     max_examples=int(os.environ.get("BAYESDECOV_EXAMPLES", "5")),
     deadline=None,
@@ -88,8 +91,11 @@ def test_deconvolve(axis, name, tmp_path_factory):
         assert list(again.genes) == list(reference.genes)
         assert list(again.cell_types) == list(reference.cell_types)
         fit = bd.deconvolve(bulk, again, "laplace", seed=1, sampling=bd.Sampling(draws=30))
-        seen = {"gene": again.genes, "sample": fit.proportions.index,
-                "type": fit.proportions.columns}[axis]  # fmt: skip
+        seen = {
+            "gene": again.genes,
+            "sample": fit.proportions.index,
+            "type": fit.proportions.columns,
+        }[axis]
         assert name.strip() in list(seen) or not name.strip()  # nameless genes are left out
         fit.write(folder / "run")
         read = read_table(folder / "run" / "proportions.csv", text=True)

@@ -17,8 +17,10 @@ def write(sets, path):
 
 def test_what_was_written_is_read_in_any_dress(tmp_path):
     rng = np.random.default_rng(0)
-    sets = {f"SET {i} β": [f"g{k}" for k in rng.permutation(50)[: rng.integers(1, 20)]]
-            for i in range(12)}  # fmt: skip
+    sets = {
+        f"SET {i} β": [f"g{k}" for k in rng.permutation(50)[: rng.integers(1, 20)]]
+        for i in range(12)
+    }
     path = write(sets, tmp_path / "a.gmt")
     assert read_gmt(path) == gene_sets(str(path), "sets") == gene_sets(sets, "sets") == sets
     text = path.read_text(encoding="utf-8")
@@ -29,9 +31,11 @@ def test_what_was_written_is_read_in_any_dress(tmp_path):
 
 def test_a_gene_twice_counts_once_and_spaces_go(tmp_path):
     sets = {"a": ["x", " y", "x ", "z", "y"]}
-    assert gene_sets(sets, "sets") == read_gmt(write(sets, tmp_path / "a.gmt")) == {
-        "a": ["x", "y", "z"]
-    }  # fmt: skip
+    assert (
+        gene_sets(sets, "sets")
+        == read_gmt(write(sets, tmp_path / "a.gmt"))
+        == {"a": ["x", "y", "z"]}
+    )
     assert gene_sets({5: (7, 7, 8)}, "sets") == {"5": ["7", "8"]}
     assert gene_sets({"a": {"x": 1, "y": 2}}, "sets") == {"a": ["x", "y"]}
 

@@ -45,8 +45,9 @@ def test_versions_go_and_duplicates_merge():
 
 def test_symbols_with_dots_keep_them():
     assert list(tidy_genes(_frame(["RP11-34P13.7", "A.1"]), "bulk", Notes()).index) == [
-        "RP11-34P13.7", "A.1",
-    ]  # fmt: skip
+        "RP11-34P13.7",
+        "A.1",
+    ]
 
 
 def test_spike_ins_go():
@@ -59,8 +60,9 @@ def test_spike_ins_go():
 def test_alignment_ignores_order_and_reports():
     notes = Notes()
     with pytest.warns(BayesdecovWarning, match="1 of 3 reference genes are missing"):
-        _, shared, report = align(_frame(["c", "x", "a"]), pd.Index(["a", "b", "c"]), notes,
-                                  at_least=2)  # fmt: skip
+        _, shared, report = align(
+            _frame(["c", "x", "a"]), pd.Index(["a", "b", "c"]), notes, at_least=2
+        )
     assert list(shared) == ["a", "c"]
     assert (report.n_bulk, report.n_reference, report.n_shared) == (3, 3, 2)
     assert report.missing == ("b",)
@@ -76,8 +78,9 @@ def test_any_order_of_rows_gives_the_same(order):
 
 def test_case_is_ignored_only_where_it_helps():
     notes = Notes()
-    table, shared, _ = align(_frame(["Cd4", "Cd8a", "X"]), pd.Index(["CD4", "CD8A"]), notes,
-                             at_least=2)  # fmt: skip
+    table, shared, _ = align(
+        _frame(["Cd4", "Cd8a", "X"]), pd.Index(["CD4", "CD8A"]), notes, at_least=2
+    )
     assert list(shared) == ["CD4", "CD8A"]
     assert table.loc["CD4", "s1"] == 1.0
     assert "upper and lower case" in notes.lines[0]
@@ -85,8 +88,12 @@ def test_case_is_ignored_only_where_it_helps():
 
 def test_no_overlap_says_what_to_do():
     with pytest.raises(InputError) as caught:
-        align(_frame(["ENSG00000139618", "ENSG00000141510"]), pd.Index(["TP53", "BRCA2", "CD4"]),
-              Notes(), at_least=3)  # fmt: skip
+        align(
+            _frame(["ENSG00000139618", "ENSG00000141510"]),
+            pd.Index(["TP53", "BRCA2", "CD4"]),
+            Notes(),
+            at_least=3,
+        )
     message = str(caught.value)
     for part in ("0 shared of 2 bulk genes (Ensembl gene ids", "3 reference genes (gene symbols",
                  "TP53", "ENSG00000139618", "onvert the bulk's"):  # fmt: skip
@@ -95,8 +102,12 @@ def test_no_overlap_says_what_to_do():
 
 def test_a_transposed_table_is_recognised():
     with pytest.raises(InputError, match="transpose it"):
-        align(_frame(["s1", "s2"], ["TP53", "BRCA2", "CD4"]), pd.Index(["TP53", "BRCA2", "CD4"]),
-              Notes(), at_least=3)  # fmt: skip
+        align(
+            _frame(["s1", "s2"], ["TP53", "BRCA2", "CD4"]),
+            pd.Index(["TP53", "BRCA2", "CD4"]),
+            Notes(),
+            at_least=3,
+        )
 
 
 def test_repeated_genes_are_added_up_whatever_their_order():
@@ -132,8 +143,9 @@ def test_a_table_of_spike_ins_only_stays():
 def test_names_that_two_genes_share_but_for_their_case_are_not_guessed():
     """Abc and ABC are both in the bulk, so abc of the reference is neither."""
     with pytest.warns(BayesdecovWarning, match="1 of 3 reference genes are missing"):
-        bulk, shared, _ = align(_frame(["Abc", "ABC", "Xy", "Z1"]), pd.Index(["abc", "XY", "z1"]),
-                                Notes(), at_least=2)  # fmt: skip
+        bulk, shared, _ = align(
+            _frame(["Abc", "ABC", "Xy", "Z1"]), pd.Index(["abc", "XY", "z1"]), Notes(), at_least=2
+        )
     assert list(shared) == ["XY", "z1"]
     assert bulk.loc["XY", "s1"] == 3.0
     assert {"Abc", "ABC"} <= set(bulk.index)

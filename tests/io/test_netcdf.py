@@ -20,13 +20,16 @@ def part(start, stop):
                 {"p": (("draw", "sample", "type"), draws)}, {"sample": names, "type": list("abc")}
             ),
             "/fit": xr.Dataset(
-                {"ok": ("sample", numbers % 2 == 0), "said": ("sample", names),
-                 "value": ("sample", np.where(numbers == 3, np.nan, numbers))},
+                {
+                    "ok": ("sample", numbers % 2 == 0),
+                    "said": ("sample", names),
+                    "value": ("sample", np.where(numbers == 3, np.nan, numbers)),
+                },
                 {"sample": names},
             ),
             "/constant": xr.Dataset({"mean": (("gene", "type"), np.arange(6.0).reshape(2, 3))}),
         }
-    )  # fmt: skip
+    )
 
 
 def test_parts_are_the_whole(tmp_path):

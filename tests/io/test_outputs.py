@@ -22,8 +22,9 @@ from bayesdecov.io.tables import read_table
 def run_in(out, *names, force=False):
     """The output of a run with these files."""
     with whole_folder(out, force=force) as folder:
-        records.write_json({"command": "deconvolve", "settings": {"method": "map"}},
-                           folder / "run.json")  # fmt: skip
+        records.write_json(
+            {"command": "deconvolve", "settings": {"method": "map"}}, folder / "run.json"
+        )
         for name in names:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_text(name)
@@ -320,8 +321,12 @@ def test_files_of_a_deconvolution(tmp_path):
     fit.write(tmp_path / "out")
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert names == {
-        "proportions.csv", "intervals.csv", "diagnostics.csv", "posterior.nc", "run.json",
-    }  # fmt: skip
+        "proportions.csv",
+        "intervals.csv",
+        "diagnostics.csv",
+        "posterior.nc",
+        "run.json",
+    }
     first = (tmp_path / "out" / "proportions.csv").read_text().split(",")[0]
     assert first == "sample"
     read = read_table(tmp_path / "out" / "proportions.csv")

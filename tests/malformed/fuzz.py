@@ -169,8 +169,9 @@ def attack(
             except (Exception, Hang) as error:
                 frames = traceback.extract_tb(error.__traceback__)[-3:]
                 where = " < ".join(f"{Path(f.filename).name}:{f.lineno}" for f in frames[::-1])
-                failures.setdefault(f"{type(error).__name__}: {str(error)[:120]} at {where}",
-                                    content)  # fmt: skip
+                failures.setdefault(
+                    f"{type(error).__name__}: {str(error)[:120]} at {where}", content
+                )
             finally:
                 signal.alarm(0)
     finally:

@@ -62,8 +62,11 @@ def in_python(command, f):
     if command == "signature":
         return bd.deconvolve(f / "bulk.csv", f / "signature.csv")
     if command == "fastmix":
-        return bd.fastmix(f / "expression.csv", read_table(f / "proportions.csv", "proportions"),
-                          read_table(f / "covariates.csv", "covariates"))  # fmt: skip
+        return bd.fastmix(
+            f / "expression.csv",
+            read_table(f / "proportions.csv", "proportions"),
+            read_table(f / "covariates.csv", "covariates"),
+        )
     if command == "contrast":
         return bd.contrast(
             read_table(f / "proportions.csv", "proportions"),

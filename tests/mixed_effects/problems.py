@@ -46,10 +46,15 @@ def contaminated(
     rng = np.random.default_rng(seed)
     A, B = rng.normal(size=(2, 3, 3))
     at = Contamination(
-        beta=np.array([0.3, -0.2, 0.1]), Psi=A @ A.T, null=0.8, up=np.array([0.1, 0.0, 0.02]),
-        down=np.array([0.05, 0.0, 0.03]), delta=np.array([3.0, 0.0, 2.0]),
-        tau2=np.array([0.5, 0.0, 0.0]), active=np.array([0, 2]),
-    )  # fmt: skip
+        beta=np.array([0.3, -0.2, 0.1]),
+        Psi=A @ A.T,
+        null=0.8,
+        up=np.array([0.1, 0.0, 0.02]),
+        down=np.array([0.05, 0.0, 0.03]),
+        delta=np.array([3.0, 0.0, 2.0]),
+        tau2=np.array([0.5, 0.0, 0.0]),
+        active=np.array([0, 2]),
+    )
     return at, B @ B.T + 0.5 * np.eye(3), rng.normal(size=(300, 3)) * 3, rng
 
 

@@ -34,8 +34,9 @@ def test_names_decide_what_goes_where(fitted):
     data, fit = fitted
     genes = [*data.expression.index[::-1][:50], "unknown"]
     samples = ["other", *data.expression.columns[:3]]
-    adata = anndata.AnnData(np.zeros((4, 51)), pd.DataFrame(index=samples),
-                            pd.DataFrame(index=genes))  # fmt: skip
+    adata = anndata.AnnData(
+        np.zeros((4, 51)), pd.DataFrame(index=samples), pd.DataFrame(index=genes)
+    )
     assert fit.to_anndata(adata) is adata
     pd.testing.assert_frame_equal(
         adata.varm["effects"].iloc[:-1], fit.effects.loc[genes[:-1]], check_names=False

@@ -16,10 +16,14 @@ N = 12
 def table():
     rng = np.random.default_rng(0)
     return pd.DataFrame(
-        {"age": rng.uniform(20, 80, N), "dose": rng.lognormal(size=N),
-         "arm": list("abca") * 3, "sex": ["m", "f"] * 6},
+        {
+            "age": rng.uniform(20, 80, N),
+            "dose": rng.lognormal(size=N),
+            "arm": list("abca") * 3,
+            "sex": ["m", "f"] * 6,
+        },
         index=[f"s{i}" for i in range(N)],
-    )  # fmt: skip
+    )
 
 
 def z(x):
@@ -30,9 +34,12 @@ def z(x):
 def test_columns_are_standardised_and_labels_are_compared_with_their_first_value(table):
     columns, coding = encode(table, None)
     slow = {
-        "age": z(table["age"]), "dose": z(table["dose"]), "arm[T.b]": z(table["arm"] == "b"),
-        "arm[T.c]": z(table["arm"] == "c"), "sex[T.m]": z(table["sex"] == "m"),
-    }  # fmt: skip
+        "age": z(table["age"]),
+        "dose": z(table["dose"]),
+        "arm[T.b]": z(table["arm"] == "b"),
+        "arm[T.c]": z(table["arm"] == "c"),
+        "sex[T.m]": z(table["sex"] == "m"),
+    }
     assert sorted(columns) == sorted(slow)
     for name, values in slow.items():
         np.testing.assert_allclose(columns[name], values, rtol=1e-10)

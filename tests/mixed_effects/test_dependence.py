@@ -16,10 +16,11 @@ def test_correlation_within_subjects_is_recovered():
     X, groups = rng.normal(size=(36, 4)), np.repeat(np.arange(12), 3)
     L = np.linalg.cholesky(exchangeable(0.6, groups))
     estimates = [
-        estimate_correlation(X, rng.normal(size=(50, 36)) @ L.T + rng.normal(size=(50, 4)) @ X.T,
-                             groups)
+        estimate_correlation(
+            X, rng.normal(size=(50, 36)) @ L.T + rng.normal(size=(50, 4)) @ X.T, groups
+        )
         for _ in range(60)
-    ]  # fmt: skip
+    ]
     assert abs(np.mean(estimates) - 0.6) < 4 * np.std(estimates) / np.sqrt(60)
     assert np.std(estimates) < 0.03
     zero = [estimate_correlation(X, rng.normal(size=(50, 36)), groups) for _ in range(60)]

@@ -17,9 +17,13 @@ def parts():
     rng = np.random.default_rng(0)
     P = pd.DataFrame(rng.dirichlet([4, 3, 2], 30), SAMPLES, ["T", "B", "Mono"])
     D = pd.DataFrame(
-        {"age": rng.normal(50, 10, 30), "arm": rng.choice(["a", "b", "c"], 30),
-         "sex": rng.random(30) < 0.5}, SAMPLES,
-    )  # fmt: skip
+        {
+            "age": rng.normal(50, 10, 30),
+            "arm": rng.choice(["a", "b", "c"], 30),
+            "sex": rng.random(30) < 0.5,
+        },
+        SAMPLES,
+    )
     Y = pd.DataFrame(rng.normal(5, 1, (80, 30)), [f"g{i}" for i in range(80)], SAMPLES)
     return Y, P, D
 

@@ -91,8 +91,7 @@ def test_the_score_is_generalised_least_squares_of_a_shift_in_one_effect(known, 
     found = predict(ls, known.beta, np.zeros_like(ls.V), known.Psi, sigma2)
     z = statistics(found, known.Psi, "score")
     for g in (0, 11):
-        half = np.linalg.inv(np.linalg.cholesky(
-            known.Psi + np.broadcast_to(sigma2, 40)[g] * ls.Vz))  # fmt: skip
+        half = np.linalg.inv(np.linalg.cholesky(known.Psi + np.broadcast_to(sigma2, 40)[g] * ls.Vz))
         r = half @ (ls.c[g] - ls.onto @ (known.beta - ls.mean))
         for k, column in enumerate(half.T):
             slope = np.linalg.lstsq(column[:, None], r, rcond=None)[0][0]
@@ -106,17 +105,23 @@ def test_units_and_order_of_effects(known):
     D = np.eye(4)
     D[ls.random, ls.random] = a
     turned = ls._replace(
-        b=ls.b @ D, mean=ls.mean @ D, V=D @ ls.V @ D, c=ls.c * a, Vz=ls.Vz * np.outer(a, a),
+        b=ls.b @ D,
+        mean=ls.mean @ D,
+        V=D @ ls.V @ D,
+        c=ls.c * a,
+        Vz=ls.Vz * np.outer(a, a),
         onto=a[:, None] * ls.onto @ np.linalg.inv(D),
-    )  # fmt: skip
+    )
     s2 = np.array([0.7])
     before = predict(ls, known.beta, cov, known.Psi, s2)
     after = predict(turned, D @ known.beta, D @ cov @ D, known.Psi * np.outer(a, a), s2)
     np.testing.assert_allclose(after.gamma, before.gamma * a, rtol=1e-8)
     np.testing.assert_allclose(after.variance, before.variance * a**2, rtol=1e-8)
     for kind in ("marginal", "prior", "score"):
-        both = [statistics(p, np.diag(np.diag(p.spread)) if kind != "prior" else P, kind)
-                for p, P in ((before, known.Psi), (after, known.Psi * np.outer(a, a)))]  # fmt: skip
+        both = [
+            statistics(p, np.diag(np.diag(p.spread)) if kind != "prior" else P, kind)
+            for p, P in ((before, known.Psi), (after, known.Psi * np.outer(a, a)))
+        ]
         np.testing.assert_allclose(*both, rtol=1e-7)
 
 

@@ -31,10 +31,21 @@ def estimate_of(known):
     effect = known.beta[ls.random] + gamma
     z = rng.normal(size=(GENES, q)) * 2
     return Estimate(
-        known.beta, cov, np.full(L, 11.0), np.ones(L), known.Psi, s2, gamma, sd, z,
-        2 * norm.sf(np.abs(z)), {}, low=effect - 2 * sd, high=effect + 1.5 * sd,
+        known.beta,
+        cov,
+        np.full(L, 11.0),
+        np.ones(L),
+        known.Psi,
+        s2,
+        gamma,
+        sd,
+        z,
+        2 * norm.sf(np.abs(z)),
+        {},
+        low=effect - 2 * sd,
+        high=effect + 1.5 * sd,
         lfsr=norm.sf(np.abs(effect) / sd),
-    )  # fmt: skip
+    )
 
 
 def directions(known, lifts, half):
@@ -99,8 +110,11 @@ def test_proportions_without_error_change_nothing(case):
     same = propagate_errors(e, known.ls, leakage(np.linalg.pinv(known.X), lifts, 0 * half))
     for name in ("beta_cov", "sd", "p", "z", "low", "high", "lfsr"):
         np.testing.assert_allclose(getattr(same, name), getattr(e, name), rtol=1e-9, err_msg=name)
-    bare = propagate_errors(e._replace(low=None, high=None, lfsr=None), known.ls,
-                 leakage(np.linalg.pinv(known.X), lifts, half))  # fmt: skip
+    bare = propagate_errors(
+        e._replace(low=None, high=None, lfsr=None),
+        known.ls,
+        leakage(np.linalg.pinv(known.X), lifts, half),
+    )
     assert bare.low is None
     assert bare.lfsr is None
 

@@ -74,8 +74,10 @@ def test_classical_robust_covariances(covariance):
     tables = cohort.expression, cohort.proportions, cohort.covariates
     robust = bd.fastmix(*tables, seed=1, estimator=bd.EstimatorOptions(covariance=covariance))
     plain = bd.fastmix(*tables, estimator=bd.EstimatorOptions(covariance="sample"))
-    error = [np.abs(de.covariance - cohort.covariance).loc["Cell1.Group", "Cell1.Group"]
-             for de in (robust, plain)]  # fmt: skip
+    error = [
+        np.abs(de.covariance - cohort.covariance).loc["Cell1.Group", "Cell1.Group"]
+        for de in (robust, plain)
+    ]
     assert error[0] < error[1]
     again = bd.fastmix(*tables, seed=1, estimator=bd.EstimatorOptions(covariance=covariance))
     pd.testing.assert_frame_equal(robust.covariance, again.covariance)
@@ -143,14 +145,17 @@ def test_what_other_methods_would_ignore_is_refused(tables):
 def test_scores_separate_the_groups():
     cohort = bd.simulate.fastmix("III", "code", 1500, 80, correlation=0.5, seed=12)
     train, test = cohort.proportions.index[:50], cohort.proportions.index[50:]
-    de = bd.fastmix(cohort.expression[train], cohort.proportions, cohort.covariates.loc[train],
-                    "mixture")  # fmt: skip
+    de = bd.fastmix(
+        cohort.expression[train], cohort.proportions, cohort.covariates.loc[train], "mixture"
+    )
     for sparse in ("interactions", "all"):
         found = de.scores(
-            cohort.expression[test], cohort.proportions.loc[test],
-            cohort.covariates.loc[test].drop(columns="Group").assign(unused=1.0), "Group",
+            cohort.expression[test],
+            cohort.proportions.loc[test],
+            cohort.covariates.loc[test].drop(columns="Group").assign(unused=1.0),
+            "Group",
             sparse=sparse,
-        )  # fmt: skip
+        )
         group = cohort.covariates.loc[test, "Group"].to_numpy() == 1
         assert found.response == (0, 1)
         for name in ("", "_sparse"):

@@ -105,8 +105,9 @@ def test_every_run(case, run, goldens):
 def test_scores(scores, model, level, goldens):
     folder = goldens / "fastmix" / "scores"
     names = ("GeneExp", "CellProp", "Demo")
-    train, test = ([read(folder / part / f"{name}.csv") for name in names]
-                   for part in ("train", "test"))  # fmt: skip
+    train, test = (
+        [read(folder / part / f"{name}.csv") for name in names] for part in ("train", "test")
+    )
     for tables in (train, test):
         for table in tables[1:]:
             table.index = tables[0].columns
@@ -114,8 +115,10 @@ def test_scores(scores, model, level, goldens):
         *train, preset="fastmix-0.2.5", design=bd.DesignOptions(include_covariates=model == "demo")
     )
     # scores of exactly their fit, so that only the scores are compared
-    tables = {name: read(folder / f"model_{model}" / f"{name}.csv")
-              for name in ("fixed_results", "beta_mat", "re_ind_pvalue")}  # fmt: skip
+    tables = {
+        name: read(folder / f"model_{model}" / f"{name}.csv")
+        for name in ("fixed_results", "beta_mat", "re_ind_pvalue")
+    }
     beta = tables["fixed_results"].iloc[:, 0].to_numpy()
     gamma = tables["beta_mat"].to_numpy() - beta
     theirs = de.estimate._replace(beta=beta, gamma=gamma, p=tables["re_ind_pvalue"].to_numpy())

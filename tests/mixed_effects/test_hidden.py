@@ -27,9 +27,7 @@ def test_noise_holds_a_factor_once_in_a_thousand():
 def test_the_edge_is_where_the_largest_eigenvalue_ends():
     """1500 Wishart matrices: 1.5 expected beyond the edge, and it is no farther than needed."""
     rng, p, m = np.random.default_rng(0), 12, 80
-    largest = np.array([
-        np.linalg.eigvalsh(x.T @ x / m)[-1] for x in rng.normal(size=(1500, m, p))
-    ])  # fmt: skip
+    largest = np.array([np.linalg.eigvalsh(x.T @ x / m)[-1] for x in rng.normal(size=(1500, m, p))])
     beyond = (largest > _edge(p, m)).sum()
     assert beyond <= 7  # probability 1e-3
     assert (largest > 0.9 * _edge(p, m)).sum() >= 10
@@ -65,8 +63,9 @@ def test_only_the_space_of_the_design_counts_and_the_order_of_samples_and_genes_
     np.testing.assert_allclose(other.covariance, base.covariance, atol=1e-8)
     samples, genes = rng.permutation(24), rng.permutation(400)
     moved = found_in(X[samples], Y[genes][:, samples])
-    np.testing.assert_allclose(moved.covariance, base.covariance[np.ix_(samples, samples)],
-                               atol=1e-8)  # fmt: skip
+    np.testing.assert_allclose(
+        moved.covariance, base.covariance[np.ix_(samples, samples)], atol=1e-8
+    )
 
 
 @pytest.mark.parametrize("size", [{"samples": 8}, {"genes": 27}], ids=["few samples", "few genes"])

@@ -39,10 +39,12 @@ def test_scores_are_the_derivatives(case, own):
 
     def values(x):
         there = unpack(x, scale, at.active)
-        return np.array([
-            expectation(c[[g]], Vz, sigma2[[g]] if own else sigma2, there).log_likelihood
-            for g in range(7)
-        ])  # fmt: skip
+        return np.array(
+            [
+                expectation(c[[g]], Vz, sigma2[[g]] if own else sigma2, there).log_likelihood
+                for g in range(7)
+            ]
+        )
 
     slow = np.empty((7, len(x)))
     for j in range(len(x)):
@@ -139,8 +141,13 @@ def test_rates_are_sorted_means_at_one_point_and_an_upper_quantile_over_many(cas
 def test_rates_of_genes_from_the_model_are_calibrated_and_follow_the_genes(case):
     """The rate at the true parameters against the share of false calls, in 4.5 deviations."""
     at, Vz, _, rng = case
-    at = at._replace(delta=np.array([4.0, 0.0, 0.0]), up=np.array([0.2, 0, 0]),
-                     down=np.zeros(3), null=0.8, active=np.array([0]))  # fmt: skip
+    at = at._replace(
+        delta=np.array([4.0, 0.0, 0.0]),
+        up=np.array([0.2, 0, 0]),
+        down=np.zeros(3),
+        null=0.8,
+        active=np.array([0]),
+    )
     shifted = np.arange(20_000) < 4000
     c = rng.multivariate_normal(at.beta, at.Psi + 0.5 * Vz, 20_000)
     c[shifted, 0] += 4.0 + np.sqrt(0.5) * rng.normal(size=4000)
@@ -153,6 +160,7 @@ def test_rates_of_genes_from_the_model_are_calibrated_and_follow_the_genes(case)
         assert abs(false - (1 - probability[called, 0]).mean()) < 4.5 * np.sqrt(level / n)
         assert false < level + 4.5 * np.sqrt(level / n)
     genes = rng.permutation(20_000)
-    again = averaged(c[genes], Vz, np.array([0.5]), expectation(
-        c[genes], Vz, np.array([0.5]), at), at, [at])  # fmt: skip
+    again = averaged(
+        c[genes], Vz, np.array([0.5]), expectation(c[genes], Vz, np.array([0.5]), at), at, [at]
+    )
     np.testing.assert_allclose(again[1], rate[genes], rtol=1e-5)

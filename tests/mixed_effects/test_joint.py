@@ -21,8 +21,13 @@ SD = 0.08
 
 
 def simulated(**options):
-    given = {"n_genes": 1200, "n_samples": 50, "proportions": "dirichlet", "error_sd": SD,
-             "seed": 2} | options  # fmt: skip
+    given = {
+        "n_genes": 1200,
+        "n_samples": 50,
+        "proportions": "dirichlet",
+        "error_sd": SD,
+        "seed": 2,
+    } | options
     return bd.simulate.fastmix("III", **given)
 
 
@@ -73,8 +78,9 @@ def test_refined_proportions_are_sharper_and_know_by_how_much(data, joint):
     inside = ((table["low"] < truth) & (truth < table["high"])).mean()
     assert inside > 0.85  # what is left is one linear map of 9 numbers: no 150 separate errors
     assert joint.facts["error_scale"] * SD == pytest.approx(off(data.measured, data), rel=0.1)
-    np.testing.assert_allclose(joint.design.table["Cell1"], joint.refined.proportions["Cell1"],
-                               atol=0.05)  # fmt: skip
+    np.testing.assert_allclose(
+        joint.design.table["Cell1"], joint.refined.proportions["Cell1"], atol=0.05
+    )
 
 
 def test_errors_that_are_not_there_do_no_harm(oracle):
@@ -103,8 +109,9 @@ def test_hidden_factors_do_not_become_proportions():
 
 def test_expression_about_something_else_is_not_believed(data):
     rng = np.random.default_rng(0)
-    noise = pd.DataFrame(rng.normal(size=data.expression.shape) ** 2, data.expression.index,
-                         data.expression.columns)  # fmt: skip
+    noise = pd.DataFrame(
+        rng.normal(size=data.expression.shape) ** 2, data.expression.index, data.expression.columns
+    )
     strange = SimpleNamespace(expression=noise, measured=data.measured, covariates=data.covariates)
     de = fit(strange, standard_errors=SD)
     assert off(de.refined.proportions, data) < off(data.measured, data)
@@ -150,8 +157,13 @@ def test_cohort_distribution_is_maximum_likelihood():
     rng = np.random.default_rng(1)
     F = rng.normal([0.3, 0.5], [0.1, 0.05], (400, 2))
     noisy = F + 0.05 * rng.normal(size=F.shape)
-    known = anchors(noisy, np.tile(0.05**2 * np.eye(2), (400, 1, 1)), np.zeros((400, 1, 2)),
-                    np.zeros((400, 1)), np.zeros((400, 0)))  # fmt: skip
+    known = anchors(
+        noisy,
+        np.tile(0.05**2 * np.eye(2), (400, 1, 1)),
+        np.zeros((400, 1, 2)),
+        np.zeros((400, 1)),
+        np.zeros((400, 0)),
+    )
     law = cohort_distribution(known)
     spread = known.directions @ law.spread @ known.directions.T
     np.testing.assert_allclose(spread, np.cov(noisy.T, ddof=0) - 0.05**2 * np.eye(2), atol=1e-5)
@@ -190,8 +202,7 @@ def test_a_bootstrap_and_a_fit_of_effects(data, joint):
     boot = bd.deconvolve(tissue.bulk, reference, "nnls", seed=1, sampling=bd.Sampling(bootstrap=20))
     assert uncertain(boot, None, Notes(), needed=True).covariance.shape == (6, 2, 2)
     with pytest.raises(InputError, match="must be a pandas DataFrame"):
-        fit(SimpleNamespace(expression=data.expression, measured=joint,
-                            covariates=data.covariates))  # fmt: skip
+        fit(SimpleNamespace(expression=data.expression, measured=joint, covariates=data.covariates))
 
 
 def drawn(sd=0.02, n=6):
@@ -264,8 +275,9 @@ def test_standard_errors_need_every_sample(data):
 def folder(tmp_path_factory):
     """Expression, covariates, and the run of a deconvolution with a posterior."""
     home = tmp_path_factory.mktemp("joint")
-    tissue = bd.simulate.tissue(n_genes=200, lineages={"a": ["T"], "b": ["B"], "c": ["M"]},
-                                n_samples=24, seed=1)  # fmt: skip
+    tissue = bd.simulate.tissue(
+        n_genes=200, lineages={"a": ["T"], "b": ["B"], "c": ["M"]}, n_samples=24, seed=1
+    )
     reference = bd.Reference.from_samples(tissue.purified, tissue.labels, "factor", genes=60)
     fitted = bd.deconvolve(
         tissue.bulk, reference, "laplace", seed=1, sampling=bd.Sampling(max_pareto_k=np.inf)
@@ -295,8 +307,14 @@ def test_a_run_with_errors_is_fitted_jointly(folder, tmp_path):
     run("report", tmp_path / "de")
     plain = run(*common, folder / "proportions.csv", "--out", tmp_path / "plain")
     assert "method: moments" in plain.output
-    stated = run(*common, folder / "proportions.csv", "--standard-errors", "0.03", "--out",
-                 tmp_path / "stated")  # fmt: skip
+    stated = run(
+        *common,
+        folder / "proportions.csv",
+        "--standard-errors",
+        "0.03",
+        "--out",
+        tmp_path / "stated",
+    )
     assert "method: joint" in stated.output
     calibrated = run(*common, folder / "run", "--errors", "calibrate", "--out", tmp_path / "cal")
     assert "method: mixture" in calibrated.output

@@ -33,8 +33,9 @@ def draw(seed, *, n=N, error=0.1):
     measured = F + np.array([rng.multivariate_normal(np.zeros(D), C) for C in covariance])
     b = rng.normal(size=(GENES, L)) + 1.0
     Y = b @ np.einsum("iad,id->ai", lifts, F) + 0.3 * rng.normal(size=(GENES, n))
-    known = anchors(measured, covariance, lifts, np.einsum("iad,id->ia", lifts, measured),
-                    z[:, None])  # fmt: skip
+    known = anchors(
+        measured, covariance, lifts, np.einsum("iad,id->ia", lifts, measured), z[:, None]
+    )
     return F, known, moments(Y, np.eye(n), 0.7), rng
 
 
@@ -116,8 +117,10 @@ def test_the_cohorts_distribution_is_where_the_likelihood_is_flat(problem):
 
     def value(x):
         mean, S = x[0, :4].reshape(2, 2), np.array([[x[0, 4], x[0, 5]], [x[0, 5], x[0, 6]]])
-        return sum(multivariate_normal.logpdf(v, z @ mean, S + C) for v, z, C in zip(
-            known.value, known.cohort, known.covariance, strict=True))  # fmt: skip
+        return sum(
+            multivariate_normal.logpdf(v, z @ mean, S + C)
+            for v, z, C in zip(known.value, known.cohort, known.covariance, strict=True)
+        )
 
     at = np.concatenate([cohort.mean.ravel(), cohort.spread[[0, 0, 1], [0, 1, 1]]])[None]
     away = at * 1.2
@@ -229,10 +232,15 @@ def test_order_of_samples_units_of_genes_and_turned_directions_do_not_matter():
     assert moved.scale2 == pytest.approx(base.scale2, rel=1e-5)
     R = np.linalg.qr(rng.normal(size=(D, D)))[0]
     turned = refine(
-        known._replace(value=known.value @ R, covariance=R.T @ known.covariance @ R,
-                       lifts=known.lifts @ R, directions=known.directions @ R),
-        seen, Latent(start.phi @ R, start.mean @ R, R.T @ start.spread @ R, start.scale2),
-    )  # fmt: skip
+        known._replace(
+            value=known.value @ R,
+            covariance=R.T @ known.covariance @ R,
+            lifts=known.lifts @ R,
+            directions=known.directions @ R,
+        ),
+        seen,
+        Latent(start.phi @ R, start.mean @ R, R.T @ start.spread @ R, start.scale2),
+    )
     near = 2 * module._SETTLED * np.sqrt(np.trace(known.covariance.mean(axis=0)) / D)
     np.testing.assert_allclose(turned.phi, base.phi @ R, atol=near)
     assert turned.scale2 == pytest.approx(base.scale2, rel=1e-3)

@@ -82,8 +82,13 @@ def test_diagonal_against_a_general_optimiser():
     def criterion(x):
         return -log_likelihood(ls, ls.mean, np.diag(x[:3]), x[3], restricted=True)
 
-    slow = minimize(criterion, [1, 1, 1, 1], bounds=[(0, None)] * 3 + [(1e-3, None)],
-                    method="L-BFGS-B", options={"ftol": 1e-14, "gtol": 1e-8})  # fmt: skip
+    slow = minimize(
+        criterion,
+        [1, 1, 1, 1],
+        bounds=[(0, None)] * 3 + [(1e-3, None)],
+        method="L-BFGS-B",
+        options={"ftol": 1e-14, "gtol": 1e-8},
+    )
     assert found.settings["log_likelihood"] > -slow.fun - 1e-5
     np.testing.assert_allclose(np.diag(found.Psi), slow.x[:3], atol=2e-3)
 

@@ -40,8 +40,9 @@ def test_components_are_those_of_the_truth(fit, cohort):
         assert abs(part["up"] + part["down"] - 0.05) < 0.03
         assert abs(part["delta"] / (3.5 * 1.2) - 1) < 0.25
     moments = bd.fastmix(cohort.expression, cohort.proportions, cohort.covariates)
-    error = [np.square(de.covariance - cohort.covariance).to_numpy().mean()
-             for de in (fit, moments)]  # fmt: skip
+    error = [
+        np.square(de.covariance - cohort.covariance).to_numpy().mean() for de in (fit, moments)
+    ]
     assert error[0] < 0.5 * error[1]
 
 
@@ -123,8 +124,11 @@ def test_standard_errors_with_few_genes(genes, low, high):
         cohort = bd.simulate.fastmix("III", n_genes=genes, n_samples=40, seed=seed)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            fits.append(bd.fastmix(cohort.expression, cohort.proportions, cohort.covariates,
-                                   "mixture").fixed)  # fmt: skip
+            fits.append(
+                bd.fastmix(
+                    cohort.expression, cohort.proportions, cohort.covariates, "mixture"
+                ).fixed
+            )
         assert any("too few" in str(w.message) for w in caught) == (genes == 40)
     error = np.std([fit["estimate"] for fit in fits], axis=0)
     ratio = np.mean([fit["std_error"] for fit in fits], axis=0) / error

@@ -117,8 +117,9 @@ def test_order_of_genes_and_effects_and_units_do_not_matter(given, known):
     moved = fit(least_squares(known.X, known.Y[genes]), **given)
     np.testing.assert_allclose(moved.p, base.p[genes], rtol=1e-6)
     columns = [2, 0, 3, 1]
-    turned = fit(least_squares(known.X[:, columns], known.Y), names=[f"e{k}" for k in columns],
-                 **given)  # fmt: skip
+    turned = fit(
+        least_squares(known.X[:, columns], known.Y), names=[f"e{k}" for k in columns], **given
+    )
     np.testing.assert_allclose(turned.Psi, base.Psi[np.ix_(columns, columns)], atol=1e-8)
     np.testing.assert_allclose(turned.p, base.p[:, columns], rtol=1e-6)
     larger = fit(least_squares(known.X, 10 * known.Y), **given)

@@ -20,10 +20,15 @@ GENES = 30
 def case(request):
     known = shared_problem(8, genes=GENES, columns=3)
     at = Contamination(
-        np.array([0.2, 0.0, -0.1]), known.Psi, 0.7, np.array([0.1, 0.0, 0.05]),
-        np.array([0.1, 0.0, 0.05]), np.array([4.0, 0.0, 2.0]), np.array([0.6, 0.0, 0.0]),
+        np.array([0.2, 0.0, -0.1]),
+        known.Psi,
+        0.7,
+        np.array([0.1, 0.0, 0.05]),
+        np.array([0.1, 0.0, 0.05]),
+        np.array([4.0, 0.0, 2.0]),
+        np.array([0.6, 0.0, 0.0]),
         np.array([0, 2]),
-    )  # fmt: skip
+    )
     s2 = np.array([0.7]) if request.param == "common" else known.rng.uniform(0.3, 2, GENES)
     c = known.ls.c.copy()
     c[:10, 0] += 5.0
@@ -71,8 +76,11 @@ def test_every_gene_is_the_mixture_of_its_states(case):
             below = w @ norm.cdf(-x / sd)
             assert found.lfsr[g, k] == pytest.approx(min(below, 1 - below), rel=1e-6, abs=1e-12)
             for p, end in ((0.05, found.low), (0.95, found.high)):
-                slow = brentq(lambda t, p=p, x=x, sd=sd, w=w: w @ norm.cdf((t - x) / sd) - p,
-                              centre - 20 * spread, centre + 20 * spread)  # fmt: skip
+                slow = brentq(
+                    lambda t, p=p, x=x, sd=sd, w=w: w @ norm.cdf((t - x) / sd) - p,
+                    centre - 20 * spread,
+                    centre + 20 * spread,
+                )
                 assert end[g, k] == pytest.approx(slow, abs=1e-3 * spread)
 
 

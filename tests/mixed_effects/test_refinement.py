@@ -16,18 +16,33 @@ SD, N = 0.08, 24
 
 
 def draw(**options):
-    given = {"n_genes": 300, "n_samples": N, "proportions": "dirichlet", "error_sd": SD,
-             "seed": 2} | options  # fmt: skip
+    given = {
+        "n_genes": 300,
+        "n_samples": N,
+        "proportions": "dirichlet",
+        "error_sd": SD,
+        "seed": 2,
+    } | options
     return bd.simulate.fastmix("III", **given)
 
 
 def problem_of(data, expression=None, sd=SD, weights=None):
     expression = data.expression if expression is None else expression
     problem = prepare(
-        expression, data.measured, data.covariates, formula=None, include_covariates="auto",
-        rest=None, reference_cell_type=None, random=None, standardise=True, weights=weights,
-        subject=None, notes=Notes(), unsure=True,
-    )  # fmt: skip
+        expression,
+        data.measured,
+        data.covariates,
+        formula=None,
+        include_covariates="auto",
+        rest=None,
+        reference_cell_type=None,
+        random=None,
+        standardise=True,
+        weights=weights,
+        subject=None,
+        notes=Notes(),
+        unsure=True,
+    )
     n, k = problem.cells.shape
     covariance = np.tile(sd**2 * np.eye(k), (n, 1, 1))
     return problem, _anchors(problem, covariance)

@@ -32,19 +32,30 @@ def drawn(tables, monkeypatch):
         Psi += 0.05 * np.eye(q)
         sigma = np.sqrt(reml.noise * rng.chisquare(20 * m, shape) / (20 * m))
         coords = {"chain": np.arange(CHAINS), "draw": np.arange(DRAWS)}
-        names = {"covariate": list(reml.fixed.index), "random_effect": reml.random,
-                 "random_effect_bis": reml.random}  # fmt: skip
+        names = {
+            "covariate": list(reml.fixed.index),
+            "random_effect": reml.random,
+            "random_effect_bis": reml.random,
+        }
         posterior = xr.Dataset(
-            {"beta": (("chain", "draw", "covariate"), beta),
-             "Psi": (("chain", "draw", "random_effect", "random_effect_bis"), Psi),
-             "psi_sd": (("chain", "draw", "random_effect"), np.sqrt(np.einsum("cdkk->cdk", Psi))),
-             "sigma": (("chain", "draw"), sigma)}, coords | names,
-        )  # fmt: skip
+            {
+                "beta": (("chain", "draw", "covariate"), beta),
+                "Psi": (("chain", "draw", "random_effect", "random_effect_bis"), Psi),
+                "psi_sd": (
+                    ("chain", "draw", "random_effect"),
+                    np.sqrt(np.einsum("cdkk->cdk", Psi)),
+                ),
+                "sigma": (("chain", "draw"), sigma),
+            },
+            coords | names,
+        )
         diverging = np.zeros(shape, dtype=bool)
         diverging[0, : asked.get("fail", 0)] = True
         energy = rng.normal(size=shape)
-        stats = xr.Dataset({"diverging": (("chain", "draw"), diverging),
-                            "energy": (("chain", "draw"), energy)}, coords)  # fmt: skip
+        stats = xr.Dataset(
+            {"diverging": (("chain", "draw"), diverging), "energy": (("chain", "draw"), energy)},
+            coords,
+        )
         return from_groups({"posterior": posterior, "sample_stats": stats}, {})
 
     monkeypatch.setattr(pm, "sample", sample)
@@ -113,8 +124,10 @@ def _chains(values):
             noise = noise[..., :1, :1]
         dims = [f"{name}_{k}" for k in range(value.ndim)]
         data[name] = (("chain", "draw", *dims), value * noise)
-    stats = {"diverging": (("chain", "draw"), np.zeros((CHAINS, 400), dtype=bool)),
-             "energy": (("chain", "draw"), rng.normal(size=(CHAINS, 400)))}  # fmt: skip
+    stats = {
+        "diverging": (("chain", "draw"), np.zeros((CHAINS, 400), dtype=bool)),
+        "energy": (("chain", "draw"), rng.normal(size=(CHAINS, 400))),
+    }
     return from_groups({"posterior": xr.Dataset(data), "sample_stats": xr.Dataset(stats)}, {})
 
 
@@ -135,8 +148,9 @@ def test_the_contaminated_posterior_says_which_genes_react(made_up):
     em = bd.fastmix(*tables, "mixture", estimator=bd.EstimatorOptions(variance="common"))
     parts = em.facts["components"]
     made_up |= {"beta": em.fixed["estimate"], "Psi": em.covariance, "sigma": np.sqrt(em.noise)}
-    made_up |= {name: [part[name] for part in parts.values()]
-                for name in ("up", "down", "delta", "tau")}  # fmt: skip
+    made_up |= {
+        name: [part[name] for part in parts.values()] for name in ("up", "down", "delta", "tau")
+    }
     made_up["null"] = 1 - np.sum(made_up["up"]) - np.sum(made_up["down"])
     de = bd.fastmix(*tables, "nuts", estimator=bd.EstimatorOptions(contaminated=True))
     assert de.facts["components"] == list(parts)
@@ -151,8 +165,11 @@ def test_the_contaminated_posterior_says_which_genes_react(made_up):
 
 def test_heavy_tails_widen_the_genes_that_fit_badly(made_up, tables):
     reml = bd.fastmix(*tables, "map")
-    made_up |= {"beta": reml.fixed["estimate"], "Psi": reml.covariance,
-                "sigma": np.sqrt(reml.noise)}  # fmt: skip
+    made_up |= {
+        "beta": reml.fixed["estimate"],
+        "Psi": reml.covariance,
+        "sigma": np.sqrt(reml.noise),
+    }
     normal = bd.fastmix(*tables, "nuts")
     made_up["nu"] = 4.0
     heavy = bd.fastmix(*tables, "nuts", estimator=bd.EstimatorOptions(nu="estimate"))

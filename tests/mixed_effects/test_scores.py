@@ -79,8 +79,11 @@ def test_scores_are_the_projections_written_out(fit, cohort, sparse):
         for gene in found.multi_sparse.index[1:]:
             slow = e[gene] * part[gene]
             assert found.multi_sparse.loc[gene, sample] == pytest.approx(slow, rel=1e-6, abs=1e-10)
-    picked = [name for name in fit.random if "group" in name
-              and (sparse == "all" or kinds[name] == "product")]  # fmt: skip
+    picked = [
+        name
+        for name in fit.random
+        if "group" in name and (sparse == "all" or kinds[name] == "product")
+    ]
     listed = fit.gene_names[(fit.p_values[picked] < level).any(axis=1)]
     assert set(found.multi_sparse.index[1:]) == set(listed)
     assert len(listed) > 5
@@ -112,8 +115,10 @@ def test_without_other_covariates_none_are_needed(cohort):
     Y, P, D = cohort
     fit = bd.fastmix(Y.iloc[:, :TRAIN], P, D.iloc[:TRAIN], "map", formula="~ group")
     Y, P, D = new(cohort)
-    pd.testing.assert_frame_equal(discriminant_scores(fit, Y, P, None, "group").single,
-                                  discriminant_scores(fit, Y, P, D, "group").single)  # fmt: skip
+    pd.testing.assert_frame_equal(
+        discriminant_scores(fit, Y, P, None, "group").single,
+        discriminant_scores(fit, Y, P, D, "group").single,
+    )
 
 
 def test_what_is_refused(fit, cohort):

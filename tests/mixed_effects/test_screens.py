@@ -40,11 +40,13 @@ def test_two_components_against_a_library(effects):
     ours = screens._fit(points, x, 2)
     value = np.logaddexp.reduce(screens._log_density(x, ours), axis=0).sum()
     half = x > np.median(x)
-    theirs = GaussianMixture(2, tol=1e-10, max_iter=5000,
-                             means_init=[[x[~half].mean()], [x[half].mean()]]).fit(x)  # fmt: skip
+    theirs = GaussianMixture(
+        2, tol=1e-10, max_iter=5000, means_init=[[x[~half].mean()], [x[half].mean()]]
+    ).fit(x)
     assert value > theirs.score(x) * len(x) - 1.0
-    slow = np.log(sum(s[0] * norm.pdf(x, m[0], np.sqrt(v[0]))
-                      for m, v, s in zip(*ours, strict=True))).sum()  # fmt: skip
+    slow = np.log(
+        sum(s[0] * norm.pdf(x, m[0], np.sqrt(v[0])) for m, v, s in zip(*ours, strict=True))
+    ).sum()
     np.testing.assert_allclose(value, slow, rtol=1e-12)
 
 

@@ -32,8 +32,9 @@ def test_p_values_average_conditional_tails_over_the_other_effects_states(case, 
     for g, s in enumerate(np.broadcast_to(s2, 40)):
         for k in range(3):
             others = np.delete(np.arange(3), k)
-            bare = at._replace(null=at.null + at.up[k] + at.down[k], active=at.active[
-                at.active != k])  # fmt: skip
+            bare = at._replace(
+                null=at.null + at.up[k] + at.down[k], active=at.active[at.active != k]
+            )
             F = mass = 0.0
             for weight, mean, T in states(bare, at.Psi + s * Vz):
                 near = T[np.ix_(others, others)]
@@ -83,9 +84,15 @@ def test_the_test_of_a_shift_is_uniform_at_the_true_parameters():
     """Strongly correlated effects and shifted neighbours: 200,000 genes."""
     rng = np.random.default_rng(9)
     at = Contamination(
-        np.zeros(2), np.array([[1.0, 0.9], [0.9, 1.0]]), 0.8, np.array([0.0, 0.12]),
-        np.array([0.0, 0.08]), np.array([0.0, 2.0]), np.array([0.0, 0.3]), np.array([1]),
-    )  # fmt: skip
+        np.zeros(2),
+        np.array([[1.0, 0.9], [0.9, 1.0]]),
+        0.8,
+        np.array([0.0, 0.12]),
+        np.array([0.0, 0.08]),
+        np.array([0.0, 2.0]),
+        np.array([0.0, 0.3]),
+        np.array([1]),
+    )
     Vz = 0.1 * np.eye(2)
     state = rng.choice(3, 200_000, p=[0.8, 0.12, 0.08])
     c = rng.multivariate_normal(np.zeros(2), at.Psi + Vz, 200_000)

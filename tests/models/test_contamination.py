@@ -9,8 +9,12 @@ from bayesdecov.algebra.shared_design import least_squares
 from bayesdecov.mixed_effects.predictive import Parameters, Shifts, log_density
 
 NAMES = ["T", "B", "T.age"]
-CASES = {"normal": (None, []), "t": (6.0, []), "shifts": (None, ["B", "T.age"]),
-         "estimated t": ("estimate", [])}  # fmt: skip
+CASES = {
+    "normal": (None, []),
+    "t": (6.0, []),
+    "shifts": (None, ["B", "T.age"]),
+    "estimated t": ("estimate", []),
+}
 
 
 @pytest.fixture(scope="module")
@@ -35,8 +39,9 @@ def test_pytensor_equals_numpy(case, fitted, python_mode):
     if nu == 6.0:
         extra = []
     inputs += [model[name] for name in extra]
-    evaluate = pytensor.function(inputs, model.potentials[0], mode=python_mode,
-                                 on_unused_input="ignore")  # fmt: skip
+    evaluate = pytensor.function(
+        inputs, model.potentials[0], mode=python_mode, on_unused_input="ignore"
+    )
     rng = np.random.default_rng(1)
     where = [NAMES.index(name) for name in active]
     for _ in range(4):

@@ -16,8 +16,15 @@ from bayesdecov.errors import BayesdecovWarning
 def test_pytensor_equals_numpy(hidden, python_mode):
     import pytensor
 
-    data = bd.simulate.fastmix("III", n_genes=300, n_samples=24, proportions="dirichlet",
-                               error_sd=0.05, hidden=hidden, seed=2)  # fmt: skip
+    data = bd.simulate.fastmix(
+        "III",
+        n_genes=300,
+        n_samples=24,
+        proportions="dirichlet",
+        error_sd=0.05,
+        hidden=hidden,
+        seed=2,
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", BayesdecovWarning)
         fit = bd.fastmix(

@@ -54,8 +54,9 @@ def test_one_panel_for_gates_on_the_same_axes(gated):
 def test_one_panel_for_every_sample(gated):
     figure = bd.plots.gate(gated, "Cells")
     assert [axes.get_title(loc="left").split("\n")[0] for axes in figure.axes] == [
-        "donor01", "donor02",
-    ]  # fmt: skip
+        "donor01",
+        "donor02",
+    ]
     counts = gated.counts
     share = 100 * counts.loc["donor02", "Cells"] / counts.loc["donor02", "Singlets"]
     assert f"{share:.1f} % of Singlets" in figure.axes[1].get_title(loc="left")

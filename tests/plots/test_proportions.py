@@ -12,8 +12,9 @@ import bayesdecov as bd
 def fitted():
     cohort = bd.simulate.convolution(n_samples=8, n_genes=60, n_types=4, seed=1)
     reference = bd.Reference.from_samples(cohort.purified, cohort.labels, "diagonal")
-    return cohort, {m: bd.deconvolve(cohort.bulk, reference, m, seed=1)
-                    for m in ("laplace", "nnls")}  # fmt: skip
+    return cohort, {
+        m: bd.deconvolve(cohort.bulk, reference, m, seed=1) for m in ("laplace", "nnls")
+    }
 
 
 def test_bars_add_up_to_one(fitted, tmp_path):
@@ -46,7 +47,9 @@ def test_names_with_dollars_are_no_mathematics(tmp_path):
 
 def test_coverage_is_in_the_title_and_missing_intervals_are_no_error(fitted):
     cohort, fits = fitted
-    titles = [a.get_title(loc="left") for a in
-              bd.plots.intervals(fits["laplace"], truth=cohort.proportions).axes]  # fmt: skip
+    titles = [
+        a.get_title(loc="left")
+        for a in bd.plots.intervals(fits["laplace"], truth=cohort.proportions).axes
+    ]
     assert sum("hold the truth" in title for title in titles) == 4
     assert bd.plots.intervals(fits["nnls"]).axes

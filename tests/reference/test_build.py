@@ -15,8 +15,11 @@ def purified(seed=0, n_genes=30):
     level = rng.lognormal(4, 1, (n_genes, 3))
     labels = pd.Series(np.repeat(["T", "B", "M"], [4, 3, 2]), [f"s{i}" for i in range(9)])
     columns = ["TBM".index(label) for label in labels]
-    table = pd.DataFrame(rng.poisson(rng.gamma(20, level[:, columns] / 20)),
-                         [f"g{i}" for i in range(n_genes)], labels.index)  # fmt: skip
+    table = pd.DataFrame(
+        rng.poisson(rng.gamma(20, level[:, columns] / 20)),
+        [f"g{i}" for i in range(n_genes)],
+        labels.index,
+    )
     return table, labels
 
 
@@ -44,8 +47,9 @@ def test_whole_numbers_that_are_taken_as_they_are_keep_their_totals():
     made = from_samples(table, labels, "diagonal", None, None, True)
     np.testing.assert_allclose(made["mean"]["M"], table[["s7", "s8"]].mean(axis=1))
     assert made["scale"] == "linear"
-    assert made["notes"] == ("purified: whole numbers kept as they are, not scaled to counts per "
-                             "million",)  # fmt: skip
+    assert made["notes"] == (
+        "purified: whole numbers kept as they are, not scaled to counts per million",
+    )
 
 
 def test_the_order_of_samples_and_labels_is_irrelevant():
@@ -99,8 +103,9 @@ def test_a_signature_has_one_replicate_of_each_type_and_three_tenths_of_the_mean
     assert made["replicates"].tolist() == [1, 1, 1]
     assert "silent" not in made["mean"].index
     floor = 0.01 * made["mean"].mean(axis=1).to_numpy()[:, None]
-    np.testing.assert_allclose(made["covariance"].variances(),
-                               (0.3 * np.maximum(made["mean"], floor)) ** 2)  # fmt: skip
+    np.testing.assert_allclose(
+        made["covariance"].variances(), (0.3 * np.maximum(made["mean"], floor)) ** 2
+    )
     assert made["counting"].isna().all()
     with pytest.raises(InputError, match="signature: needs at least two cell types"):
         from_signature(signature[["B"]], None, False)

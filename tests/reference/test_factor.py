@@ -63,8 +63,9 @@ def test_the_unit_and_the_order_of_genes_and_samples_are_irrelevant(estimate):
     rng = np.random.default_rng(3)
     rows, columns = rng.permutation(15), rng.permutation(len(codes))
     found, _ = estimate(profiles, codes, means, variances, NAMES)
-    other, _ = estimate(7 * profiles[rows][:, columns], codes[columns], 7 * means[rows],
-                        49 * variances[rows], NAMES)  # fmt: skip
+    other, _ = estimate(
+        7 * profiles[rows][:, columns], codes[columns], 7 * means[rows], 49 * variances[rows], NAMES
+    )
     for j in range(3):
         expected = 49 * found.matrix(j)[np.ix_(rows, rows)]
         np.testing.assert_allclose(other.matrix(j), expected, rtol=1e-9, atol=1e-9)

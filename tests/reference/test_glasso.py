@@ -54,8 +54,11 @@ def test_the_penalty_has_the_smallest_criterion_of_the_path(seed):
         _, T = graphical_lasso(R, alpha=penalty, tol=1e-3)
         Theta = most_likely(S, T != 0)
         edges = np.count_nonzero(np.triu(T, 1))
-        values[penalty] = (-n * (np.linalg.slogdet(Theta)[1] - (S * Theta).sum())
-                           + edges * np.log(n) + 2 * edges * np.log(G))  # fmt: skip
+        values[penalty] = (
+            -n * (np.linalg.slogdet(Theta)[1] - (S * Theta).sum())
+            + edges * np.log(n)
+            + 2 * edges * np.log(G)
+        )
         if abs(penalty / fit.penalty - 1) < 1e-12:
             assert edges == fit.edges
             assert fit.ebic == pytest.approx(values[penalty], abs=1e-3)

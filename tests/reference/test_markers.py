@@ -24,8 +24,11 @@ def slow(means, logs, variance, replicates, count):
     queues = []
     for j in range(n_types):
         others = [k for k in range(n_types) if k != j]
-        good = [g for g in range(n_genes)
-                if all(logs[g, j] - logs[g, k] >= math.log2(1.5) for k in others)]  # fmt: skip
+        good = [
+            g
+            for g in range(n_genes)
+            if all(logs[g, j] - logs[g, k] >= math.log2(1.5) for k in others)
+        ]
         queues.append(sorted(good, key=lambda g, j=j, o=others: -min(t(g, j, k) for k in o)))
     pairs = []
     for j, k in itertools.combinations(range(n_types), 2):

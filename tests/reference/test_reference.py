@@ -70,8 +70,9 @@ def test_order_of_genes_and_samples_is_irrelevant(cohort):
         np.testing.assert_allclose(
             made.covariance_of(name),
             other.covariance_of(name).loc[made.genes, made.genes],
-            rtol=1e-9, atol=1e-9,
-        )  # fmt: skip
+            rtol=1e-9,
+            atol=1e-9,
+        )
 
 
 def test_given_genes_are_used_as_given(cohort):
@@ -214,7 +215,8 @@ def test_bad_arguments(cohort):
         bd.Reference.from_samples(cohort.purified, cohort.labels, genes=["gene0001", "nonesuch"])
     with pytest.raises(InputError, match="genes: must be a whole number >= 3"):
         bd.Reference.from_samples(cohort.purified, cohort.labels, genes=2)
-    copies = [cohort.purified.set_axis([f"{g}-{k}" for g in cohort.purified.index])
-              for k in range(30)]  # fmt: skip
+    copies = [
+        cohort.purified.set_axis([f"{g}-{k}" for g in cohort.purified.index]) for k in range(30)
+    ]
     with pytest.raises(InputError, match="at most 2000 genes"):
         bd.Reference.from_samples(pd.concat(copies), cohort.labels, genes=None)

@@ -23,9 +23,12 @@ def smyth(n_genes, replicates, d0, seed):
 
 def slow(mu, s2, replicates):
     """One entry at a time; the quadratic by weighted normal equations."""
-    points = [(np.log(mu[g, j]), s2[g, j], replicates[j] - 1)
-              for g in range(len(mu)) for j in range(mu.shape[1])
-              if replicates[j] > 1 and s2[g, j] > 0]  # fmt: skip
+    points = [
+        (np.log(mu[g, j]), s2[g, j], replicates[j] - 1)
+        for g in range(len(mu))
+        for j in range(mu.shape[1])
+        if replicates[j] > 1 and s2[g, j] > 0
+    ]
     x, v, d = np.array(points).T
     y = np.log(v) - digamma(d / 2) + np.log(d / 2)
     w = 1 / (polygamma(1, d / 2) + 0.1)

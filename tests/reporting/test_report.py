@@ -48,8 +48,14 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def fits():
-    cohort = bd.simulate.convolution(n_samples=6, n_genes=80, n_types=3, depth=1e5, seed=1,
-                                     cell_types=["<b>B</b>", "T & NK", "Mono"])  # fmt: skip
+    cohort = bd.simulate.convolution(
+        n_samples=6,
+        n_genes=80,
+        n_types=3,
+        depth=1e5,
+        seed=1,
+        cell_types=["<b>B</b>", "T & NK", "Mono"],
+    )
     bulk = cohort.bulk.copy()
     bulk["stranger"] = np.random.default_rng(0).permutation(bulk.iloc[:, 0].to_numpy())
     reference = bd.Reference.from_samples(cohort.purified, cohort.labels, "diagonal", genes=40)
@@ -85,9 +91,11 @@ def test_one_file_with_everything(method, fits, tmp_path):
     titles = re.findall(r"<h2>(.*?)</h2>", text)
     assert titles[0] == "Data at a glance"
     expected = {
-        "map": "Convergence", "laplace": "How good is the approximation?", "nuts": "Chains",
+        "map": "Convergence",
+        "laplace": "How good is the approximation?",
+        "nuts": "Chains",
         "nnls": "Convergence",
-    }[method]  # fmt: skip
+    }[method]
     assert expected in titles
     assert ("MLE, MAP and posterior" in titles) == (method in ("laplace", "nuts"))
     assert ("Genes that fit worst" in titles) == (method != "nnls")
@@ -117,8 +125,9 @@ def test_bad_targets(fits, tmp_path):
 def test_verdict_comes_in_words(fits):
     said = verdict(run_of(fits["map"]))
     assert (said["colour"], said["text"]) == ("mixed", "6 of 7 samples are good; 1 want a look.")
-    good = bd.deconvolve(fits["map"].bulk.drop(columns="stranger"), fits["map"].reference,
-                         assume_linear=True)  # fmt: skip
+    good = bd.deconvolve(
+        fits["map"].bulk.drop(columns="stranger"), fits["map"].reference, assume_linear=True
+    )
     assert verdict(run_of(good))["colour"] == "good"
 
 

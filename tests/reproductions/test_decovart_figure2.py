@@ -29,8 +29,9 @@ def test_mean_squared_errors_are_those_of_the_originals(table, goldens, method):
     # both are simulations: theirs with 500 samples, ours with 100
     both["se"] = both[f"se_{method}"] * np.sqrt(1 + 100 / 500)
     both["difference"] = both[f"mse_{method}_x" if f"mse_{method}_x" in both else f"mse_{method}"]
-    both["difference"] -= both[f"{THEIRS[method]}_y" if f"{THEIRS[method]}_y" in both
-                               else THEIRS[method]]  # fmt: skip
+    both["difference"] -= both[
+        f"{THEIRS[method]}_y" if f"{THEIRS[method]}_y" in both else THEIRS[method]
+    ]
     for _, part in both.groupby(["centroid", "p1"]):
         z = part["difference"].sum() / np.sqrt((part["se"] ** 2).sum())
         assert abs(z) < 2.5  # sixteen of them: .987 each
@@ -71,12 +72,17 @@ def test_pictures(table):
 def test_command(tmp_path, monkeypatch):
     monkeypatch.setattr(decovart_figure2, "CORRELATIONS", np.array([-0.8, 0.8]))
     monkeypatch.setattr(decovart_figure2, "_QUICK", 20)
-    result = run("reproduce", "decovart-figure2", "--out", tmp_path / "out", "--quick",
-                 "--no-progress")  # fmt: skip
+    result = run(
+        "reproduce", "decovart-figure2", "--out", tmp_path / "out", "--quick", "--no-progress"
+    )
     assert "16 configurations, 20 samples each" in result.stdout
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
-        "errors.csv", "heat_maps.png", "densities.png", "summary.txt", "run.json",
-    }  # fmt: skip
+        "errors.csv",
+        "heat_maps.png",
+        "densities.png",
+        "summary.txt",
+        "run.json",
+    }
     wrong = run("reproduce", "figure9", "--out", tmp_path / "x", expect=2)
     assert "name: must be one of 'decovart-figure2'" in wrong.stderr
 

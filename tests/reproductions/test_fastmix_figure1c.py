@@ -40,9 +40,14 @@ def test_summary_follows_the_numbers(table):
 def test_command(tmp_path, monkeypatch):
     monkeypatch.setattr(figure1c, "_QUICK", 1)
     monkeypatch.setattr(figure1c, "GENES", 500)
-    result = run("reproduce", "fastmix-figure1c", "--quick", "--out", tmp_path / "out",
-                 "--no-progress")  # fmt: skip
+    result = run(
+        "reproduce", "fastmix-figure1c", "--quick", "--out", tmp_path / "out", "--no-progress"
+    )
     assert "Figure 1c" in result.stdout
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
-        "errors.csv", "ellipses.csv", "figure1c.png", "summary.txt", "run.json",
-    }  # fmt: skip
+        "errors.csv",
+        "ellipses.csv",
+        "figure1c.png",
+        "summary.txt",
+        "run.json",
+    }

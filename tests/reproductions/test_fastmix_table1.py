@@ -23,9 +23,11 @@ def test_errors_are_those_of_the_original(tables):
     two = table1.averages(tables[0], ["correlation", "shifted", "method"])
     found = two.set_index(["method", "correlation", "shifted"])
     theirs = {  # effects: FastMix, least squares, ridge in R 4.2.2
-        (0.0, False): (0.5383, 1.5671, 0.7657), (0.5, False): (0.3376, 1.5671, 0.6560),
-        (0.0, True): (0.5939, 1.5629, 0.8014), (0.5, True): (0.4287, 1.5629, 0.7050),
-    }  # fmt: skip
+        (0.0, False): (0.5383, 1.5671, 0.7657),
+        (0.5, False): (0.3376, 1.5671, 0.6560),
+        (0.0, True): (0.5939, 1.5629, 0.8014),
+        (0.5, True): (0.4287, 1.5629, 0.7050),
+    }
     for (correlation, shifted), expected in theirs.items():
         for name, value in zip(("FastMix 0.2.5", "least squares", "ridge"), expected, strict=True):
             assert found.loc[(name, correlation, shifted), "effects"] == pytest.approx(
@@ -47,8 +49,9 @@ def test_rates(tables):
 
 
 def test_averages():
-    table = pd.DataFrame({"k": ["a", "a", "b", "b"], "replicate": [0, 1, 0, 1],
-                          "x": [1.0, 3.0, 5.0, 5.0]})  # fmt: skip
+    table = pd.DataFrame(
+        {"k": ["a", "a", "b", "b"], "replicate": [0, 1, 0, 1], "x": [1.0, 3.0, 5.0, 5.0]}
+    )
     found = table1.averages(table, ["k"]).set_index("k")
     assert found["x"].tolist() == [2.0, 5.0]
     assert found["se of x"].tolist() == pytest.approx([np.sqrt(2) / np.sqrt(2), 0.0])
@@ -71,9 +74,14 @@ def test_command(tmp_path, monkeypatch):
     monkeypatch.setattr(table1, "_QUICK", 1)
     monkeypatch.setattr(table1, "_PERMUTATIONS", 5)
     monkeypatch.setattr(table1, "GENES", 400)
-    result = run("reproduce", "fastmix-table1", "--quick", "--out", tmp_path / "out",
-                 "--no-progress")  # fmt: skip
+    result = run(
+        "reproduce", "fastmix-table1", "--quick", "--out", tmp_path / "out", "--no-progress"
+    )
     assert "FastMix, Table 1: 1 data sets each" in result.stdout
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
-        "table1ab.csv", "table1cde.csv", "table1.png", "summary.txt", "run.json",
-    }  # fmt: skip
+        "table1ab.csv",
+        "table1cde.csv",
+        "table1.png",
+        "summary.txt",
+        "run.json",
+    }

@@ -87,8 +87,9 @@ def test_cssam_rates_by_counting():
     for j in (0, 1):
         count = np.array([(chance[:, :, j] >= s).sum() for s in own[:, j]])
         np.testing.assert_allclose(found.p_values[:, 2 + j], (count + 1) / (15 * 30 + 1))
-        raw = np.minimum([(c / 15) / (own[:, j] >= s).sum() for c, s in
-                          zip(count, own[:, j], strict=True)], 1)  # fmt: skip
+        raw = np.minimum(
+            [(c / 15) / (own[:, j] >= s).sum() for c, s in zip(count, own[:, j], strict=True)], 1
+        )
         smallest = [raw[own[:, j] <= s].min() for s in own[:, j]]
         np.testing.assert_allclose(found.fdr[:, 2 + j], smallest)
 

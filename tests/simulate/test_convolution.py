@@ -12,8 +12,9 @@ from bayesdecov.errors import InputError
 @pytest.mark.parametrize("law", ["lognormal", "gaussian"])
 def test_moments_within_monte_carlo_error(law):
     n = 4000
-    cohort = bd.simulate.convolution(n_samples=1, n_genes=12, n_types=2, replicates=n, law=law,
-                                     seed=1)  # fmt: skip
+    cohort = bd.simulate.convolution(
+        n_samples=1, n_genes=12, n_types=2, replicates=n, law=law, seed=1
+    )
     for j, name in enumerate(cohort.mean):
         x = cohort.purified.loc[:, (cohort.labels == name).to_numpy()].to_numpy()
         sd = np.sqrt(np.diag(cohort.covariances[j]))

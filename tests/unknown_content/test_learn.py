@@ -42,12 +42,15 @@ def test_the_unit_of_expression_is_irrelevant(world):
 
 def test_known_and_foreign_shares_add_up_to_one_whatever_the_first_guess(world):
     cohort, B, share, _ = world
-    found = [module._alternate(cohort, B, np.clip(factor * share, 1e-3, 0.95), 15)
-             for factor in (0.4, 1.0, 2.0)]  # fmt: skip
+    found = [
+        module._alternate(cohort, B, np.clip(factor * share, 1e-3, 0.95), 15)
+        for factor in (0.4, 1.0, 2.0)
+    ]
     for state in found:
         np.testing.assert_allclose((state.B.sum(axis=1) + state.w)[share > 0], 1, atol=0.02)
-    np.testing.assert_allclose(found[0].profile.h, found[1].profile.h,
-                               atol=0.03 * found[1].profile.h.max())  # fmt: skip
+    np.testing.assert_allclose(
+        found[0].profile.h, found[1].profile.h, atol=0.03 * found[1].profile.h.max()
+    )
 
 
 def test_a_new_level_rescales_the_profile_with_its_variances(world):

@@ -16,8 +16,13 @@ def test_the_regression_is_non_negative_least_squares_of_every_sample(world):
     rng = np.random.default_rng(2)
     noisy = replace(cohort, y=cohort.y * rng.lognormal(0, 0.3, cohort.y.shape))
     genes = len(h)
-    profile = Profile(h, rng.gamma(2, 1, genes) * h, rng.gamma(2, 1, genes) * h**2,
-                      0.1 * h * rng.normal(size=genes), 0.05 * h**2)  # fmt: skip
+    profile = Profile(
+        h,
+        rng.gamma(2, 1, genes) * h,
+        rng.gamma(2, 1, genes) * h**2,
+        0.1 * h * rng.normal(size=genes),
+        0.05 * h**2,
+    )
     found, a = regression(noisy, profile, B, share)
     spread = variance(noisy, B)
     at_zero = 0
@@ -47,8 +52,9 @@ def test_the_order_of_genes_and_samples_is_irrelevant(world):
 
 def test_the_unit_of_expression_is_irrelevant(world):
     cohort = replace(world[0], phi=np.full(30, 0.5 * world[0].y.mean()))
-    other = replace(cohort, y=7 * cohort.y, mu=7 * cohort.mu, phi=7 * cohort.phi,
-                    level=7 * cohort.level)  # fmt: skip
+    other = replace(
+        cohort, y=7 * cohort.y, mu=7 * cohort.mu, phi=7 * cohort.phi, level=7 * cohort.level
+    )
     np.testing.assert_allclose(from_below(other), from_below(cohort), atol=1e-7)
 
 
