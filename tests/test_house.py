@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import tomllib
 from collections import defaultdict
 from functools import cache
 from pathlib import Path
@@ -208,6 +209,14 @@ def test_every_module_of_the_core_has_a_test_of_its_name(room):
     tested = {path.stem.removeprefix("test_") for path in (ROOT / "tests" / room).glob("*.py")}
     assert own - exempt - tested == set()
     assert not exempt & tested, "has a test of its own now"
+
+
+def test_every_folder_is_packaged():
+    listed = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    folders = {path.parent.relative_to(ROOT / PACKAGE).as_posix().replace("/", ".")
+               for path in modules().values() if path.is_relative_to(ROOT / PACKAGE)}  # fmt: skip
+    expected = {PACKAGE, f"{PACKAGE}.models", *(f"{PACKAGE}.{each}" for each in folders - {"."})}
+    assert set(listed["tool"]["setuptools"]["packages"]) == expected
 
 
 def test_contributing_shows_these_floors():

@@ -6,6 +6,7 @@ whatever the number of workers.
 
 from __future__ import annotations
 
+import copy
 import sys
 from typing import Any, NamedTuple
 
@@ -60,13 +61,11 @@ def run_shards(
     """Fit all samples in shards, in order, with ``n_jobs`` workers; the first has this number."""
     n, size = len(data.y), shard_size(task.method, data.y.shape[1])
     spans = [(start, min(start + size, n)) for start in range(0, n, size)]
-    jobs = (
-        joblib.delayed(_fit_shard)(task, data.rows(start, stop), first + start)
-        for start, stop in spans
-    )
+    parts = ((task, data.rows(start, stop), first + start) for start, stop in spans)
     if n_jobs == 1 or len(spans) == 1:
-        results = (function(*args, **kwargs) for function, args, kwargs in jobs)
+        results = (_fit_shard(*part) for part in parts)
     else:
+        jobs = (joblib.delayed(_fit_received)(*part) for part in parts)
         results = joblib.Parallel(n_jobs=n_jobs, return_as="generator")(jobs)
     if progress is None:
         progress = len(spans) > 1 and sys.stderr.isatty()
@@ -78,6 +77,14 @@ def run_shards(
 def shard_size(method: str, n_genes: int) -> int:
     """Samples of a shard: what is computed together never depends on the number of workers."""
     return 1 if method == "nuts" else max(32, min(4096, _SHARD_FLOATS // n_genes))
+
+
+def _fit_received(task: Task, data: Data, first: int) -> Output:
+    """Fit some samples in a worker.
+
+    Arrays can arrive at odd addresses, where NumPy sums in another order: copies are aligned.
+    """
+    return _fit_shard(copy.deepcopy(task), copy.deepcopy(data), first)
 
 
 def _fit_shard(task: Task, data: Data, first: int) -> Output:

@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 
 from bayesdecov.io.tables import write_table
 from bayesdecov.mixed_effects.fastmix import fastmix
+from bayesdecov.options import EstimatorOptions
 from bayesdecov.plots.proportions import colours
 from bayesdecov.progress import track
 from bayesdecov.reproductions.reproduction import Reproduction
@@ -34,7 +35,10 @@ _PERMUTATIONS = 200
 _LEVEL = 0.05
 _FITS: dict[str, dict[str, Any]] = {
     "FastMix 0.2.5": {"preset": "fastmix-0.2.5"},
-    "FastMix 0.2.5, independent": {"preset": "fastmix-0.2.5", "diagonal": True},
+    "FastMix 0.2.5, independent": {
+        "preset": "fastmix-0.2.5",
+        "estimator": EstimatorOptions(diagonal=True),
+    },
     "moments": {"method": "moments"},
     "REML (what lme4 computes)": {"method": "map"},
     "mixture": {"method": "mixture"},

@@ -9,9 +9,11 @@ import pytest
 import bayesdecov as bd
 from bayesdecov.benchmarking import SCENARIOS, Case, benchmark
 from bayesdecov.benchmarking.method import DEFAULT, methods_of
+from bayesdecov.benchmarking.report import render
 from bayesdecov.benchmarking.scenarios import simulated
 from bayesdecov.errors import InputError
 from bayesdecov.plots.benchmark import by_type, cost, heat_map, spill_over
+from bayesdecov.plots.folder import draw
 from tests.test_cli import run
 
 
@@ -113,8 +115,10 @@ def test_pictures_and_page(found, tmp_path):
     found.write(tmp_path / "out")
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert names == {"scores.csv", "levels.csv", "summary.csv", "estimates.csv.gz",
-                     "benchmark.html", "plots", "run.json"}  # fmt: skip
-    page = (tmp_path / "out" / "benchmark.html").read_text(encoding="utf-8")
+                     "run.json"}  # fmt: skip
+    draw(found, tmp_path / "plots")
+    assert {path.stem for path in (tmp_path / "plots").iterdir()} >= {"rmse", "r_types"}
+    page = render(found, "out")
     assert "Closest to the truth" in page
     assert "failed on some cohort: broken" in page
     assert "ArithmeticError: no luck" in page
@@ -281,7 +285,7 @@ def test_nothing_but_failures_is_still_a_table(data, tmp_path):
     found = benchmark([case_of(data)], {"broken": broken}, memory=False)
     assert "broken" in str(found)
     found.write(tmp_path / "out")
-    page = (tmp_path / "out" / "benchmark.html").read_text(encoding="utf-8")
+    page = render(found, "out")
     assert "No method gave an estimate" in page
 
 

@@ -36,7 +36,7 @@ def test_evidence_and_moments_are_right_after_rows_were_taken_and_continued():
     found = found.take(rows)
     found = adapt(target, found.mean, found.root, rows, [2000, 1000], rngs, found)
     assert found.x.shape == (2, 3600, 2)
-    assert [size for _, _, size in found.laws] == [300, 300, 2000, 1000]
+    assert [size for _, _, size in found.rounds] == [300, 300, 2000, 1000]
     weights = found.log_weights
     evidence = logsumexp(weights, axis=1) - np.log(3600)
     expected = [0.0, np.log(0.97725)]  # of the part below zero

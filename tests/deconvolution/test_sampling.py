@@ -143,14 +143,14 @@ def test_too_few_draws_are_said():
 @pytest.mark.parametrize("sampler", ["nutpie", "pymc"])
 def test_a_start_where_the_density_is_zero_is_moved(sampler):
     from bayesdecov.nuts import run_nuts
-    from bayesdecov.sampling import Sampling
+    from bayesdecov.sampling import Schedule
 
     def density(x):
         inside = abs(x[0]) < 3
         return (-0.5 * float(x @ x) if inside else -np.inf), -x
 
     starts = np.array([[100.0, 0.3], [0.5, 0.5]])
-    how = Sampling(draws=50, tune=50, chains=2, nuts_sampler=sampler)
+    how = Schedule(draws=50, tune=50, chains=2, nuts_sampler=sampler)
     found = run_nuts(density, starts, how, np.random.default_rng(1))
     assert np.abs(found.x[:, :, 0]).max() < 3
 

@@ -113,7 +113,7 @@ def test_ascii_terminals(files, tmp_path):
 def test_memory_that_does_not_suffice(files, tmp_path):
     # with one thread the libraries of SciPy load, and try for ever to get memory for their buffers
     env = {**os.environ, "OMP_NUM_THREADS": "2"}
-    code, _, lines = run(deconvolve(files, tmp_path / "out"), "-v 400000", env=env)
+    code, _, lines = run(deconvolve(files, tmp_path / "out"), "-v 350000", env=env)
     assert code == 1
     assert [line for line in lines if line.startswith("error")] == [
         "error: not enough memory; use fewer genes or samples"

@@ -56,12 +56,10 @@ def test_intervals_know_that_the_covariance_is_estimated():
 
 
 def test_block_correction_stays_positive_definite(tables):
-    """Eq. 13 as a whole block: eigenvalues never go below those of the noise."""
+    """FastMix Eq. 13 as a whole block: eigenvalues never go below those of the noise."""
     options = {"screen": ["Cell1.Group", "Cell2.Group", "Cell3.Group"]}
     block = bd.fastmix(*tables, **of_fastmix(options))
-    diagonal = bd.fastmix(
-        *tables, **of_fastmix(options), estimator=bd.EstimatorOptions(correction="diagonal")
-    )
+    diagonal = bd.fastmix(*tables, **of_fastmix({**options, "correction": "diagonal"}))
     assert block.facts["flagged"] == options["screen"]
     assert block.facts["kept_genes"] == 300
     assert not np.allclose(block.covariance, diagonal.covariance)
@@ -230,7 +228,7 @@ def test_one_gene_far_out_does_not_decide(factor):
     assert np.isfinite(dirty.genes.select_dtypes("number").to_numpy()).all()
     if factor > 10:
         assert dirty.facts["outliers"] == 1
-        assert any("too far out" in note for note in dirty.notes)
+        assert any("too extreme" in note for note in dirty.notes)
 
 
 def test_named_effects_without_variance_are_not_said_to_be_trimmed(tables):

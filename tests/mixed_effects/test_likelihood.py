@@ -12,6 +12,7 @@ from bayesdecov.algebra.shared_design import embed, least_squares, log_likelihoo
 from bayesdecov.errors import Notes
 from bayesdecov.mixed_effects.likelihood import fit_likelihood
 from bayesdecov.mixed_effects.options import resolve
+from bayesdecov.options import EstimatorOptions
 
 
 def simulate(m=40, n=12, sd=(1.5, 0.8, 0.5), seed=0):
@@ -27,7 +28,7 @@ def test_statsmodels_agrees(reml):
 
     X, Y = simulate()
     m, n = Y.shape
-    ours = fit_likelihood(least_squares(X, Y), resolve(None, {}), reml, Notes())
+    ours = fit_likelihood(least_squares(X, Y), resolve(None, EstimatorOptions()), reml, Notes())
     design = np.tile(X, (m, 1))
     model = MixedLM(Y.ravel(), design, np.repeat(np.arange(m), n), exog_re=design)
     theirs = model.fit(reml=reml, method="bfgs", gtol=1e-6)
@@ -36,7 +37,7 @@ def test_statsmodels_agrees(reml):
     np.testing.assert_allclose(ours.Psi, theirs.cov_re, atol=1e-3)
     np.testing.assert_allclose(np.sqrt(np.diag(ours.beta_cov)), theirs.bse_fe, rtol=1e-3)
     if not reml:  # statsmodels' restricted likelihood has another constant
-        np.testing.assert_allclose(ours.settings["log_likelihood"], theirs.llf, rtol=1e-7)
+        np.testing.assert_allclose(ours.facts["log_likelihood"], theirs.llf, rtol=1e-7)
     predicted = np.array(list(theirs.random_effects.values()))
     np.testing.assert_allclose(ours.gamma, predicted, atol=2e-3)
 
@@ -59,10 +60,10 @@ def test_boundary_is_a_maximum(reml, sd):
     """No step in a random feasible direction, and no other feasible start, does better."""
     X, Y = simulate(60, 10, sd, seed=4)
     ls = least_squares(X, Y)
-    found = fit_likelihood(ls, resolve(None, {}), reml, Notes())
-    assert found.settings["rank"] < 3
+    found = fit_likelihood(ls, resolve(None, EstimatorOptions()), reml, Notes())
+    assert found.facts["rank"] < 3
     assert np.linalg.eigvalsh(found.Psi)[0] > -1e-10
-    best = found.settings["log_likelihood"]
+    best = found.facts["log_likelihood"]
     rng = np.random.default_rng(0)
     for scale in (1e-4, 1e-2, 1.0):
         for _ in range(200):
@@ -76,7 +77,7 @@ def test_boundary_is_a_maximum(reml, sd):
 def test_diagonal_against_a_general_optimiser():
     X, Y = simulate(80, 12, (1.5, 0.8, 0.0), seed=5)
     ls = least_squares(X, Y)
-    found = fit_likelihood(ls, resolve(None, {"diagonal": True}), True, Notes())
+    found = fit_likelihood(ls, resolve(None, EstimatorOptions(diagonal=True)), True, Notes())
     assert found.facts["converged"]
 
     def criterion(x):
@@ -89,7 +90,7 @@ def test_diagonal_against_a_general_optimiser():
         method="L-BFGS-B",
         options={"ftol": 1e-14, "gtol": 1e-8},
     )
-    assert found.settings["log_likelihood"] > -slow.fun - 1e-5
+    assert found.facts["log_likelihood"] > -slow.fun - 1e-5
     np.testing.assert_allclose(np.diag(found.Psi), slow.x[:3], atol=2e-3)
 
 
@@ -98,7 +99,7 @@ def test_diagonal_with_effects_that_do_not_vary(seed):
     """Several variances at zero: converged, and no neighbour does better."""
     X, Y = simulate(60, 14, (0.0, 0.0, 0.7, 0.0), seed=seed)
     ls = least_squares(X, Y)
-    found = fit_likelihood(ls, resolve(None, {"diagonal": True}), True, Notes())
+    found = fit_likelihood(ls, resolve(None, EstimatorOptions(diagonal=True)), True, Notes())
     assert found.facts["converged"]
     psi, sigma2 = np.diag(found.Psi), found.sigma2[0]
     best = log_likelihood(ls, ls.mean, found.Psi, sigma2, restricted=True)
@@ -113,8 +114,8 @@ def test_fewer_random_effects_than_columns():
     """The closed form for some columns is the maximum of the full likelihood."""
     X, Y = simulate(80, 12, (1.5, 0.0, 0.6), seed=6)
     ls = least_squares(X, Y, np.array([0, 2]))
-    found = fit_likelihood(ls, resolve(None, {}), True, Notes())
-    best = found.settings["log_likelihood"]
+    found = fit_likelihood(ls, resolve(None, EstimatorOptions()), True, Notes())
+    best = found.facts["log_likelihood"]
 
     def criterion(x):
         L = np.array([[x[0], 0], [x[1], x[2]]])
@@ -182,7 +183,7 @@ def test_a_singular_covariance_keeps_its_power():
     rng, (X, _) = np.random.default_rng(2), simulate(10, 14)
     Y = rng.normal(size=(4000, 1)) * X[:, 0] + 0.7 * rng.normal(size=(4000, 14))
     notes = Notes()
-    found = fit_likelihood(least_squares(X, Y), resolve(None, {}), True, notes)
-    if found.settings["rank"] < 3:
-        assert found.settings["statistic"] == "marginal"
+    found = fit_likelihood(least_squares(X, Y), resolve(None, EstimatorOptions()), True, notes)
+    if found.facts["rank"] < 3:
+        assert found.facts["statistic"] == "marginal"
         assert abs((found.p[:, 0] < 0.05).mean() - 0.05) < 0.015

@@ -124,7 +124,10 @@ def test_bad_targets(fits, tmp_path):
 
 def test_verdict_comes_in_words(fits):
     said = verdict(run_of(fits["map"]))
-    assert (said["colour"], said["text"]) == ("mixed", "6 of 7 samples are good; 1 want a look.")
+    assert (said["colour"], said["text"]) == (
+        "mixed",
+        "6 of 7 samples are good; look at the other 1.",
+    )
     good = bd.deconvolve(
         fits["map"].bulk.drop(columns="stranger"), fits["map"].reference, assume_linear=True
     )

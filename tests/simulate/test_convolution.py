@@ -9,11 +9,11 @@ import bayesdecov as bd
 from bayesdecov.errors import InputError
 
 
-@pytest.mark.parametrize("law", ["lognormal", "gaussian"])
-def test_moments_within_monte_carlo_error(law):
+@pytest.mark.parametrize("distribution", ["lognormal", "gaussian"])
+def test_moments_within_monte_carlo_error(distribution):
     n = 4000
     cohort = bd.simulate.convolution(
-        n_samples=1, n_genes=12, n_types=2, replicates=n, law=law, seed=1
+        n_samples=1, n_genes=12, n_types=2, replicates=n, distribution=distribution, seed=1
     )
     for j, name in enumerate(cohort.mean):
         x = cohort.purified.loc[:, (cohort.labels == name).to_numpy()].to_numpy()
@@ -40,5 +40,5 @@ def test_bad_arguments():
         bd.simulate.convolution(distribution="gaussian", depth=1e4)
     with pytest.raises(InputError, match="n_types"):
         bd.simulate.convolution(n_types=1)
-    with pytest.raises(InputError, match="law"):
-        bd.simulate.convolution(law="cauchy")
+    with pytest.raises(InputError, match="distribution"):
+        bd.simulate.convolution(distribution="cauchy")
