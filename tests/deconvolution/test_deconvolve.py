@@ -97,7 +97,7 @@ def test_wider_probability_wider_intervals(cohort, reference):
 def test_baselines_have_no_intervals_and_say_so(cohort, reference):
     fit = bd.deconvolve(cohort.bulk, reference, "nnls")
     assert fit.intervals()[["sd", "low", "high"]].isna().all(axis=None)
-    assert "says nothing about uncertainty" in str(fit)
+    assert "this method gives no uncertainty" in str(fit)
 
 
 def test_laplace_agrees_with_map_where_data_are_strong(cohort, reference):

@@ -105,7 +105,7 @@ def test_a_cohort():
     types = found.sections["Cell types"]
     assert (types["reliability"] < 0.95).all()
     unknown = examine_cohort(cohort.proportions, cohort.covariates)
-    assert any("Nothing is known of the proportions' errors" in each for each in unknown.verdict)
+    assert any("The errors of the proportions are unknown" in each for each in unknown.verdict)
     strange = pd.DataFrame({"x": rng.normal(size=3)}, ["a", "b", "c"])
     with pytest.raises(InputError, match="must share sample names"):
         examine_cohort(cohort.proportions, strange)

@@ -132,7 +132,8 @@ def test_interrupts_also_of_imports(seconds, files, tmp_path):
     time.sleep(seconds)
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
-    assert process.returncode == 130
+    # Python dies of the signal itself where it passed an exec() of an import; shells see 130 too
+    assert process.returncode in (130, -signal.SIGINT)
     assert said.splitlines()[-1] == "error: interrupted; nothing was written"
     assert "Traceback" not in said
     assert [path.name for path in tmp_path.iterdir() if path.name != ".out.lock"] == []

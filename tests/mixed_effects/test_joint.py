@@ -248,8 +248,8 @@ def test_standard_errors_of_whole_proportions_add_up():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"method": "joint"}, "must say how sure they are"),
-        ({"errors": "calibrate"}, "must say how sure they are"),
+        ({"method": "joint"}, "must come with their uncertainty"),
+        ({"errors": "calibrate"}, "must come with their uncertainty"),
         ({"errors": "guess"}, "must be one of 'ignore', 'calibrate'"),
         ({"method": "joint", "standard_errors": 0.0}, "standard errors of 0 only"),
         ({"method": "joint", "standard_errors": -0.1}, "must not be negative"),

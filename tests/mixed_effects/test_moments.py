@@ -133,7 +133,7 @@ def test_a_gene_far_out_gets_effects_and_has_no_say(known):
     ls, notes = least_squares(known.X, Y), Notes()
     e, rest = fit(ls, notes), fit(subset(ls, np.arange(400) != 5))
     assert e.facts["outliers"] == 1
-    assert any("1 genes are too far out" in line for line in notes.lines)
+    assert any("1 genes are too extreme" in line for line in notes.lines)
     np.testing.assert_allclose(e.Psi, rest.Psi, rtol=1e-8)
     np.testing.assert_allclose(e.beta, rest.beta, rtol=1e-8)
     np.testing.assert_allclose(np.delete(e.gamma, 5, 0), rest.gamma, rtol=1e-6, atol=1e-8)

@@ -99,7 +99,7 @@ def test_proportions_near_one_are_scaled_and_others_are_left_alone(tables):
     assert "were scaled to 1" in notes.lines[0]
     part = 0.7 * P
     pd.testing.assert_frame_equal(whole(part, notes), part)
-    assert "add up to 0.7 to 0.7: the remainder is taken to express nothing" in notes.lines[-1]
+    assert "add up to 0.7 to 0.7: what is left is taken to express nothing" in notes.lines[-1]
     notes = Notes()
     pd.testing.assert_frame_equal(whole(P, notes), P)
     assert notes.lines == []

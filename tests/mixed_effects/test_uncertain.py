@@ -118,7 +118,7 @@ def test_a_prior_that_is_unknown_or_decides_everything_stays_in():
     p = rng.dirichlet([0.5, 0.5, 0.5], (2, 200))
     unknown = PosteriorDraws(p, pd.Index(["a", "b"]), pd.Index(TYPES), None, None, "mRNA")
     np.testing.assert_allclose(_weights(unknown, p, notes), 1 / 200)
-    assert "unknown and stays in" in notes.lines[-1]
+    assert "unknown and was not removed" in notes.lines[-1]
     strong = unknown._replace(prior=Dirichlet(60.0))
     np.testing.assert_allclose(_weights(strong, p, notes), 1 / 200)
     assert "in 2 samples too few draws are left" in notes.lines[-1]
