@@ -121,4 +121,4 @@ def test_a_prior_that_is_unknown_or_decides_everything_stays_in():
     assert "unknown and was not removed" in notes.lines[-1]
     strong = unknown._replace(prior=Dirichlet(60.0))
     np.testing.assert_allclose(_weights(strong, p, notes), 1 / 200)
-    assert "in 2 samples too few draws are left" in notes.lines[-1]
+    assert "in 2 samples too few draws remain" in notes.lines[-1]
