@@ -1,6 +1,6 @@
 """What is wrong with an estimate: codes with the value that breaks a rule, and their words.
 
-Whoever has to know of a finding asks for its code; words are made in one place and never read.
+Code that depends on a finding asks for its code; the words are made in one place and not parsed.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 r"""Convolution density with a full covariance matrix per cell type.
 
-.. math:: V(q) = \sum_j q_j^2 \Sigma_j + \varphi\,\mathrm{diag}(\mu q)
+.. math:: V(q) = \sum_j q_j^2 \Sigma_j + \mathrm{diag}(\varphi\,\mu q + \varphi^2 / 4)
 
 One Cholesky factor of ``V`` a sample gives everything; cost O(J G^3).
 """

@@ -60,7 +60,9 @@ class Contractions(NamedTuple):
 
 
 def assemble(parts: Contractions) -> Pieces:
-    r"""Derivatives of ``log|V|`` and ``Q`` from the contractions (DeCovarT Eq. 9 and 10).
+    r"""Derivatives of ``log|V|`` and ``Q`` from the contractions.
+
+    DeCovarT Eq. 9 and 10, with the log-determinant counted once.
 
     .. math::
         \partial_j \log|V| = \mathrm{tr}(\Theta B_j), \qquad

@@ -35,7 +35,7 @@ def deconvolve(
     The model is DeCovarT's (arXiv:2309.09557, Eq. 7) with technical noise,
 
     .. math:: y_i \sim N\big(s_i\mu p_i,\; s_i^2 \textstyle\sum_j p_{ij}^2
-              (\Sigma_j + \Sigma_j / n_j) + \mathrm{diag}(\varphi_i s_i\mu p_i
+              (\Sigma_j + \Sigma_j^{tot} / n_j) + \mathrm{diag}(\varphi_i s_i\mu p_i
               + \varphi_i^2 / 4)\big).
 
     Parameters

@@ -8,14 +8,16 @@ from typing import Any
 import numpy as np
 
 from bayesdecov import checks
-from bayesdecov.algebra.priors import Prior
+from bayesdecov.algebra.priors import Dirichlet, Prior, SoftmaxNormal
 from bayesdecov.baselines import BASELINES
-from bayesdecov.deconvolution.prepare import NOISES
 from bayesdecov.errors import InputError
 from bayesdecov.options import Sampling, of_class
 from bayesdecov.sampling import NUTS_ONLY, Schedule, scheduled
 from bayesdecov.verdicts import PARETO_K
 
+NOISES = ("auto", "none", "counting")
+SIZE_FACTORS = ("auto", "fixed", "free")
+PRIORS = ("flat", "decovart", "normal")
 METHODS = ("map", "laplace", "nuts", *BASELINES)
 # enough in coordinates that are standard normal to begin with
 USUAL = Schedule(draws=1000, tune=300, target_accept=0.85)
@@ -44,6 +46,11 @@ class DeconvolutionRequest:
         method = self.method
         checks.check_choice(method, METHODS, "method")
         checks.check_choice(self.noise, NOISES, "noise")
+        checks.check_choice(self.size_factor, SIZE_FACTORS, "size_factor")
+        if not isinstance(self.prior, (Dirichlet, SoftmaxNormal)):
+            checks.check_choice(self.prior, PRIORS, "prior")
+        if self.df not in (None, "auto"):
+            checks.check_positive(self.df, "df")
         sampling = of_class(self.sampling, Sampling, "sampling")
         if sampling.draws is not None:
             checks.check_whole(sampling.draws, "draws", at_least=2)

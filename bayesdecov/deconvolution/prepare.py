@@ -14,14 +14,13 @@ from bayesdecov.algebra.terms import Array
 from bayesdecov.deconvolution.align import align_bulk
 from bayesdecov.deconvolution.cohort_stage import learn_from_cohort
 from bayesdecov.deconvolution.model import EQ8, LIKELIHOOD, Data, Model, model_of
+from bayesdecov.deconvolution.options import NOISES, PRIORS, SIZE_FACTORS
 from bayesdecov.errors import InputError, Notes
 from bayesdecov.io.genes import Alignment
 from bayesdecov.reference.reference import Reference
 from bayesdecov.reference.structures import FactorCovariance
 from bayesdecov.unknown_content.extended import OTHER
 
-NOISES = ("auto", "none", "counting")
-SIZE_FACTORS = ("auto", "fixed", "free")
 AUTO_DF = 4.0
 
 
@@ -118,7 +117,7 @@ def _prior_of(prior: str | Prior, cell_types: pd.Index, other: bool) -> tuple[Pr
     if isinstance(prior, SoftmaxNormal):
         checks.check_positive(prior.scale, "prior scale")
         return prior, LIKELIHOOD
-    checks.check_choice(prior, ("flat", "decovart", "normal"), "prior")
+    checks.check_choice(prior, PRIORS, "prior")
     if prior == "normal":
         return SoftmaxNormal(), LIKELIHOOD
     return FLAT, EQ8 if prior == "decovart" else LIKELIHOOD

@@ -113,3 +113,12 @@ def test_hardly_distinct_types_are_named(cohort):
     near["twin"] = near["type2"] * (1 + 1e-6 * rng.normal(size=len(near)))
     with pytest.warns(BayesdecovWarning, match="hardly be distinguished.*type2, twin"):
         bd.deconvolve(cohort.mean.add_prefix("bulk "), bd.Reference.from_signature(near), "simplex")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [({"prior": "bad"}, "prior"), ({"df": -1.0}, "df"), ({"size_factor": "big"}, "size_factor")],
+)
+def test_options_are_checked_before_tables_are_read(options, words):
+    with pytest.raises(bd.errors.InputError, match=f"^{words}"):
+        bd.deconvolve("nowhere.csv", "nowhere.nc", **options)
