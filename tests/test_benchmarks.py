@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -32,6 +34,7 @@ def test_unknown_names_are_refused():
     assert "there is no sped" in done.stderr
 
 
+@pytest.mark.slow
 def test_one_runs_and_is_recorded(tmp_path):
     done = suite("speed", "--quick", "--out", str(tmp_path))
     assert done.returncode == 0, done.stdout

@@ -43,6 +43,7 @@ def test_example(name, arguments, said, written, tmp_path):
     assert all((tmp_path / path).is_file() for path in written)
 
 
+@pytest.mark.slow
 @pytest.mark.real_data
 def test_the_example_of_rejected_kidneys(tmp_path):
     data = os.environ.get("BAYESDECOV_DATA")

@@ -130,6 +130,7 @@ def test_pictures_and_page(found, tmp_path):
         by_type(found, "luck")
 
 
+@pytest.mark.slow
 def test_workers_change_nothing_but_time(data):
     problems = [case_of(data), case_of(data, level="two", genes=60)]
     one, two = (benchmark(problems, ["laplace", "nnls"], memory=False, n_jobs=n) for n in (1, 2))

@@ -97,6 +97,7 @@ def test_same_seed_same_table(cohort):
     pd.testing.assert_frame_equal(one, two)
 
 
+@pytest.mark.slow
 def test_names_of_cell_types_and_their_order_do_not_matter(cohort):
     fit, table, _ = cohort
     order = [2, 0, 1]

@@ -86,6 +86,7 @@ def test_exact_log_ratios_are_a_regression():
     assert chain.mean == pytest.approx(z, abs=0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("with_subjects", [False, True])
 def test_ranks_of_the_truth_are_uniform(with_subjects):
     """Simulation-based calibration: parameters from the prior, data from them, ranks of the truth.

@@ -35,6 +35,7 @@ def test_bivariate_maximisers(prior, name):
         np.testing.assert_allclose(fit.proportions["a"], case[name][c], atol=2e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.goldens
 @pytest.mark.parametrize(("prior", "name"), [("flat", "p1_mle"), ("decovart", "p1_eq8")])
 def test_all_bivariate_samples(prior, name, goldens):

@@ -140,8 +140,8 @@ def test_clusters_of_chosen_columns_are_judged_in_all(blobs):
 
 
 @pytest.mark.parametrize("case", [
-    "patient10_m1", "donor10_m1_cfg1", "donor10_m1_cfg2", "donor10_m1_cfg3", "donor10_m1_cfg4",
-    "donor10_m1_cfg4_s1", "donor10_m1_cfg5", "donor10_mixed",
+    pytest.param("patient10_m1", marks=pytest.mark.slow), "donor10_m1_cfg1", "donor10_m1_cfg2",
+    "donor10_m1_cfg3", "donor10_m1_cfg4", "donor10_m1_cfg4_s1", "donor10_m1_cfg5", "donor10_mixed",
 ])  # fmt: skip
 @pytest.mark.goldens
 def test_counts_and_members_of_the_original(goldens, case):

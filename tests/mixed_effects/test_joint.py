@@ -98,6 +98,7 @@ def test_misstated_errors_are_found_out(factor, data, joint):
     np.testing.assert_allclose(other.effects, joint.effects, atol=0.02)
 
 
+@pytest.mark.slow
 def test_hidden_factors_do_not_become_proportions():
     data = simulated(hidden=3, n_samples=100)
     joint = fit(data, standard_errors=SD)

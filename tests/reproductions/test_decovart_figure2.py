@@ -18,6 +18,7 @@ def table():
     return decovart_figure2.errors(100, seed=1)
 
 
+@pytest.mark.slow
 @pytest.mark.goldens
 @pytest.mark.parametrize("method", THEIRS)
 def test_mean_squared_errors_are_those_of_the_originals(table, goldens, method):

@@ -18,6 +18,7 @@ def tables():
     return two, three
 
 
+@pytest.mark.slow
 def test_errors_are_those_of_the_original(tables):
     """Two data sets of the R program, ridge and least squares: within 20 %, a data set's spread."""
     two = table1.averages(tables[0], ["correlation", "shifted", "method"])
@@ -37,6 +38,7 @@ def test_errors_are_those_of_the_original(tables):
     assert found.loc[("mixture", 0.5, True), "psi"] < found.loc[("FastMix 0.2.5", 0.5, True), "psi"]
 
 
+@pytest.mark.slow
 def test_rates(tables):
     three = table1.averages(tables[1], ["correlation", "method"]).set_index("method")
     level = three[["type I Cell1", "type I Cell2", "type I Cell3"]]
@@ -57,6 +59,7 @@ def test_averages():
     assert found["se of x"].tolist() == pytest.approx([np.sqrt(2) / np.sqrt(2), 0.0])
 
 
+@pytest.mark.slow
 def test_summary_and_picture_follow_the_numbers(tables):
     two = table1.averages(tables[0], ["correlation", "shifted", "method"])
     three = table1.averages(tables[1], ["correlation", "method"])
