@@ -1,4 +1,4 @@
-"""The generative models as plain PyMC, one file each, readable beside their equations."""
+"""The generative models in plain PyMC, one file each, with their equations."""
 
 from bayesdecov.models.cohort import cohort
 from bayesdecov.models.contamination import Genes, contamination

@@ -1,4 +1,4 @@
-r"""The cohort model in PyMC: proportions regressed on covariates, all bulks at once.
+r"""The cohort model in PyMC: proportions regressed on covariates, all bulks jointly.
 
 .. math::
     z_i &\sim N(B^\top x_i, \Omega), \qquad p_i = \mathrm{softmax}(V z_i) \\
@@ -7,7 +7,7 @@ r"""The cohort model in PyMC: proportions regressed on covariates, all bulks at 
     B_{lj} &\sim N(0, \tau_l^2), \qquad \Omega = a (A A^\top)^{-1},
     \quad A A^\top \sim \mathrm{Wishart}(d + 1, I), \quad a \sim \mathrm{Gamma}(1, 1)
 
-with log-ratios :math:`z` in an orthonormal basis :math:`V`, so that no cell type is special.
+with log-ratios :math:`z` in an orthonormal basis :math:`V`, which treats all cell types alike.
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ def cohort(
     bulk
         Genes x samples, on the scale of ``mean``; aligned to it by gene name.
     design
-        Samples x columns, without an intercept, best standardised; aligned to the bulk by name.
+        Samples x columns, without an intercept, preferably standardised; aligned to the bulk by
+        name.
     slope_sd, intercept_sd
         Standard deviations of the coefficients of log-ratios.
     counting_noise

@@ -5,10 +5,11 @@ r"""The mixed model gene by gene: a minority of differentially expressed genes, 
     N(\beta \pm \delta_k e_k,\ T + \tau_k^2 e_k e_k^\top), \qquad T = \Psi + \sigma^2 V,
     \qquad \mathrm{RSS}_g \sim \sigma^2 \chi^2_d
 
-What `bayesdecov.fastmix` fits by EM as ``method="mixture"``, with priors. With ``nu`` a gene's
-coefficients and residuals share a scale :math:`\kappa_g \sim \mathrm{InvGamma}(\nu/2, \nu/2)`,
-which is integrated out: a multivariate t. Neither has sufficient statistics, so a gradient costs as
-much as a pass over all genes.
+The model that `bayesdecov.fastmix` fits by EM as ``method="mixture"``, with priors. With ``nu``, a
+gene's coefficients and residuals share a scale
+:math:`\kappa_g \sim \mathrm{InvGamma}(\nu/2, \nu/2)`,
+which is integrated out: a multivariate t. Neither model has sufficient statistics, so each
+gradient needs a pass over all genes.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import pytensor.tensor as pt
 
 from bayesdecov.models.mixed_effects import Sufficient, covariance
 
-_NULL = 9.0  # times the other shares: a tenth of the genes is expected to be shifted
+_NULL = 9.0  # ratio to the other shares: a tenth of the genes is expected to be shifted
 _SHIFT, _SHIFT_LOG_SD = 3.0, 0.5  # prior of shifts, in the genes' standard deviations
 
 
@@ -52,22 +53,22 @@ def contamination(
     random
         Names of these columns.
     active
-        Those in which genes may be shifted; default: all. Empty: none, the plain normal (or t).
+        Columns in which genes may be shifted; default: all. Empty: none, the plain normal (or t).
     nu
         Degrees of freedom of the multivariate t: a number, "estimate" for 2 + Gamma(2, .1), None
         for the normal.
     eta
-        Of the LKJ prior on correlations.
+        Parameter of the LKJ prior on correlations.
 
     Returns
     -------
     pymc.Model
         Dims as in `mixed_effects`, and ``shifted``; variables ``beta``, ``psi_sd``, ``Psi``,
-        ``sigma``, and where genes may be shifted ``null``, ``up``, ``down`` (shares), ``delta`` and
-        ``tau`` (mean and standard deviation of a shift). Priors: `mixed_effects`' for the first
-        four, a Dirichlet with mean .9 of ``null`` for the shares; in standard deviations of the
-        coefficients ``delta`` is log-normal around 3 (a shift that is not apart from the bulk of
-        the genes cannot be told from its spread) and ``tau`` half-normal.
+        ``sigma``, and if genes may be shifted ``null``, ``up``, ``down`` (shares), ``delta`` and
+        ``tau`` (mean and standard deviation of a shift). Priors: as in `mixed_effects` for the
+        first four, and for the shares a Dirichlet with mean .9 of ``null``. In standard deviations
+        of the coefficients ``delta`` is log-normal around 3 (a shift that is not separated from
+        the bulk of the genes cannot be distinguished from its spread) and ``tau`` half-normal.
 
     Examples
     --------

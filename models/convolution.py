@@ -6,8 +6,8 @@ r"""The convolution model (DeCovarT, arXiv:2309.09557) in PyMC.
     V_i = s_i^2 \sum_j p_{ij}^2 \Sigma_j + \mathrm{diag}(\varphi_i s_i \mu p_i + c \varphi_i^2)
     \tag{DeCovarT Eq. 7}
 
-``prior="decovart"`` multiplies by :math:`|V_i|^{-1/2}`, which turns the likelihood into
-DeCovarT Eq. 8. All samples are one batch; they are independent given the reference.
+``prior="decovart"`` multiplies the likelihood by :math:`|V_i|^{-1/2}`, which gives
+DeCovarT Eq. 8. All samples form one batch; they are independent given the reference.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def convolution(
         )
 
         if isinstance(prior, SoftmaxNormal):
-            # a zero-sum normal's own sd is that of the normals before projection
+            # sigma of a zero-sum normal is that of the normals before projection
             z = pm.ZeroSumNormal(
                 "log_ratios", sigma=prior.scale, n_zerosum_axes=1, dims=("sample", "cell_type")
             )
@@ -115,7 +115,7 @@ def convolution(
 
 
 def observe_bulk(q: Any, mu: Any, Sigma: Any, y: Any, counting_noise: Any, df: float | None) -> Any:
-    """Add the likelihood of bulks ``y`` (sample, gene) to the model; returns their covariances V.
+    """Add the likelihood of bulks ``y`` (sample, gene) to the model; return their covariances V.
 
     ``q`` (sample, cell_type) is the size factor times the proportions.
     """

@@ -1,4 +1,4 @@
-r"""The mixed model with uncertain proportions in PyMC: all genes sharpen the proportions.
+r"""The mixed model with uncertain proportions in PyMC, estimated from all genes.
 
 .. math::
     \phi_i^{\text{meas}} &\sim N(\phi_i, \kappa^2 \Delta_i), \qquad
@@ -22,18 +22,18 @@ import pytensor.tensor as pt
 
 from bayesdecov.models.mixed_effects import Sufficient, covariance
 
-_WIDE = 10.0  # prior standard deviation of the cohort's means, in those of the measured values
-_HALF_NORMAL = 2.0  # of its standard deviations, in those of the measured values
+_WIDE = 10.0  # prior sd of the cohort's means, in standard deviations of the measured values
+_HALF_NORMAL = 2.0  # prior scale of its standard deviations, in those of the measured values
 
 
 class Shared(NamedTuple):
-    """What all genes and the measured values leave.
+    """Sufficient statistics of all genes, and the measured values.
 
     ``gram`` (n, n) and ``total`` (n,) of genes in units of their noise; ``design`` (n, L) at the
-    measured values; ``lifts`` (n, L, d), how a sample's row moves with its values; ``measured``
+    measured values; ``lifts`` (n, L, d), derivatives of a sample's row in its values; ``measured``
     (n, d) with error covariances ``errors`` (n, d, d); ``cohort`` (n, z), covariates of the
-    cohort's distribution with a column of ones; ``whitener`` (n, n), which the genes have been
-    multiplied with and the design has not.
+    cohort's distribution with a column of ones; ``whitener`` (n, n), already applied to
+    the genes but not to the design.
     """
 
     gram: np.ndarray
@@ -62,15 +62,16 @@ def joint(
     Parameters
     ----------
     known
-        Genes, measured values and the design that links them.
+        Genes, measured values and the design that connects them.
     columns, samples, directions
-        Names of the design's columns, the samples and the latent values of a sample.
+        Names of the design's columns, of the samples and of the latent values of a sample.
     eta
-        Of the LKJ priors on correlations; 1 is uniform.
+        Parameter of the LKJ priors on correlations; 1 is uniform.
     centre, root
-        Coordinates to sample in: ``phi = centre + root @ z``. With the mode (n, d) and a root of
-        the covariance (n d, n d) of `bayesdecov.fastmix` the posterior is close to a unit normal,
-        without it all samples move together along a narrow ridge. They do not change the model.
+        Coordinates for sampling: ``phi = centre + root @ z``. With the mode (n, d) and a root of
+        the covariance (n d, n d) from `bayesdecov.fastmix` the posterior is close to a unit normal;
+        without them it has a narrow ridge along which all samples vary together. They do not change
+        the model.
 
     Returns
     -------
@@ -144,7 +145,7 @@ def joint(
 
 
 def _cohort_law(phi: Any, known: Shared, spread: np.ndarray) -> Any:
-    """Log-density of the true values under the cohort's normal, in the model that is open."""
+    """Log-density of the true values under the cohort's normal, in the current model."""
     n, d = known.measured.shape
     mean = pm.Normal(
         "cohort_mean",
@@ -172,7 +173,7 @@ def _cohort_law(phi: Any, known: Shared, spread: np.ndarray) -> Any:
 
 
 def _sufficient(known: Shared, X: np.ndarray, centred: np.ndarray) -> Sufficient:
-    """Statistics of the genes at a design, which set the scale of the priors."""
+    """Statistics of the genes for a given design, which set the scale of the priors."""
     n, n_columns = X.shape
     V = np.linalg.inv(X.T @ X)
     onto = V @ X.T

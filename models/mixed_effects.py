@@ -22,12 +22,12 @@ import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 
-_WIDE = 10.0  # prior standard deviation of fixed effects, in those of the genes' coefficients
-_HALF_NORMAL = 2.0  # of standard deviations, in their moment estimates
+_WIDE = 10.0  # prior sd of fixed effects, in standard deviations of the genes' coefficients
+_HALF_NORMAL = 2.0  # prior scale of standard deviations, in their moment estimates
 
 
 class Sufficient(NamedTuple):
-    """What the likelihood needs of all genes.
+    """Sufficient statistics of all genes.
 
     ``mean`` (L,) and ``scatter`` (L, L) of the least-squares coefficients, :math:`V=(X'X)^{-1}`,
     the total RSS, residual degrees of freedom per gene, and the number of genes.
@@ -57,18 +57,18 @@ def mixed_effects(
     columns
         Names of the design's columns.
     random
-        Those with random effects; default: all.
+        Columns with random effects; default: all.
     eta
-        Of the LKJ prior on correlations; 1 is uniform.
+        Parameter of the LKJ prior on correlations; 1 is uniform.
 
     Returns
     -------
     pymc.Model
         Dims ``covariate``, ``random_effect``, ``random_effect_bis``; variables ``beta``,
-        ``psi_sd``, ``psi_corr`` (two random effects or more), ``Psi`` and ``sigma``. Priors are
+        ``psi_sd``, ``psi_corr`` (for two or more random effects), ``Psi`` and ``sigma``. Priors are
         centred and scaled by the data: :math:`s_\beta` is 10 standard deviations of the genes'
-        coefficients, :math:`s_\psi` and :math:`s_\sigma` are twice the moment estimates. Swap
-        data of as many genes, under the same priors, with ``pm.set_data`` of ``mean``,
+        coefficients, :math:`s_\psi` and :math:`s_\sigma` are twice the moment estimates. To
+        exchange the data (same number of genes, same priors), call ``pm.set_data`` for ``mean``,
         ``scatter_root`` (its Cholesky factor) and ``rss``.
 
     Examples
@@ -109,7 +109,7 @@ def mixed_effects(
 def covariance(
     known: Sufficient, names: Sequence[str], where: np.ndarray, eta: float
 ) -> tuple[Any, Any, Any]:
-    """Priors of ``beta``, ``Psi`` and ``sigma`` in the model that is open."""
+    """Priors of ``beta``, ``Psi`` and ``sigma`` in the current model."""
     m, q = known.n_genes, len(where)
     spread = np.sqrt(np.diag(known.scatter) / m)
     sigma_guess = float(np.sqrt(known.rss / (m * known.df)))

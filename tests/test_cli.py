@@ -219,7 +219,7 @@ BAD_EFFECTS = {
     "yes or no": (["--proportions", "{proportions}", "--covariates", "{covariates}",
                    "--include-covariates", "perhaps"], "include-covariates: must be one of"),
     "patients": (["--proportions", "{proportions}", "--covariates", "{covariates}"],
-                 "patient[T.p1] tells 2 samples from 38, with 3 cell types"),
+                 "patient[T.p1] separates 2 samples from 38, with 3 cell types"),
 }  # fmt: skip
 
 

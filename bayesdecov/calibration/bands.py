@@ -1,10 +1,9 @@
 r"""Simultaneous bands for the distribution of ranks.
 
-If a posterior is right, the rank of the true value among ``L`` of its draws is uniform on
-``0..L``. The empirical distribution of ``N`` such ranks is binomial at every point; a band that
-holds all points together with probability ``1 - alpha`` takes each at a level ``gamma`` that is
-found by simulating uniform ranks (Saeilynoja, Buerkner and Vehtari 2022,
-doi:10.1007/s11222-022-10090-6).
+If a posterior is correct, the rank of the true value among ``L`` of its draws is uniform on
+``0..L``. The empirical distribution of ``N`` such ranks is binomial at every point. A simultaneous
+band with coverage ``1 - alpha`` uses a pointwise level ``gamma`` that is found by simulating
+uniform ranks (Saeilynoja, Buerkner and Vehtari 2022, doi:10.1007/s11222-022-10090-6).
 """
 
 from __future__ import annotations
@@ -64,9 +63,9 @@ def band(n: int, draws: int, alpha: float = 0.001, seed: int = 0) -> Band:
 
 
 def uniformity(ranks: np.ndarray, draws: int, alpha: float = 0.001) -> tuple[Array, Band]:
-    """Smallest pointwise tail of each parameter's ranks, and the band it is judged by.
+    """Smallest pointwise tail of each parameter's ranks, and the band to compare it with.
 
-    A parameter is miscalibrated where its tail is below ``band.gamma``.
+    A parameter is miscalibrated if its tail is below ``band.gamma``.
     """
     n = len(ranks)
     counts = np.rint(ecdf(ranks, draws) * n).astype(int)

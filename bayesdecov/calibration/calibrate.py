@@ -1,4 +1,4 @@
-"""The command behind ``bayesdecov calibrate``: simulate, fit, compare with the truth."""
+"""The function behind ``bayesdecov calibrate``: simulate, fit, compare with true values."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MODELS = ("proportions", "effects")
 METHODS = ("map", "laplace", "nuts")
 LEVELS = (0.5, 0.8, 0.9, 0.95)
 USUAL = Schedule(draws=500, tune=300, chains=2, target_accept=0.85)
-RANKED = 99  # draws that the truth is ranked among, thinned from each posterior
+RANKED = 99  # thinned draws of each posterior among which the true value is ranked
 
 
 @moved_into(sampling=Sampling)
@@ -46,30 +46,30 @@ def calibrate(
     r"""Simulation-based calibration (Talts et al. 2018, arXiv:1804.06788).
 
     Parameters are drawn from the prior and data from the likelihood; in a correct posterior the
-    rank of the truth among the draws is then uniform, and an interval of probability ``q`` holds
-    it with frequency ``q``.
+    rank of the true value among the draws is then uniform, and an interval of probability ``q``
+    contains it with frequency ``q``.
 
     Parameters
     ----------
     model
-        "proportions": the convolution model, moments known, flat prior. "effects": the collapsed
-        mixed model of six effects (``method="nuts"``).
+        "proportions": the convolution model with known moments and a flat prior. "effects": the
+        collapsed mixed model with six effects (``method="nuts"``).
     method
         "map" (coverage only), "laplace" or "nuts".
     simulations
-        How many.
+        Number of simulations.
     reference
-        For "proportions": a `Reference` or a saved one whose moments are taken as exact; default:
-        simulated moments of ``n_types`` cell types and ``n_genes`` genes. For "effects"
+        For "proportions": a `Reference` or the path of a saved one, with moments treated as exact;
+        default: simulated moments of ``n_types`` cell types and ``n_genes`` genes. For "effects"
         ``n_genes`` is the number of genes of a data set.
     df
         Degrees of freedom of a multivariate t (simulated and fitted); None for the normal.
     sampling
-        A `bayesdecov.Sampling`; default: 500 draws, for NUTS in each of two chains.
+        A `bayesdecov.Sampling`; default: 500 draws, for NUTS in each of 2 chains.
     seed
         None, an int or a Generator.
     n_jobs, progress
-        Parallel workers; whether to show a bar.
+        Number of parallel workers; whether to show a progress bar.
 
     Returns
     -------
@@ -89,11 +89,13 @@ def calibrate(
     foreign = method != "nuts" or reference is not None or df is not None
     if model == "effects" and foreign:
         raise InputError(
-            "method", "model='effects' needs 'nuts', no reference and no df", found=repr(method)
+            "method",
+            "must be 'nuts', without reference and df, for model='effects'",
+            found=repr(method),
         )
     rng = checks.make_generator(seed)
     schedule = scheduled(of_class(sampling, Sampling, "sampling"), USUAL)
-    if method != "map":  # the truth is ranked among so many
+    if method != "map":  # draws to rank the true value among
         checks.check_whole(schedule.draws, "draws", at_least=RANKED)
     if model == "effects":
         checks.check_whole(n_genes, "n_genes", at_least=20)
@@ -139,7 +141,7 @@ def calibrate(
 def _ranked(
     draws: Array, truth: Array, names: list[str]
 ) -> tuple[pd.DataFrame, pd.DataFrame, Band]:
-    """Ranks of the truth among thinned draws, and whether they are uniform."""
+    """Ranks of the true values among thinned draws, and whether they are uniform."""
     thin = np.linspace(0, draws.shape[1] - 1, RANKED).astype(int)
     ranks = (draws[:, thin] < truth[:, None]).sum(axis=1)
     smallest, band = uniformity(ranks, RANKED, ALPHA)
@@ -151,7 +153,7 @@ def _ranked(
 
 
 def _inside(found: Replicates, level: float) -> np.ndarray:
-    """Whether each interval holds the truth, (simulation, parameter)."""
+    """Whether each interval contains the true value, (simulation, parameter)."""
     if found.draws is None:
         reach = float(ndtri(0.5 + level / 2)) * found.sd
         low, high = found.mean - reach, found.mean + reach
@@ -162,7 +164,7 @@ def _inside(found: Replicates, level: float) -> np.ndarray:
 
 
 def _coverage(found: Replicates) -> pd.DataFrame:
-    """Share of intervals that hold the truth, per parameter and level."""
+    """Share of intervals that contain the true value, per parameter and level."""
     rows = []
     for level in LEVELS:
         inside = _inside(found, level)

@@ -1,7 +1,7 @@
-"""Parameters of the mixed model drawn from the prior, their sufficient statistics, posteriors.
+"""Draws from the prior of the mixed model, their sufficient statistics and posteriors.
 
 A data set enters the collapsed model through a mean, a scatter matrix and a residual sum of
-squares, which are normal, Wishart and chi-squared: they are drawn as such, and the model is
+squares. Their normal, Wishart and chi-squared distributions are sampled directly, and the model is
 compiled once.
 """
 
@@ -31,7 +31,7 @@ def replicates(
     cohort = fastmix("III", n_genes=20, n_samples=30, seed=rng)
     scaled = (cohort.covariates - cohort.covariates.mean()) / cohort.covariates.std(ddof=1)
     X = build(cohort.proportions, scaled)
-    columns = [name for name in X.columns if name != "Group"]  # well conditioned
+    columns = [name for name in X.columns if name != "Group"]  # otherwise ill-conditioned
     X = X[columns].to_numpy()
     V = np.linalg.inv(X.T @ X)
     df, L = len(X) - len(columns), len(columns)

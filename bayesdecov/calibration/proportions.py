@@ -1,4 +1,4 @@
-"""Proportions drawn from the prior, bulks from the likelihood, and the posterior of each."""
+"""Proportions drawn from the prior, bulks from the likelihood, and their posteriors."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from bayesdecov.verdicts import PARETO_K
 
 
 class Replicates(NamedTuple):
-    """Truth (simulation, parameter), draws (simulation, draw, parameter) where there are any.
+    """True values (simulation, parameter) and draws (simulation, draw, parameter) or None.
 
-    ``mean`` and ``sd`` are those of the posterior or of the estimate; ``trusted`` marks the
-    simulations whose diagnostics are good.
+    ``mean`` and ``sd`` are those of the posterior or of the estimate; ``trusted`` marks
+    simulations with good diagnostics.
     """
 
     names: list[str]
@@ -35,7 +35,7 @@ class Replicates(NamedTuple):
 
 
 def example_reference(n_types: int, n_genes: int, rng: np.random.Generator) -> Reference:
-    """Moments to calibrate with where the user brings none."""
+    """Simulated moments, the default for calibration."""
     cohort = convolution(n_samples=2, n_genes=n_genes, n_types=n_types, seed=rng)
     return Reference.from_moments(cohort.mean, cohort.covariances)
 
@@ -74,7 +74,7 @@ def replicates(
     elif not np.isfinite(sd).any():
         raise InputError(
             "method",
-            "has no intervals to calibrate",
+            "must have intervals to calibrate",
             found=repr(method),
             fix="use 'map', 'laplace' or 'nuts'",
         )

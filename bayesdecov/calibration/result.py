@@ -1,4 +1,4 @@
-"""What `calibrate` returns: coverage of intervals and ranks of the truth."""
+"""The result of `calibrate`: coverage of intervals and ranks of the true values."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ALPHA = 0.001
 
 @dataclass(frozen=True)
 class Calibration(Result):
-    """Ranks of the truth in the posteriors of simulated data, and coverage of their intervals.
+    """Ranks of true values in posteriors of simulated data, and coverage of their intervals.
 
     Attributes
     ----------
@@ -24,13 +24,14 @@ class Calibration(Result):
         Simulation x parameter, each between 0 and 99; None for a method without draws.
     coverage
         Tidy: parameter, level, coverage, std_error, trusted (coverage where diagnostics are good),
-        simulations. Diagnostics are good where Pareto-k is at most .7 (laplace), nothing diverged
-        (nuts), the optimiser converged (map). Standard errors are those of a calibrated method.
+        simulations. Diagnostics are good if Pareto-k is at most .7 (laplace), no transition
+        diverged (nuts) or the optimiser converged (map). Standard errors are those of a calibrated
+        method.
     uniform
         Per parameter: the smallest pointwise tail probability of its ranks, the limit for the
         simultaneous band at alpha = .001, and whether the ranks are uniform.
     settings, facts
-        What was asked for; the share of trusted simulations, standard errors and seconds.
+        The requested options; number of trusted simulations, standard errors and seconds.
     """
 
     ranks: pd.DataFrame | None
@@ -62,7 +63,7 @@ class Calibration(Result):
         for level, part in self.coverage.groupby("level"):
             error = s["standard_errors"][level]
             lines.append(
-                f"  {level:.0%} intervals contain the truth in {part['coverage'].mean():.1%} "
+                f"  {level:.0%} intervals contain the true value in {part['coverage'].mean():.1%} "
                 f"(standard error {error:.1%})"
             )
         if self.uniform is not None:

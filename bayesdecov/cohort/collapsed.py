@@ -1,4 +1,4 @@
-r"""The distribution of a large cohort with its samples' log-ratios integrated out.
+r"""Posterior of the cohort's parameters with the samples' log-ratios integrated out.
 
 With normal likelihoods :math:`-\tfrac12z^\top P_iz + r_i^\top z` of the samples (`Sites`) and
 :math:`z_i \sim N(\mu_i, \Omega)`, :math:`\mu_i = B^\top x_i`,
@@ -8,9 +8,10 @@ With normal likelihoods :math:`-\tfrac12z^\top P_iz + r_i^\top z` of the samples
           Q_i = \Omega^{-1} + P_i,\; s_i = \Omega^{-1}\mu_i + r_i ,
 
 and the scale of the prior :math:`\Omega \sim \mathrm{IW}(d + 1, aI)`, :math:`a \sim
-\mathrm{Gamma}(1, 1)` integrates out too. A Gibbs sampler walks slowly where samples say little of
-a rare cell type; this density has a few dozen parameters and thousands of samples, so the normal at
-its mode is its posterior. Its draws are weighed against the density, and refused where they fail.
+\mathrm{Gamma}(1, 1)` is also integrated out. A Gibbs sampler mixes slowly where samples provide
+little information about a rare cell type. This density has a few dozen parameters and thousands of
+samples, so that the normal at its mode is close to the posterior. Draws of it are importance
+weighted with the density, and rejected if too few are effective.
 """
 
 from __future__ import annotations
@@ -23,13 +24,13 @@ from scipy.optimize import minimize
 from bayesdecov.algebra.terms import Array
 from bayesdecov.cohort.gibbs import Prior, Sites
 
-_CHECKED = 100  # draws that are weighed against the density
-_EFFECTIVE = 0.3  # share of them that has to be effective
-_STEP = 1e-4  # of the differences of the gradient
+_CHECKED = 100  # draws with importance weights
+_EFFECTIVE = 0.3  # smallest effective share of them
+_STEP = 1e-4  # of the finite differences of the gradient
 
 
 class Mode(NamedTuple):
-    """Coefficients and covariance, and the samples' log-ratios under them."""
+    """Coefficients and covariance, and the samples' log-ratios given them."""
 
     B: Array  # (column, d)
     Omega: Array
@@ -53,7 +54,7 @@ def find_mode(X: Array, sites: Sites, prior: Prior, start: Mode | None, steps: i
 def collapsed(
     X: Array, sites: Sites, prior: Prior, start: Mode, draws: int, rng: np.random.Generator
 ) -> Collapsed | None:
-    """Draws of the normal at the mode; None where the density is not close to it."""
+    """Draws of the normal at the mode; None if it does not approximate the density."""
     x = _mode(X, sites, prior, start, 500)
     k = len(x)
     H = np.empty((k, k))

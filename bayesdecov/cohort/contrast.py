@@ -1,4 +1,4 @@
-"""The verb: do proportions differ between conditions, and how sure is that."""
+"""The function `contrast`: differences of proportions between conditions."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from bayesdecov.verdicts import findings_of_chains, rendered
 
 METHODS = ("fast", "nuts")
 _MANY = 1000  # samples above which fewer draws are needed
-_POINTS = 64  # of a new sample's log-ratios
+_POINTS = 64  # to integrate over a new sample's log-ratios
 _BLOCK = 4_000_000  # numbers of one block
 
 
@@ -58,39 +58,39 @@ def contrast(
 
     .. math:: z_i \sim N(B^\top x_i + u_{s(i)}, \Omega), \qquad p_i = \mathrm{softmax}(V z_i),
 
-    and are seen through the sample's likelihood, not through a point estimate. Coefficients have
-    normal priors (sd 1 per standard deviation of a covariate, 5 for the intercept), covariances
-    inverse-Wishart priors of free scale.
+    and are informed by the sample's likelihood, not by a point estimate. Coefficients have normal
+    priors (sd 1 per standard deviation of a covariate, 5 for the intercept), covariances
+    inverse-Wishart priors with estimated scale.
 
     Parameters
     ----------
     fit
-        What `deconvolve` (methods "laplace" or "nuts") or `gate` return, the folder of such a run,
-        or a table of proportions (samples x cell types), which is taken as exact.
+        A result of `deconvolve` (methods "laplace" or "nuts") or `gate`, the folder of such a run,
+        or a table of proportions (samples x cell types), which is treated as exact.
     covariates
         Samples x covariates: a DataFrame or its path.
     formula
-        Such as ``"~ group"`` or ``"~ group * age"``; default: all columns, added up.
+        For example ``"~ group"`` or ``"~ group * age"``; default: the main effects of all columns.
     at
-        What to compare, ``{"age": (30, 60)}``. Default: every label against the first, numbers at
-        their upper against their lower quartile (two-valued ones: the larger against the smaller).
-        Other covariates stay as they are in the samples, and differences are averaged over them
-        (mean proportions over 200 settings at most, drawn at random).
+        The values to compare, ``{"age": (30, 60)}``. Default: every label against the first, the
+        upper against the lower quartile of a numeric covariate (with two values: the larger against
+        the smaller). Other covariates keep the values of the samples, and differences are averaged
+        over them (mean proportions over at most 200 combinations, drawn at random).
     subject
         Column of the covariates (or a Series) that names the subject, for paired samples and
-        repeated measures.
+        repeated measurements.
     rope
-        Region of practical equivalence: half its width in percentage points.
+        Half-width of the region of practical equivalence, in percentage points.
     prob
         Probability of the intervals.
     method
         "fast": Gibbs sampling in which every sample is represented by its posterior draws, weighted
-        by one over their prior; above 400 samples by a normal that is fitted where the cohort
-        looks at it (expectation propagation). Seconds. "nuts": all bulks jointly with their exact
-        likelihood; minutes, for up to about a hundred samples of `deconvolve`.
+        by their inverse prior density; above 400 samples by a normal fitted in the region supported
+        by the cohort (expectation propagation). It takes seconds. "nuts": all bulks jointly with
+        their exact likelihood; it takes minutes, for up to about a hundred samples of `deconvolve`.
     sampling
-        Of the chains (a `bayesdecov.Sampling`): 1,000 draws (250 for more than 1,000 samples)
-        after 200 (100), 4 chains; "nuts": 500 after 500, 2 chains.
+        Chains and draws, as `bayesdecov.Sampling`. Default: 4 chains of 1,000 draws (250 for more
+        than 1,000 samples) after 200 (100) warm-up steps; "nuts": 2 chains of 500 after 500.
     seed
         None, an int or a Generator.
 
@@ -103,7 +103,7 @@ def contrast(
     Raises
     ------
     InputError
-        No samples in common, no posterior, covariates that are constant or determine each other.
+        There are no common samples, no posterior, or the covariates are constant or collinear.
 
     Examples
     --------
@@ -120,7 +120,7 @@ def contrast(
     checks.check_choice(method, METHODS, "method")
     prob = checks.check_probability(prob, "prob")
     if isinstance(rope, bool) or not isinstance(rope, (int, float)) or not 0 <= rope < 100:
-        raise InputError("rope", "must be a number of percentage points", found=repr(rope))
+        raise InputError("rope", "must be a number from 0 to below 100 (points)", found=repr(rope))
     notes = Notes()
     data = measured(fit, notes)
     table = sample_table(expression_frame(covariates, "covariates"), "covariates")
@@ -178,7 +178,7 @@ def contrast(
 
 
 def _shared(data: Measured, table: pd.DataFrame, notes: Notes) -> Measured:
-    """The samples that have covariates."""
+    """The measured samples with covariates."""
     known = data.samples.isin(table.index)
     if not known.any():
         raise InputError(
@@ -198,13 +198,13 @@ def _shared(data: Measured, table: pd.DataFrame, notes: Notes) -> Measured:
 
 
 def _subjects(groups: pd.Series, method: str) -> NDArray[np.intp]:
-    """Numbers of the subjects, of whom some must have been measured more than once."""
+    """Integer codes of the subjects, some of which must have several samples."""
     subjects = pd.factorize(groups.astype(str))[0]
     if len(np.unique(subjects)) == len(groups):
         raise InputError(
             "subject",
-            "must have more than one sample of some subject",
-            found=f"{len(groups)} subjects of {len(groups)} samples",
+            "must have more than one sample for some subject",
+            found=f"{len(groups)} subjects for {len(groups)} samples",
             fix="leave subject= out",
         )
     if method == "nuts":
@@ -230,11 +230,11 @@ def _schedule(method: str, n: int, sampling: Sampling) -> Schedule:
 
 
 def _bulks(fit: Any, data: Measured) -> tuple[Bulks, Array]:
-    """The exact likelihood of the samples that are used."""
+    """The exact likelihood of the samples used."""
     if not isinstance(fit, FittedProportions) or fit.model is None:
         raise InputError(
             "method",
-            "'nuts' needs the fit itself, as deconvolve returns it",
+            "'nuts' needs a result of deconvolve in memory",
             found=type(fit).__name__,
             fix="use method='fast'",
         )
@@ -307,7 +307,7 @@ def _rows(
 
 
 def _convergence(drawn: CohortDraws, differences: Array, notes: Notes) -> dict[str, Any]:
-    """Worst measures of coefficients and differences, and a verdict."""
+    """Worst convergence diagnostics of coefficients and differences, and a verdict."""
     draws = xr.Dataset(
         {
             "coefficients": (("chain", "draw", "column", "part"), drawn.coefficients),

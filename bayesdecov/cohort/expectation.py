@@ -1,10 +1,11 @@
-r"""Normal likelihoods of samples where the cohort looks at them, by expectation propagation.
+r"""Normal likelihoods of samples in the region supported by the cohort (expectation propagation).
 
-A sample's draws, weighted by the cohort's prior :math:`N(m_i, \Omega)` over their own, have the
-moments of its posterior within the cohort. The normal likelihood with the same moments has
-precision :math:`C_i^{-1} - \Omega^{-1}` (clipped at zero) and is right there, also for rare cell
-types, whose likelihood in log-ratios is far from normal as a whole. A fiftieth of the draws' own
-normal is added, so that likelihoods that are flat there do not let :math:`\Omega` grow.
+A sample's draws, weighted by the ratio of the cohort's prior :math:`N(m_i, \Omega)` to their own,
+have the moments of its posterior within the cohort. The normal likelihood with the same moments has
+precision :math:`C_i^{-1} - \Omega^{-1}` (clipped at zero). It is accurate in that region, also for
+rare cell types, whose likelihood in log-ratios is globally far from normal. A fiftieth of the
+normal fitted to the draws alone is added, so that likelihoods that are flat in that region do not
+let :math:`\Omega` grow.
 """
 
 from __future__ import annotations
@@ -16,14 +17,14 @@ from bayesdecov.algebra.truncation import at_least
 from bayesdecov.cohort.gibbs import Particles, Sites
 from bayesdecov.cohort.measured import Measured
 
-_EXACT = 1e6  # precision of log-ratios that are taken as exact
-_FEW = 20.0  # effective draws below which a sample keeps the normal it had
-_KEPT = 0.02  # of the draws' own normal
+_EXACT = 1e6  # precision of log-ratios treated as exact
+_FEW = 20.0  # effective draws below which the previous normal is kept
+_KEPT = 0.02  # weight of the normal fitted to the draws alone
 _FLOATS = 8_000_000  # of one block
 
 
 def first_sites(data: Measured) -> Sites:
-    """Normal likelihoods as they look from a wide prior around each sample's own draws."""
+    """Normal likelihoods fitted to each sample's draws alone."""
     n, draws, d = data.z.shape
     if draws == 1:
         P = np.broadcast_to(_EXACT * np.eye(d), (n, d, d)).copy()
@@ -38,9 +39,10 @@ def first_sites(data: Measured) -> Sites:
 def update(
     data: Measured, sites: Sites, first: Sites, centre: Array, covariance: Array
 ) -> tuple[Sites, Array]:
-    """Sites under the cohort's prior, and the effective number of draws behind each.
+    """Sites under the cohort's prior, and the effective number of draws for each.
 
-    A sample with too few of them keeps its own of ``sites``; ``first`` are those of `first_sites`.
+    A sample with too few effective draws keeps its entry of ``sites``; ``first`` is the result of
+    `first_sites`.
     """
     n, draws, d = data.z.shape
     precision = np.linalg.inv(covariance)

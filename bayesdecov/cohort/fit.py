@@ -1,4 +1,4 @@
-"""Chains of the cohort model: the fast path, and all bulks jointly by NUTS."""
+"""Chains of the cohort model: the fast method, and all bulks jointly by NUTS."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from bayesdecov.errors import Notes
 from bayesdecov.nuts import run_nuts
 from bayesdecov.sampling import Schedule
 
-MANY = 400  # samples above which likelihoods are taken as normal
+MANY = 400  # samples above which likelihoods are approximated as normal
 INTERCEPT_SD, SLOPE_SD = 5.0, 1.0  # of log-ratios; slopes per standard deviation of the column
 _ROUNDS = 6  # of expectation propagation
 _SETTLED = 0.005  # change of the coefficients at which it stops
-_FEW = 0.01  # share of the samples that is no cause for alarm
-_POOR = 10.0  # effective draws of a sample that are too few
+_FEW = 0.01  # share of the samples without a warning
+_POOR = 10.0  # effective draws of a sample below which they are too few
 _EFFORT = 20_000  # samples x draws of a chain between two rounds
 
 
@@ -56,7 +56,7 @@ def fast(
     notes: Notes,
     rng: np.random.Generator,
 ) -> CohortDraws:
-    """Gibbs sampling with the samples' own draws, or with normals where there are many samples."""
+    """Gibbs sampling with the samples' draws, or with normals for many samples."""
     n, count = data.z.shape[:2]
     prior = prior_of(X.shape[1])
     samples: Likelihoods = Particles(data.z, data.log_prior)
@@ -96,7 +96,7 @@ def _independent(
     notes: Notes,
     rng: np.random.Generator,
 ) -> CohortDraws | None:
-    """Independent draws, log-ratios integrated out; None where that is not accurate."""
+    """Independent draws with log-ratios integrated out; None if not accurate."""
     start = find_mode(X, sites, prior, None)
     found = collapsed(X, sites, prior, start, schedule.chains * schedule.draws, rng)
     if found is None:
@@ -120,7 +120,7 @@ def _sites(
     subjects: NDArray[np.intp] | None,
     rng: np.random.Generator,
 ) -> Sites:
-    """Normal likelihoods, fitted where the cohort looks at the samples."""
+    """Normal likelihoods, fitted in the region supported by the cohort."""
     sites = first = first_sites(data)
     if data.z.shape[1] == 1:
         return sites
@@ -140,15 +140,15 @@ def _sites(
 
 
 def _warn_of_few_draws(data: Measured, centre: Array, covariance: Array, notes: Notes) -> None:
-    """Say which samples have few draws where the cohort expects them."""
+    """Report samples with few effective draws under the cohort's distribution."""
     weights = Particles(data.z, data.log_prior).weights(centre, np.linalg.inv(covariance))
     effective = weights.sum(axis=1) ** 2 / np.square(weights).sum(axis=1)
     poor = data.samples[effective < _POOR]
     if len(poor):
         say = notes.warn if len(poor) > _FEW * len(effective) else notes.info
         say(
-            f"{len(poor)} of {len(data.z)} samples have few draws where the cohort expects them: "
-            f"{checks.some(poor)}; deconvolve with more draws= to be sure of them"
+            f"{len(poor)} of {len(data.z)} samples have few draws in the range expected by the "
+            f"cohort model: {checks.some(poor)}; deconvolve with more draws= for reliable results"
         )
 
 
@@ -161,7 +161,7 @@ def joint(
     rng: np.random.Generator,
     log_size: Array,
 ) -> CohortDraws:
-    """NUTS on everything, started and scaled by the fast path."""
+    """NUTS on all parameters, started and scaled by the fast method."""
     n, _, d = data.z.shape
     sizes = Sizes(n, X.shape[1], d, bulks.free_size)
     prior = prior_of(X.shape[1])

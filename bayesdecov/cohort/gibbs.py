@@ -5,9 +5,10 @@ r"""Gibbs sampling of the cohort model.
     B_{lj} \sim N(0, \tau_l^2) \\
     \Omega &\sim \mathrm{IW}(d + 1, a I), \quad a \sim \mathrm{Gamma}(1, 1)
 
-and :math:`\Psi` like :math:`\Omega`. A sample's likelihood is normal (`Sites`), or its posterior
-draws over their prior density (`Particles`). All full conditionals are of known form, so no step is
-rejected. Everything is invariant to rotations of the log-ratios, so that no cell type is special.
+with the same prior for :math:`\Psi` as for :math:`\Omega`. A sample's likelihood is
+normal (`Sites`), or represented by its posterior draws over their prior density (`Particles`). All
+full conditionals have a known form, so that no step is rejected. The model is invariant to
+rotations of the log-ratios, so that all cell types are treated alike.
 """
 
 from __future__ import annotations
@@ -22,17 +23,17 @@ from bayesdecov.algebra.terms import Array
 
 
 class Likelihoods(Protocol):
-    """What the samples say of their log-ratios."""
+    """The samples' likelihoods of their log-ratios."""
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Samples and log-ratios."""
+        """Numbers of samples and log-ratios."""
 
     def start(self) -> Array:
-        """Log-ratios to begin with, (n, d)."""
+        """Initial log-ratios, (n, d)."""
 
     def draw(self, centre: Array, precision: Array, rng: np.random.Generator) -> Array:
-        """Log-ratios given that the cohort expects ``N(centre_i, precision^-1)``, (n, d)."""
+        """Draws given the cohort's prior ``N(centre_i, precision^-1)``, (n, d)."""
 
 
 class Sites(NamedTuple):
@@ -43,7 +44,7 @@ class Sites(NamedTuple):
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Samples and log-ratios."""
+        """Numbers of samples and log-ratios."""
         return self.shift.shape[0], self.shift.shape[1]
 
     def start(self) -> Array:
@@ -53,7 +54,7 @@ class Sites(NamedTuple):
         return mean
 
     def draw(self, centre: Array, precision: Array, rng: np.random.Generator) -> Array:
-        """Draws of the normal times the cohort's normal."""
+        """Draws from the product of the sample's normal and the cohort's."""
         return _normal(self.precision + precision, self.shift + centre @ precision, rng)
 
 
@@ -65,7 +66,7 @@ class Particles(NamedTuple):
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Samples and log-ratios."""
+        """Numbers of samples and log-ratios."""
         return self.z.shape[0], self.z.shape[2]
 
     def start(self) -> Array:
@@ -74,14 +75,14 @@ class Particles(NamedTuple):
         return mean
 
     def draw(self, centre: Array, precision: Array, rng: np.random.Generator) -> Array:
-        """One of the draws of each sample, by the cohort's density over that of the prior."""
+        """One draw of each sample, weighted by the cohort's density over that of the prior."""
         total = np.cumsum(self.weights(centre, precision), axis=1)
         mark = rng.random((len(total), 1)) * total[:, -1:]
         chosen = (total < mark).sum(axis=1)
         return self.z[np.arange(len(total)), np.minimum(chosen, total.shape[1] - 1)]
 
     def weights(self, centre: Array, precision: Array) -> Array:
-        """Weights of the draws, the largest of each sample is 1."""
+        """Weights of the draws, scaled to a maximum of 1 in each sample."""
         white = (self.z - centre[:, None]) @ np.linalg.cholesky(precision)
         log_w = -0.5 * np.einsum("nkd,nkd->nk", white, white) - self.log_prior
         weights: Array = np.exp(log_w - log_w.max(axis=1, keepdims=True))
@@ -89,7 +90,7 @@ class Particles(NamedTuple):
 
 
 class Prior(NamedTuple):
-    """``slope_sd`` (column,) of the coefficients; shape and rate of the scale of covariances."""
+    """``slope_sd`` (column,) of the coefficients; shape and rate of the covariances' scale."""
 
     slope_sd: Array
     shape: float = 1.0
@@ -104,7 +105,7 @@ class Chain(NamedTuple):
     between_subjects: Array  # (draw, d, d); of size 0 without subjects
     mean: Array
     spread: Array  # standard deviations of the log-ratios, (n, d)
-    centre: Array  # mean of what the cohort expects of each sample, (n, d)
+    centre: Array  # posterior mean of each sample's linear predictor, (n, d)
 
 
 def sample(
@@ -117,7 +118,7 @@ def sample(
     tune: int,
     rng: np.random.Generator,
 ) -> Chain:
-    """One chain; ``subjects`` numbers the subject of each sample, or is None."""
+    """One chain; ``subjects`` is the index of the subject of each sample, or None."""
     n, d = samples.shape
     count = 0 if subjects is None else int(subjects.max()) + 1
     sizes: Array = np.bincount([] if subjects is None else subjects, minlength=count).astype(float)
@@ -169,7 +170,7 @@ def _normal(precision: Array, shift: Array, rng: np.random.Generator) -> Array:
 def _coefficients(
     X: Array, gram: Array, z: Array, inverse: Array, prior: Prior, rng: np.random.Generator
 ) -> Array:
-    """``B`` given everything else: one normal of all its entries."""
+    """``B`` given all else: a joint normal of all its entries."""
     columns, d = X.shape[1], z.shape[1]
     precision = np.kron(gram, inverse)
     precision[np.diag_indices_from(precision)] += np.repeat(prior.slope_sd**-2.0, d)

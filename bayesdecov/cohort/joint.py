@@ -1,4 +1,4 @@
-r"""NUTS over all samples and the cohort at once, with the bulks' own likelihood.
+r"""NUTS over all samples and the cohort jointly, with the exact likelihood of the bulks.
 
 The model of `gibbs` with the exact likelihood of `deconvolve` in place of its normal approximation.
 With :math:`A A^\top \sim \mathrm{Wishart}(d + 1, I)` (Bartlett's factor) the covariance is
@@ -18,7 +18,7 @@ from bayesdecov.cohort.gibbs import Prior
 
 
 class Bulks(NamedTuple):
-    """The likelihood of a deconvolution: density, projected bulks, noise, tail, size factor.
+    """The likelihood of a deconvolution: density, projected bulks, noise, df, size factor.
 
     It is raised to ``power``.
     """
@@ -28,12 +28,12 @@ class Bulks(NamedTuple):
     phi: Array
     df: float | None
     free_size: bool
-    log_per_cell: Array | None  # where proportions of cells are modelled
+    log_per_cell: Array | None  # if proportions of cells are modelled
     power: float = 1.0
 
 
 class Sizes(NamedTuple):
-    """How the flat vector is laid out."""
+    """Layout of the flat parameter vector."""
 
     n: int
     columns: int
@@ -42,14 +42,14 @@ class Sizes(NamedTuple):
 
     @property
     def ends(self) -> Array:
-        """Where coefficients, factor, scale, log-ratios and size factors end."""
+        """End positions of coefficients, factor, scale, log-ratios and size factors."""
         d = self.d
         parts = [self.columns * d, d * (d + 1) // 2, 1, self.n * d, self.n * self.free_size]
         return np.cumsum(parts)
 
 
 class Parts(NamedTuple):
-    """The vector taken apart: ``B``, Bartlett's factor ``A``, ``log a``, ``z``, ``log s``."""
+    """Parts of the vector: ``B``, Bartlett's factor ``A``, ``log a``, ``z``, ``log s``."""
 
     B: Array
     A: Array
@@ -69,7 +69,7 @@ def take_apart(x: Array, sizes: Sizes) -> Parts:
 
 
 def log_joint(x: Array, X: Array, bulks: Bulks, prior: Prior, sizes: Sizes) -> tuple[float, Array]:
-    """Log-density of everything and its gradient, up to a constant."""
+    """Joint log-density, up to a constant, and its gradient."""
     B, A, log_scale, z, log_size = take_apart(x, sizes)
     n, d = z.shape
     scale, nu = np.exp(log_scale), d + 1
@@ -83,7 +83,7 @@ def log_joint(x: Array, X: Array, bulks: Bulks, prior: Prior, sizes: Sizes) -> t
     value -= 0.5 * float(np.square(B / prior.slope_sd[:, None]).sum())
     grad_A = -e.T @ half / scale - A
     value -= 0.5 * float(np.square(A).sum())
-    # chi diagonals of degree nu - k, their logarithms as coordinates, and log|Omega^-1|
+    # chi-distributed diagonal with nu - k degrees of freedom, on the log scale; log|Omega^-1|
     degrees = nu - np.arange(d)
     value += float((degrees * log_diagonal).sum())
     corner = np.diagonal(grad_A) * np.diagonal(A) + degrees + n

@@ -1,7 +1,7 @@
-r"""What each sample says of its proportions: draws of log-ratios and the prior they carry.
+r"""Information on each sample's proportions: draws of log-ratios and their prior.
 
-Draws of a posterior in isometric log-ratios, weighted by one over the prior they were made with,
-stand for the likelihood, which then meets the prior of a cohort.
+Draws of a posterior in isometric log-ratios, weighted by the inverse of their prior density,
+represent the likelihood, which is then combined with the prior of a cohort.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from bayesdecov.results.proportions import Proportions
 from bayesdecov.results.run import posterior_draws_of
 
 REST = "rest"
-_ROUNDING = 1e-6  # shares that add up to less than 1 by more than this have a rest
+_ROUNDING = 1e-6  # draws that add up to less than 1 by more than this have a rest
 _PRINTED = 0.02  # a table's sums may be this far from 1 by rounding
-_LEAST_REST = 0.001  # a smaller rest is no part of its own
+_LEAST_REST = 0.001  # smallest rest that counts as a part
 _PERCENT = 1.5  # sums above this are percentages
-_DRAWS, _FEWER = 1000, 250  # draws of a sample that are used, and of many samples
+_DRAWS, _FEWER = 1000, 250  # draws used per sample, and for many samples
 _FLOATS = 100_000  # samples x draws
 
 
 class Measured(NamedTuple):
     """Draws of the log-ratios ``z`` (sample, draw, d) and their log prior density (sample, draw).
 
-    A single draw is a value that is taken as exact.
+    A single draw is a value treated as exact.
     """
 
     samples: pd.Index
@@ -42,14 +42,14 @@ class Measured(NamedTuple):
     quantity: str
 
     def rows(self, chosen: Array) -> Measured:
-        """Some of the samples."""
+        """A subset of the samples."""
         return self._replace(
             samples=self.samples[chosen], z=self.z[chosen], log_prior=self.log_prior[chosen]
         )
 
 
 def measured(source: Any, notes: Notes) -> Measured:
-    """Draws of a fit, a gating or a run's folder; a table is taken as exact."""
+    """Draws of a fit, a gating or a run's folder; a table is treated as exact."""
     if isinstance(source, (str, Path)):
         return _of_draws(posterior_draws_of(source), "run", notes)
     if isinstance(source, Proportions):
@@ -58,7 +58,7 @@ def measured(source: Any, notes: Notes) -> Measured:
         return _of_table(source, notes)
     raise InputError(
         "fit",
-        "must be what deconvolve or gate return, a run's folder or a table (samples x cell types)",
+        "must be a result of deconvolve or gate, a run's folder or a table (samples x cell types)",
         found=type(source).__name__,
     )
 
@@ -77,7 +77,7 @@ def _of_draws(source: PosteriorDraws, argument: str, notes: Notes) -> Measured:
         p, samples = p[known], samples[known]
         unshifted = None if unshifted is None else unshifted[known]
     if not len(p):
-        raise InputError("fit", "must have a posterior of some sample", found="none")
+        raise InputError("fit", "must have a posterior for some sample", found="none")
     most = int(np.clip(_FLOATS // len(p), _FEWER, _DRAWS))
     kept = np.unique(np.linspace(0, p.shape[1] - 1, most).astype(int))
     p = p[:, kept]
@@ -101,19 +101,19 @@ def _of_table(table: pd.DataFrame, notes: Notes) -> Measured:
         row, column = np.argwhere(values <= 0)[0]
         raise InputError(
             "proportions",
-            "of a table are taken as exact and must be positive",
+            "must be positive in a table, which is treated as exact",
             found=f"{values[row, column]:g} for sample {frame.index[row]!r}, cell type "
             f"{frame.columns[column]!r}",
-            fix="give what deconvolve or gate return, with their uncertainty",
+            fix="give a result of deconvolve or gate, which has uncertainty",
         )
-    notes.warn("a table of proportions carries no errors: they are taken as exact")
+    notes.warn("a table of proportions has no errors: the proportions are treated as exact")
     values, cell_types = _whole(frame, notes)
     z = (np.log(values) @ log_ratio_basis(len(cell_types)))[:, None]
     return Measured(frame.index, cell_types, z, np.zeros(z.shape[:2]), "proportions")
 
 
 def _whole(frame: pd.DataFrame, notes: Notes) -> tuple[Array, pd.Index]:
-    """A table's parts that add up to 1: scaled where rounding keeps them from it, else a rest."""
+    """Parts that add up to 1: scaled if they differ by rounding only, otherwise with a rest."""
     values = frame.to_numpy()
     total = values.sum(axis=1, keepdims=True)
     if total.max() <= 100 * (1 + _PRINTED) and np.median(total) > _PERCENT:
@@ -125,7 +125,7 @@ def _whole(frame: pd.DataFrame, notes: Notes) -> tuple[Array, pd.Index]:
         row = int(total.argmax() if total.max() > 1 + _PRINTED else np.abs(total - 1).argmin())
         raise InputError(
             "proportions",
-            "must add up to 1 in all samples, or to clearly less in all",
+            "must add up to 1 in all samples, or to clearly less than 1 in all",
             found=f"{total.min():.4g} to {total.max():.4g}, the latter in {frame.index[row]!r}",
             fix="divide counts by their total, or add the missing cell types as a column",
         )
@@ -134,7 +134,7 @@ def _whole(frame: pd.DataFrame, notes: Notes) -> tuple[Array, pd.Index]:
 
 
 def _closed(p: Array, cell_types: pd.Index, notes: Notes) -> tuple[Array, pd.Index]:
-    """Parts that add up to 1: with a rest, or scaled where types overlap."""
+    """Parts that add up to 1: with a rest, or scaled if types overlap."""
     total = p.sum(axis=2, keepdims=True)
     if total.max() <= 1 + _ROUNDING:
         if total.min() >= 1 - _ROUNDING:

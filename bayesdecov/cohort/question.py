@@ -1,4 +1,4 @@
-"""From covariates and a formula to a design, and to pairs of designs that are compared."""
+"""The design of covariates and a formula, and the pairs of designs to compare."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from bayesdecov.errors import InputError
 from bayesdecov.mixed_effects.covariates import Coding, encode
 
 INTERCEPT = "Intercept"
-_ROWS = 200  # different settings of the other covariates that mean proportions are averaged over
-_LEVELS = 12  # a text column with more labels is no group
+_ROWS = 200  # largest number of combinations of other covariates to average over
+_LEVELS = 12  # largest number of labels of a grouping covariate
 
 
 class Question(NamedTuple):
-    """A comparison: all samples as they would be with ``second`` against with ``first``.
+    """A comparison: all samples with ``second`` against all samples with ``first``.
 
-    ``X_first`` and ``X_second`` are their different design rows with ``weights``; ``step`` is the
+    ``X_first`` and ``X_second`` are the distinct design rows with ``weights``; ``step`` is the
     mean difference of the design over all samples.
     """
 
@@ -36,7 +36,7 @@ class Question(NamedTuple):
 
 
 class ContrastDesign(NamedTuple):
-    """ContrastDesign matrix (sample, column) with names, and the questions."""
+    """Design matrix (sample, column) with column names, and the questions."""
 
     X: Array
     columns: list[str]
@@ -46,10 +46,10 @@ class ContrastDesign(NamedTuple):
 def design(
     table: pd.DataFrame, formula: str | None, at: Mapping[str, tuple[Any, Any]] | None
 ) -> ContrastDesign:
-    """Code the covariates; one question for every label against the first, or between quartiles.
+    """Code the covariates; compare every label with the first, or the two quartiles.
 
-    ``at`` names covariates with the two values to compare; the other covariates stay as they are
-    in the samples and are averaged over.
+    ``at`` names covariates with the two values to compare; other covariates keep the values of the
+    samples and are averaged over.
     """
     coded, coding = encode(table, formula)
     labelled = coding.labelled
@@ -57,9 +57,9 @@ def design(
         if name in labelled and table[name].nunique() > _LEVELS:
             raise InputError(
                 "covariates",
-                "a column of labels must be of few groups",
+                f"must have at most {_LEVELS} different labels in a column",
                 found=f"{table[name].nunique()} different values in {name!r}",
-                fix="give subjects as subject=, and numbers as numbers",
+                fix="pass subjects as subject=, and numbers as a numeric column",
             )
     X = np.column_stack([np.ones(len(coded)), coded.to_numpy()])
     rank = int(np.linalg.matrix_rank(X))
@@ -67,13 +67,13 @@ def design(
         raise InputError(
             "covariates",
             "must not determine each other",
-            found=f"{X.shape[1]} columns of rank {rank}: {checks.some(coded.columns, 20)}",
+            found=f"{X.shape[1]} columns with rank {rank}: {checks.some(coded.columns, 20)}",
             fix="remove one of the covariates",
         )
     if len(X) < X.shape[1] + 2:
         raise InputError(
             "covariates",
-            "need more samples than columns",
+            "must leave at least 2 more samples than columns",
             found=f"{len(X)} samples, {X.shape[1]} columns",
         )
     if at is not None and not isinstance(at, Mapping):
@@ -100,12 +100,14 @@ def design(
 
 
 def _pair(values: Any, column: pd.Series, labels: bool) -> tuple[Any, Any]:
-    """Two different values that the column could have."""
+    """Two different values that the column may take."""
     if isinstance(values, str) or not hasattr(values, "__len__") or len(values) != 2:
-        raise InputError("at", f"needs two values of {column.name!r}", found=repr(values))
+        raise InputError("at", f"must give two values of {column.name!r}", found=repr(values))
     first, second = (_value(value, column, labels) for value in values)
     if first == second:
-        raise InputError("at", f"needs two different values of {column.name!r}", found=repr(values))
+        raise InputError(
+            "at", f"must give two different values of {column.name!r}", found=repr(values)
+        )
     return first, second
 
 
@@ -127,12 +129,12 @@ def _value(value: Any, column: pd.Series, labels: bool) -> Any:
     except (TypeError, ValueError):
         number = float("nan")
     if not np.isfinite(number):
-        raise InputError("at", f"must be numbers, as {column.name!r} is", found=repr(value))
+        raise InputError("at", f"must be numbers for numeric {column.name!r}", found=repr(value))
     return number
 
 
 def _pairs(column: pd.Series, labels: bool) -> list[tuple[Any, Any]]:
-    """Labels against the first; numbers at their upper against their lower quartile."""
+    """Labels against the first; the upper against the lower quartile of numbers."""
     different = sorted(column.drop_duplicates())
     if isinstance(column.dtype, pd.CategoricalDtype):
         different = [label for label in column.cat.categories if (column == label).any()]
@@ -155,7 +157,7 @@ def _question(table: pd.DataFrame, coding: Coding, name: str, first: Any, second
         if not np.isfinite(coded).all():
             raise InputError(
                 "at",
-                f"gives no finite design at {name} = {_said(value)}",
+                f"must give a finite design, unlike {name} = {_said(value)}",
                 fix="choose another value",
             )
         sides.append(np.column_stack([np.ones(len(coded)), coded]))

@@ -1,4 +1,4 @@
-"""What `contrast` returns: differences of proportions between conditions, with uncertainty."""
+"""The result of `contrast`: differences of proportions between conditions, with uncertainty."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ class Contrast(Result):
         ``p_less`` (below -``rope``), ``lfsr`` (probability that the sign is wrong), and the
         difference of centred log-ratios with ``log_ratio_low`` and ``log_ratio_high``.
     samples
-        Proportions of the samples as the cohort sees them (shrunken), in percent.
+        Proportions of the samples in percent, shrunk towards the cohort.
     settings, facts, notes
-        What was asked for; measures of convergence and seconds; what was found and decided.
+        The requested options; convergence diagnostics and seconds; messages about the fit.
     columns, cell_types, questions, draws
-        Design columns, parts, what was compared, and the draws behind the table.
+        Design columns, parts, comparisons, and the draws behind the table.
     """
 
     table: pd.DataFrame
@@ -52,7 +52,7 @@ class Contrast(Result):
     def to_inference_data(self) -> Any:
         """ArviZ container: ``difference`` (chain, draw, contrast, cell_type), ``coefficients``.
 
-        Coefficients are of centred log-ratios per standard deviation of the design column.
+        Coefficients are changes in centred log-ratios per standard deviation of the design column.
         """
         import xarray as xr
 
@@ -86,7 +86,7 @@ class Contrast(Result):
         return from_groups(groups, self.settings | self.facts)
 
     def tables(self, prob: float = 0.95) -> dict[str, pd.DataFrame]:
-        """``contrasts`` and ``samples``; the probability of their intervals is in the settings."""
+        """``contrasts`` and ``samples``; interval probability as in ``settings``, not ``prob``."""
         return {"contrasts": self.table, "samples": self.samples.rename_axis(index="sample")}
 
     def __str__(self) -> str:

@@ -1,1 +1,1 @@
-"""Formulas: read by a grammar of our own, evaluated by formulaic under names of our own."""
+"""Formulas: parsed by our own grammar, evaluated by formulaic under internal names."""

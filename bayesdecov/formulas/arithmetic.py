@@ -25,19 +25,19 @@ _CONSTANTS = ("True", "False", "None")
 
 
 class Arithmetic(Reader):
-    """Recursive descent, one method for each rule, from sums down to values."""
+    """Recursive descent with one method per rule, from sums down to values."""
 
     def column(self, kind: str, value: str) -> Column:
-        """A covariate by its name, plain, in backticks or as text."""
+        """A covariate by its name: plain, in backticks or as text."""
         name = value[1:-1].replace("``", "`") if kind == "quoted" else value
         if name not in self.columns:
             if name in CONTRASTS or name in FUNCTIONS:
-                raise self.error(f"{name!r} where a covariate belongs")
-            raise self.error(f"{name!r}, which is no covariate,")
+                raise self.error(f"{name!r} where a covariate is expected")
+            raise self.error(f"{name!r}, which is not a covariate,")
         return Column(name)
 
     def quoted(self) -> Column:
-        """``Q("name")``, which is patsy's way of writing names that are not plain."""
+        """``Q("name")``, patsy's notation for names with special characters."""
         self.expect("(")
         kind, value = self.take()
         if kind != "text":
@@ -46,10 +46,10 @@ class Arithmetic(Reader):
         return self.column("text", _unescaped(value))
 
     def call(self, written: str, *, contrast: bool = False) -> Call:
-        """A function with its arguments; its name has been taken."""
+        """The arguments of a function whose name has been read."""
         name = ALIASES.get(written, written)
         if name not in (CONTRASTS if contrast else FUNCTIONS):
-            raise self.error(f"{written!r}, which is no function of formulas,")
+            raise self.error(f"{written!r}, which is not a function of formulas,")
         self.expect("(")
         self.deeper(1)
         known = (FUNCTIONS | CONTRASTS)[name][1]
@@ -60,7 +60,7 @@ class Arithmetic(Reader):
                 self.expect(",")
             option = self._option()
             if option is None and options:
-                raise self.error(f"an argument without a name after one with a name in {name}()")
+                raise self.error(f"an unnamed argument after a named one in {name}()")
             coding = name == "C" and (option == "contrasts" or (option is None and len(given) == 1))
             first = option is None and not given and name in FUNCTIONS
             value = self._contrast() if coding else self._sums() if first else self._literal()
@@ -73,16 +73,16 @@ class Arithmetic(Reader):
         self.expect(")")
         self.deeper(-1)
         if len(given) > len(known) + (name in FUNCTIONS):
-            raise self.error(f"too many arguments of {name}()")
+            raise self.error(f"too many arguments in {name}()")
         made = Call(name, tuple(given), tuple(options))
         if name in FUNCTIONS and (not given or not columns_of(made)):
             raise self.error(f"{name}() without a covariate")
         if name == "C" and not isinstance(given[0], Column):
-            raise self.error("C() of something that is no covariate")
+            raise self.error("C() of something that is not a covariate")
         return made
 
     def _option(self) -> str | None:
-        """The name of a named option, if one comes next."""
+        """The name of a named option, if one follows."""
         if self.at + 1 < len(self.tokens) and self.tokens[self.at + 1] == ("sign", "="):
             kind, value = self.take()
             self.at += 1
@@ -162,7 +162,7 @@ class Arithmetic(Reader):
             return inner
         kind, value = self.take()
         if kind == "number":
-            return Number(f"{float(value)!r}")  # 10 ** 10 ** 10 is infinite, not endless
+            return Number(f"{float(value)!r}")  # as floats, 10 ** 10 ** 10 overflows at once
         if kind == "name" and self.peek("("):
             return self.quoted() if value == "Q" else self.call(value)
         if kind in ("name", "quoted"):
@@ -171,7 +171,7 @@ class Arithmetic(Reader):
 
 
 def _unescaped(text: str) -> str:
-    """What stands between quotes."""
+    """The text between the quotes."""
     return re.sub(r"\\(.)", r"\1", text[1:-1])
 
 

@@ -1,8 +1,8 @@
-"""Formulas evaluated by formulaic, which sees columns and labels under names of our own only.
+"""Evaluation of formulas by formulaic, with columns and labels under internal names only.
 
-Formulaic evaluates code. What it gets is put together by `bayesdecov.formulas.expressions` from
-words of ours; covariates and labels are looked up under names like ``bdv0`` that occur in no text
-of the table, so that the names of the design's columns can be turned back.
+Formulaic evaluates code. This code is assembled by `bayesdecov.formulas.expressions` from known
+words; covariates and labels are looked up under names like ``bdv0`` that do not occur in the labels
+of the table, so that the names of the design's columns can be translated back.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from bayesdecov.formulas.grammar import Formula
 
 @dataclass(frozen=True)
 class Evaluated:
-    """A formula with what it learned from a table: levels, centres, knots.
+    """A formula with the levels, centres and knots determined from a table.
 
     Attributes
     ----------
     names
-        Names of the design's columns (without the intercept), as users read them.
+        Names of the design's columns (without the intercept), as shown to users.
     products
-        For columns that are products of other columns of the design: these columns.
+        For each column that is a product of other design columns, those columns.
     labelled
-        Covariates that the formula takes as labels, also numbers within ``C()``.
+        Covariates treated as labels by the formula, including numbers within ``C()``.
     """
 
     formula: Formula
@@ -39,9 +39,9 @@ class Evaluated:
     products: dict[str, list[str]]
     labelled: set[str]
     spec: Any
-    columns: dict[str, str]  # the engine's names of covariates
-    context: dict[str, str]  # labels of the formula by the engine's names
-    words: dict[str, str]  # what users wrote by the engine's words
+    columns: dict[str, str]  # internal names of covariates
+    context: dict[str, str]  # labels of the formula by internal name
+    words: dict[str, str]  # the user's wording by internal name
 
     def apply(self, table: pd.DataFrame) -> pd.DataFrame:
         """The design of other samples.
@@ -49,7 +49,7 @@ class Evaluated:
         Raises
         ------
         InputError
-            A covariate holds labels that were not there, or values of another type.
+            A covariate has labels unseen by the fit, or values of another type.
         """
         from formulaic.errors import DataMismatchWarning, FormulaicError
 
@@ -62,7 +62,7 @@ class Evaluated:
                 labels = re.search(r"\{.*\}", str(unseen), re.DOTALL)
                 raise InputError(
                     "new_covariates",
-                    "must not have labels the fit has not seen",
+                    "must not have labels that are absent from the fit",
                     found=labels[0] if labels else str(unseen),
                 ) from None
             except (FormulaicError, ValueError, TypeError) as error:
@@ -80,8 +80,8 @@ def evaluate(formula: Formula, table: pd.DataFrame) -> tuple[pd.DataFrame, Evalu
     Raises
     ------
     InputError
-        A function cannot be evaluated (the logarithm of labels), or two columns of the design have
-        one name.
+        A function cannot be evaluated (such as the logarithm of labels), or two design columns
+        have the same name.
     """
     from formulaic import Formula as Engine
     from formulaic import model_matrix
@@ -120,9 +120,9 @@ def evaluate(formula: Formula, table: pd.DataFrame) -> tuple[pd.DataFrame, Evalu
     if twice:
         raise InputError(
             "formula",
-            "needs a name of its own for every column of the design",
-            found=f"{checks.some(twice)} twice",
-            fix="rename the covariates that read like terms",
+            "must lead to unique names of the design columns",
+            found=f"duplicate {checks.some(twice)}",
+            fix="rename covariates whose names look like terms",
         )
     readable = dict(zip(engine, names, strict=True))
     back = {own: name for name, own in columns.items()}
@@ -145,7 +145,7 @@ def _design(matrix: Any, names: list[str]) -> pd.DataFrame:
 
 
 def _mark(table: pd.DataFrame) -> str:
-    """The beginning of our names: letters that occur in no label of the table."""
+    """Prefix of internal names: letters that do not occur in any label of the table."""
     labels: set[str] = set()
     for _, column in table.items():
         if not pd.api.types.is_numeric_dtype(column):
@@ -157,7 +157,7 @@ def _mark(table: pd.DataFrame) -> str:
 
 
 def _words(formula: Formula, columns: dict[str, str], texts: dict[str, str]) -> dict[str, str]:
-    """What users wrote, by the engine's words."""
+    """The user's wording by internal name."""
     words = {name: value for value, name in columns.items()}
     words |= {name: repr(value) for value, name in texts.items()}
     for term in formula.terms:
@@ -166,18 +166,18 @@ def _words(formula: Formula, columns: dict[str, str], texts: dict[str, str]) -> 
 
 
 def _shown(text: str, words: dict[str, str]) -> str:
-    """The engine's text with our names turned back."""
+    """The engine's text with internal names translated back."""
     longest = sorted(words, key=len, reverse=True)
     return re.sub("|".join(map(re.escape, longest)), lambda match: words[match[0]], text)
 
 
 def _said(error: Exception, words: dict[str, str]) -> str:
-    """The first line of an error of the engine, in the user's words."""
+    """The first line of an error from the engine, in the user's wording."""
     return _shown(str(error).strip().split("\n")[0].rstrip("."), words)
 
 
 def _products(spec: Any, readable: dict[str, str]) -> dict[str, list[str]]:
-    """Columns that are products of columns of the design, by the engine's record of terms."""
+    """Columns that are products of other design columns, from the engine's record of terms."""
     single: dict[str, list[str]] = {}
     for term in spec.structure:
         if len(term.term.factors) == 1:

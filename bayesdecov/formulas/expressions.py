@@ -1,8 +1,8 @@
-"""Expressions within a formula: columns, numbers, texts, arithmetic and a short list of functions.
+"""Expressions within a formula: columns, numbers, text, arithmetic and a list of functions.
 
-An expression is a tree of the classes below. It is shown to users with `show`, and rendered for the
-engine with `render`, in which columns and texts stand under names of our own: nothing that a file
-or a user wrote is ever part of the code that the engine evaluates.
+An expression is a tree of the classes below. `show` formats it for users, and `render` for the
+engine, with internal names for columns and text: no text from a file or a user is ever part of the
+code that the engine evaluates.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _SPLINE = (
 )
 _CUBIC = ("df", "knots", "lower_bound", "upper_bound", "constraints")
 
-# What a formula may call: the engine's name of it, and its options beside the first argument.
+# Functions allowed in formulas: the engine's name, and options besides the first argument.
 FUNCTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
     "C": ("C", ("contrasts", "levels")),
     "center": ("center", ()),
@@ -42,7 +42,7 @@ FUNCTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
     "poly": ("poly", ("degree", "raw")),
     "I": ("I", ()),
 }
-# Codings of labels, as second argument of C().
+# Codings of labels, as the second argument of C().
 CONTRASTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "Treatment": ("contr.treatment", ("base",)),
     "Sum": ("contr.sum", ()),
@@ -64,7 +64,7 @@ ALIASES = {
     "contr.diff": "Diff",
     "contr.poly": "Poly",
 }
-RENAMED = {"reference": "base", "contr": "contrasts"}  # options under the names of other programs
+RENAMED = {"reference": "base", "contr": "contrasts"}  # names of options in other programs
 
 
 class Column(NamedTuple):
@@ -74,7 +74,7 @@ class Column(NamedTuple):
 
 
 class Number(NamedTuple):
-    """A number, or True, False or None, as Python writes them."""
+    """A number, or True, False or None, in Python's notation."""
 
     text: str
 
@@ -117,7 +117,7 @@ Expression = Column | Number | Text | Many | Call | Operation | Minus
 
 
 def parts(expression: Expression) -> Iterator[Expression]:
-    """The expression and all that it is made of."""
+    """The expression and all of its subexpressions."""
     yield expression
     inner: tuple[Expression, ...] = ()
     if isinstance(expression, Many):
@@ -138,12 +138,12 @@ def columns_of(expression: Expression) -> list[str]:
 
 
 def texts_of(expression: Expression) -> list[str]:
-    """Labels that the expression names."""
+    """Labels in the expression."""
     return [part.value for part in parts(expression) if isinstance(part, Text)]
 
 
 def render(expression: Expression, columns: Mapping[str, str], texts: Mapping[str, str]) -> str:
-    """The expression as code for the engine, given its names of covariates and of labels."""
+    """The expression as code for the engine, given internal names of covariates and labels."""
     if isinstance(expression, Column):
         return columns[expression.name]
     if isinstance(expression, Text):
@@ -164,7 +164,7 @@ def render(expression: Expression, columns: Mapping[str, str], texts: Mapping[st
 
 
 def show(expression: Expression) -> str:
-    """The expression as a user would write it; a column by its bare name."""
+    """The expression as a user would write it; columns without quoting."""
     if isinstance(expression, Column):
         return expression.name
     if isinstance(expression, Text):
@@ -193,7 +193,7 @@ def _inner(expression: Expression) -> str:
 
 
 def quoted(name: str) -> str:
-    """A covariate's name as a formula has it: in backticks unless it is plain."""
+    """A covariate's name as in a formula: in backticks unless it is plain."""
     if re.fullmatch(r"[^\W\d][\w.]*", name):
         return name
     return "`" + name.replace("`", "``") + "`"

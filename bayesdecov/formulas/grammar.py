@@ -1,9 +1,10 @@
 """The grammar of formulas: from text to terms.
 
-``~ age + group``, ``group * age``, ``group:age``, ``(a + b + c)**2``, ``a / b``, ``- a``, ``.`` for
-all covariates; within a term the functions of `bayesdecov.formulas.expressions`. Names that are not
-plain stand in backticks (a backtick within them twice) or in ``Q("name")``. Nothing else can be
-said: there are no attributes, indices, braces or other code.
+Allowed are ``~ age + group``, ``group * age``, ``group:age``, ``(a + b + c)**2``, ``a / b``,
+``- a``, ``.`` for all covariates and, within a term, the functions of
+`bayesdecov.formulas.expressions`. Names with special characters are written in backticks
+(a backtick within them is doubled) or as ``Q("name")``. Attributes, indices, braces and other code
+are refused.
 """
 
 from __future__ import annotations
@@ -18,41 +19,41 @@ from bayesdecov.formulas.expressions import Column, Expression, columns_of, text
 
 _MOST = 1000  # terms
 
-Term = tuple[Expression, ...]  # factors that are multiplied; none: the intercept
+Term = tuple[Expression, ...]  # factors to multiply; empty for the intercept
 
 
 class Formula(NamedTuple):
-    """Terms in order of their degree (the intercept is not among them)."""
+    """Terms in order of their degree, without the intercept."""
 
     terms: tuple[Term, ...]
     intercept: bool
 
     @property
     def columns(self) -> list[str]:
-        """Covariates that the formula uses, each once."""
+        """Covariates used in the formula, each once."""
         used = (name for term in self.terms for factor in term for name in columns_of(factor))
         return list(dict.fromkeys(used))
 
     @property
     def texts(self) -> list[str]:
-        """Labels that the formula names, each once."""
+        """Labels in the formula, each once."""
         named = (text for term in self.terms for factor in term for text in texts_of(factor))
         return list(dict.fromkeys(named))
 
 
 def all_of(columns: Sequence[str]) -> Formula:
-    """The formula that adds up all covariates."""
+    """The formula with the main effects of all covariates."""
     return Formula(tuple((Column(name),) for name in columns), True)
 
 
 def parse(text: str, columns: Sequence[str]) -> Formula:
-    """Read a one-sided formula about ``columns``.
+    """Parse a one-sided formula in the covariates ``columns``.
 
     Raises
     ------
     InputError
-        It breaks the grammar, calls something else than the listed functions, or names a covariate
-        that is not among ``columns``.
+        It violates the grammar, calls a function that is not listed, or names a covariate that is
+        not among ``columns``.
     """
     if not isinstance(text, str):
         raise InputError(
@@ -62,7 +63,7 @@ def parse(text: str, columns: Sequence[str]) -> Formula:
 
 
 class _Parser(Arithmetic):
-    """Recursive descent over terms, one method for each rule."""
+    """Recursive descent over terms with one method per rule."""
 
     def formula(self) -> Formula:
         """The whole formula."""
@@ -84,7 +85,7 @@ class _Parser(Arithmetic):
             self.at += 1
         while True:
             added: list[Term] = [()]
-            if self._number() == 0:  # "0 +" takes the intercept away, "- 0" brings it back
+            if self._number() == 0:  # "0 +" removes the intercept, "- 0" restores it
                 self.at, minus = self.at + 1, not minus
             else:
                 added = self._product()
@@ -127,7 +128,7 @@ class _Parser(Arithmetic):
         self.at += 1
         kind, value = self.take()
         if kind != "number" or not value.isdigit() or len(value) > 2 or not 1 <= int(value) <= 10:
-            raise self.error(f"the power {value!r}, which must be 1 to 10,")
+            raise self.error(f"the power {value!r}, which must be from 1 to 10,")
         power = base
         for _ in range(int(value) - 1):
             power = _times(power, base)
@@ -157,7 +158,7 @@ class _Parser(Arithmetic):
 
 
 def _key(term: Term) -> frozenset[Expression]:
-    """a:b and b:a are one term."""
+    """Identity of a term: a:b and b:a are the same."""
     return frozenset(term)
 
 

@@ -1,4 +1,4 @@
-"""Least squares of expression that stays on disk: a few genes at a time, in double precision."""
+"""Least squares for expression that stays on disk: a few genes at a time, in double precision."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from bayesdecov.algebra.terms import Array
 from bayesdecov.errors import InputError, Notes
 from bayesdecov.io.blocks import Blocks
 
-_SOME = 5000  # genes that are looked at, evenly spaced
+_SOME = 5000  # genes read, evenly spaced
 
 
 def some_genes(source: Blocks, samples: pd.Index) -> pd.DataFrame:
-    """Some of the genes, as a table in memory."""
+    """A subset of the genes, as a table in memory."""
     step = max(1, len(source.index) // _SOME)
     part = source.genes(np.arange(0, len(source.index), step))
     return checks.check_numeric(part, "expression")[list(samples)]
@@ -30,7 +30,7 @@ def accumulated(
     random: NDArray[np.intp],
     notes: Notes,
 ) -> tuple[LeastSquares, pd.Index]:
-    """Least squares of all genes that vary, whitened by ``root``, and their names.
+    """Least squares for all genes that vary, whitened by ``root``, and the genes' names.
 
     Only one part of the expression is in memory at a time.
     """
@@ -61,7 +61,7 @@ def accumulated(
 
 
 def say_flat(genes: pd.Index, notes: Notes) -> None:
-    """Genes that are left out because they are the same in every sample."""
+    """Warn about genes left out because they have the same value in every sample."""
     if len(genes):
         notes.warn(
             f"{len(genes)} genes with the same value in every sample were left out: "

@@ -1,4 +1,4 @@
-"""Effects of a mixed model in an AnnData: genes are variables."""
+"""Effects of a mixed model as an AnnData, with genes as variables."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bayesdecov.mixed_effects.fitted import FittedEffects
 
 
 def to_anndata(fit: FittedEffects, adata: Any = None) -> Any:
-    """What `MixedEffects.to_anndata` does."""
+    """Implementation of `MixedEffects.to_anndata`."""
     table = fit.design.table
     if adata is None:
         adata = new_anndata(table.index, fit.gene_names)
@@ -40,12 +40,12 @@ def to_anndata(fit: FittedEffects, adata: Any = None) -> Any:
 
 
 def _matched(ours: pd.Index, theirs: pd.Index, what: str) -> Callable[[pd.DataFrame], pd.DataFrame]:
-    """Puts rows of a table where ``theirs`` has their names; the other rows are NaN."""
+    """A function that reorders the rows of a table to ``theirs``; rows it lacks become NaN."""
     known, wanted = (pd.Index([str(name).strip() for name in names]) for names in (ours, theirs))
     if not wanted.isin(known).any():
         raise InputError(
             "adata",
-            f"must have some of the {what} that were fitted",
-            found=f"{checks.some(wanted)} and not {checks.some(known)}",
+            f"must contain some of the fitted {what}",
+            found=f"{checks.some(wanted)}, but none of {checks.some(known)}",
         )
     return lambda table: table.set_axis(known).reindex(wanted).set_axis(theirs)

@@ -1,4 +1,4 @@
-r"""A normal contaminated by genes whose effect is shifted: one pass over all genes.
+r"""Contaminated normal model with shifted genes: one EM pass over all genes.
 
 .. math::
     c_g \sim \pi_0 N(\beta, T_g) + \sum_k \sum_{\pm} \pi_k^\pm
@@ -12,8 +12,8 @@ shift changes the covariance by rank one, so with :math:`s = T^{-1}(c - \beta)` 
 .. math:: (1 + \tau_k^2 t_k)^{-1/2} \exp\frac{s_k^2\tau_k^2 \pm 2 s_k\delta_k - \delta_k^2 t_k}
           {2 (1 + \tau_k^2 t_k)} .
 
-In the coordinates where ``Psi`` and ``Vz`` are diagonal a gene's own residual variance costs
-nothing more.
+In coordinates where ``Psi`` and ``Vz`` are diagonal, gene-specific residual variances come at no
+extra cost.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from bayesdecov.mixed_effects.parameters import Contamination
 
 
 class Expectation(NamedTuple):
-    """What a pass over the genes finds; columns are the active effects.
+    """Result of the E-step over all genes; columns are the active effects.
 
     ``up`` and ``down`` are posterior probabilities (gene, active), ``mean_up`` and ``mean_down``
-    the shift given each, ``variance`` its variance (gene or 1, active).
+    the expected shift given each, ``variance`` its variance (gene or 1, active).
     """
 
     log_density: Array  # of the coefficients, (gene,)
@@ -48,7 +48,7 @@ class Expectation(NamedTuple):
 
     @property
     def log_likelihood(self) -> float:
-        """Of the coefficients of all genes."""
+        """Log-likelihood of the coefficients of all genes."""
         return float(self.log_density.sum())
 
     @property
@@ -64,7 +64,7 @@ class Expectation(NamedTuple):
 
 
 def expectation(c: Array, Vz: Array, sigma2: Array, at: Contamination) -> Expectation:
-    """Posterior of every gene's state; ``sigma2`` is (1,) or (gene,)."""
+    """Posterior probabilities of every gene's state; ``sigma2`` is (1,) or (gene,)."""
     frame = basis(at.Psi, Vz)
     h = 1.0 / (np.maximum(frame.lam, 0.0) + sigma2[:, None])
     z = (c - at.beta) @ frame.inverse.T
@@ -77,7 +77,7 @@ def expectation(c: Array, Vz: Array, sigma2: Array, at: Contamination) -> Expect
     shrink = 1.0 / (1.0 + tau2 * t)
     even = 0.5 * (np.log(shrink) + (tau2 * np.square(s) - delta**2 * t) * shrink)
     odd = s * delta * shrink
-    with np.errstate(divide="ignore"):  # a sign that no gene has
+    with np.errstate(divide="ignore"):  # no gene may have one of the signs
         log_up, log_down = np.log(at.up[k]), np.log(at.down[k])
     up, down = even + odd + log_up, even - odd + log_down
     top = np.full((len(c), 1), np.log(at.null))
@@ -105,7 +105,7 @@ def expectation(c: Array, Vz: Array, sigma2: Array, at: Contamination) -> Expect
 def maximisation(seen: Expectation, at: Contamination, null_genes: float) -> Contamination:
     """New parameters: exact where all genes share ``sigma2``, Fisher scoring otherwise.
 
-    ``null_genes`` are counted as having no shift, a prior that keeps empty components empty.
+    ``null_genes`` pseudo-genes without a shift are added as a prior: empty components stay empty.
     """
     m, h, frame, k = len(seen.z), seen.h, seen.frame, at.active
     a = frame.inverse[:, k]  # the shifted directions in these coordinates

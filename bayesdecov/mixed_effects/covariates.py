@@ -1,4 +1,4 @@
-"""Covariates: from numbers and labels to standardised columns, and again for new samples."""
+"""Coding of numbers and labels as standardised columns, also for new samples."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from bayesdecov.formulas.grammar import all_of, parse
 
 @dataclass(frozen=True)
 class Coding:
-    """How covariates became columns: the formula, and the training mean and sd of each column."""
+    """How covariates are coded: the formula, and the training mean and sd of each column."""
 
     evaluated: Evaluated
-    scaling: pd.DataFrame  # index: column; mean, sd (0 and 1 where nothing was standardised)
-    sources: tuple[str, ...]  # covariates that the formula uses
-    binary: dict[str, pd.Series]  # the two values, in order, of those that have two
+    scaling: pd.DataFrame  # index: column; mean, sd (0 and 1 if not standardised)
+    sources: tuple[str, ...]  # covariates used in the formula
+    binary: dict[str, pd.Series]  # sorted values of covariates with two
 
     @property
     def columns(self) -> list[str]:
@@ -29,7 +29,7 @@ class Coding:
 
     @property
     def labelled(self) -> set[str]:
-        """Covariates that are labels."""
+        """Names of the categorical covariates."""
         return self.evaluated.labelled & set(self.sources)
 
     def apply(self, table: pd.DataFrame) -> pd.DataFrame:
@@ -38,7 +38,7 @@ class Coding:
         if missing:
             raise InputError(
                 "new_covariates",
-                "needs the covariates of the fit",
+                "must have the covariates of the fit",
                 found=f"no column {checks.some(missing)}",
             )
         table = _tidy(table[list(self.sources)])
@@ -51,8 +51,8 @@ def encode(
 ) -> tuple[pd.DataFrame, Coding]:
     """Code labels, apply the formula, centre and scale with the n - 1 standard deviation.
 
-    Products of covariates (``a:b``) are products of centred and scaled columns, so that a main
-    effect is that at the mean of the other.
+    Products of covariates (``a:b``) are products of centred and scaled columns, so that each main
+    effect is the effect at the mean of the other covariate.
     """
     names = list(table.columns)
     read = all_of(names) if formula is None else parse(formula, names)
@@ -61,12 +61,12 @@ def encode(
             "formula",
             "must not remove the intercept",
             found=repr(formula),
-            fix="leave '0 +' or '- 1' out: the proportions take its place",
+            fix="remove '0 +' or '- 1': the proportions already take its place",
         )
     if not read.terms:
         raise InputError("formula", "must name a covariate", found=repr(formula))
     used = [name for name in names if name in read.columns]
-    table = table[used]  # gaps in what is not used do not matter
+    table = table[used]  # missing values in unused covariates do not matter
     _complete(table, "covariates")
     table = _tidy(table)
     _one_kind(table)
@@ -103,13 +103,13 @@ def _product(raw: pd.DataFrame, parts: list[str], scaling: pd.DataFrame) -> np.n
 def _scaled(
     raw: pd.DataFrame, scaling: pd.DataFrame, products: dict[str, list[str]]
 ) -> pd.DataFrame:
-    """Standardised columns; products are of the standardised factors, standardised again."""
+    """Standardised columns; products of standardised factors are standardised again."""
     raw = raw.assign(**{name: _product(raw, of, scaling) for name, of in products.items()})
     return (raw - scaling["mean"]) / scaling["sd"]
 
 
 def _tidy(table: pd.DataFrame) -> pd.DataFrame:
-    """Numbers as numbers, and no levels that no sample has."""
+    """Infer numeric types and drop unused levels."""
     table = table.infer_objects()
     for name in table.columns:
         if isinstance(table[name].dtype, pd.StringDtype):
@@ -120,7 +120,7 @@ def _tidy(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _one_kind(table: pd.DataFrame) -> None:
-    """A column of numbers with a word among them is a mistake, not a label."""
+    """A mostly numeric column with some text is treated as a mistake, not as a label."""
     for name in table.columns:
         if pd.api.types.is_numeric_dtype(table[name]):
             continue

@@ -1,9 +1,9 @@
-r"""Samples that are not independent: a known covariance, or repeated measures of subjects.
+r"""Dependent samples: a known covariance, or repeated measurements of subjects.
 
 Within a subject all samples are equally correlated, :math:`C = (1-\rho)I + \rho BB^\top` with ``B``
 the samples-by-subjects indicator. One :math:`\rho` for all genes is estimated by REML from the
 residuals of least squares: in the eigenvectors of :math:`Q^\top BB^\top Q`, with ``Q`` spanning
-what the design leaves, the residuals are independent with variances
+the orthogonal complement of the design, the residuals are independent with variances
 :math:`\sigma_g^2(1-\rho+\rho a_i)`, and the likelihood is one-dimensional. (FastMix uses a moment
 estimator of the same correlation, Zhang et al., PBtest.)
 """
@@ -24,11 +24,11 @@ from bayesdecov.errors import InputError, Notes
 from bayesdecov.formulas.grammar import parse
 
 _ENOUGH_GENES = 5000
-_WORST_CONDITION = 1e10  # of a given covariance: beyond it whitening is rounding
+_WORST_CONDITION = 1e10  # of a given covariance; above it, rounding dominates whitening
 
 
 def exchangeable(rho: float, groups: NDArray[np.intp]) -> Array:
-    """The correlation matrix of samples with subjects ``groups``."""
+    """The correlation matrix of samples from subjects ``groups``."""
     same = (groups[:, None] == groups[None, :]).astype(float)
     return rho * same + (1 - rho) * np.eye(len(groups))
 
@@ -36,8 +36,8 @@ def exchangeable(rho: float, groups: NDArray[np.intp]) -> Array:
 def estimate_correlation(X: Array, Y: Array, groups: NDArray[np.intp]) -> float:
     """REML estimate of the correlation within subjects; ``Y`` is (gene, sample).
 
-    Every gene has a residual variance of its own, so that noisy genes do not decide. One number
-    does not need more than ``_ENOUGH_GENES`` genes, evenly spaced.
+    Every gene has its own residual variance, so that noisy genes do not dominate. At most about
+    twice ``_ENOUGH_GENES`` evenly spaced genes are used, enough for a single parameter.
     """
     Y = Y[:: max(1, len(Y) // _ENOUGH_GENES)]
     Q = np.linalg.qr(X, mode="complete")[0][:, X.shape[1] :]
@@ -61,7 +61,7 @@ def estimate_correlation(X: Array, Y: Array, groups: NDArray[np.intp]) -> float:
 def split_subjects(
     subject: Any, table: pd.DataFrame, formula: str | None
 ) -> tuple[pd.Series, pd.DataFrame]:
-    """Subjects by sample, and the covariates without their column."""
+    """The subject of each sample, and the covariates without the subject column."""
     if isinstance(subject, str):
         if subject not in table.columns:
             raise InputError(
@@ -72,18 +72,18 @@ def split_subjects(
         if formula and _names(formula, subject, list(table.columns)):
             raise InputError(
                 "formula",
-                "must not hold the subject, which is no covariate",
+                "must not contain the subject, which is not a covariate",
                 found=f"{subject!r} in {formula!r}",
             )
         groups, table = table[subject], table.drop(columns=subject)
         if table.shape[1] == 0:
-            raise InputError("covariates", "need a column besides the subject")
+            raise InputError("covariates", "must have a column besides the subject")
     elif isinstance(subject, pd.Series):
         groups = subject.set_axis([str(name).strip() for name in subject.index])
         missing = table.index.difference(groups.index)
         if len(missing):
             raise InputError(
-                "subject", "needs every sample", found=f"none for {checks.some(missing)}"
+                "subject", "must include every sample", found=f"none for {checks.some(missing)}"
             )
     else:
         raise InputError(
@@ -101,7 +101,7 @@ def split_subjects(
 
 
 def _names(formula: str, subject: str, columns: list[str]) -> bool:
-    """Whether a formula names the subject; "." means the other covariates."""
+    """Whether a formula names the subject; "." stands for the other covariates."""
     try:
         parse(formula, [name for name in columns if name != subject])
     except InputError:
@@ -118,12 +118,12 @@ def whitening(
             raise InputError(
                 "weights",
                 "cannot be combined with subject",
-                fix="put the correlation within subjects into weights",
+                fix="include the correlation within subjects in weights",
             )
         codes, subjects = pd.factorize(groups.loc[samples])
         if len(subjects) in (1, len(samples)):
             why = (
-                "all samples are of one subject"
+                "all samples are from one subject"
                 if len(subjects) == 1
                 else ("every subject has a single sample")
             )
@@ -141,7 +141,7 @@ def whitening(
         if len(missing):
             raise InputError(
                 "weights",
-                "must hold every sample in rows and columns",
+                "must contain every sample in rows and columns",
                 found=f"no {checks.some(missing)}",
             )
         C = checks.check_numeric(named.loc[samples, samples], "weights").to_numpy()
@@ -158,7 +158,7 @@ def whitening(
             raise InputError(
                 "weights",
                 "must be a covariance matrix, samples x samples",
-                found=f"shape {C.shape} for {len(samples)} samples (those of all three tables)",
+                found=f"shape {C.shape} for {len(samples)} samples (those in all three tables)",
             )
     if not np.isfinite(C).all():
         raise InputError("weights", "must not have missing or infinite values")
@@ -168,8 +168,8 @@ def whitening(
         raise InputError(
             "weights",
             "must be well conditioned",
-            found=f"condition {condition:.1e}",
-            fix="leave out samples that say almost nothing",
+            found=f"condition number {condition:.1e}",
+            fix="leave out samples that provide almost no information",
         )
     notes.info("expression and design were whitened with the given covariance of the samples")
     return inverse_root(C, floor=0.0), None

@@ -1,11 +1,11 @@
-r"""The design that all genes share: proportions, covariates and their products.
+r"""The design shared by all genes: proportions, covariates and their products.
 
 Columns are ``cell``, ``covariate`` and ``cell.covariate``, the products with all cells for the
 first covariate, then the second (FastMix Eq. 4-5). There is no intercept: the proportions take its
 place. If they add up to the same number in every sample, the products of a covariate add up to a
 multiple of the covariate itself, and its main effect is aliased with them. A measured cell type can
-be made the baseline (``rest``): an intercept takes the place of its column, main effects that of
-its products.
+be made the baseline (``rest``): an intercept replaces its column, and main effects replace its
+products.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from bayesdecov.mixed_effects.covariates import Coding
 
 INTERCEPT = "Intercept"
 _SAME_TOTAL = 0.02  # coefficient of variation of the row sums below which they count as equal
-_INFLATED = 1000.0  # variance inflation that is worth a warning
-_ALIASED = 1e-7  # share of a column's length that the columns before it do not explain
+_INFLATED = 1000.0  # variance inflation above which a warning is issued
+_ALIASED = 1e-7  # fraction of a column's length not explained by the columns before it
 
 
 @dataclass(frozen=True)
 class Design:
-    """The shared design and how it came about.
+    """The shared design and how it was built.
 
     Attributes
     ----------
@@ -35,14 +35,14 @@ class Design:
         Samples x columns.
     columns
         One row per column: ``kind`` ("cell", "intercept", "covariate", "product"), ``cell_type``,
-        ``covariate`` and ``vif``, the variance of its coefficient against a design with orthogonal
-        columns.
+        ``covariate`` and ``vif``, the variance of its coefficient relative to a design with
+        orthogonal columns.
     coding
         How covariates were coded and standardised.
     rest
-        Name of the population that was made the baseline or added, or None.
+        Name of the population used as the baseline or added, or None.
     proportions_given
-        Cell types of the fit, before ``rest``.
+        Cell types of the fit, before applying ``rest``.
     """
 
     table: pd.DataFrame
@@ -57,7 +57,7 @@ class Design:
         if missing:
             raise InputError(
                 "new_proportions",
-                "needs the cell types of the fit",
+                "must have the cell types of the fit",
                 found=f"no column {checks.some(missing)}",
             )
         cells = with_rest(proportions[self.proportions_given], self.rest)
@@ -65,10 +65,10 @@ class Design:
         return build(cells, coded)[list(self.table.columns)]
 
     def lifts(self, coded: pd.DataFrame) -> np.ndarray:
-        """How the row of a sample moves with its proportions, (sample, column, cell_type).
+        """Derivative of each design row in the proportions, (sample, column, cell_type).
 
-        The design is linear in the proportions: every column of a cell type is its share (of
-        ``rest``, what the others leave) times 1 or a covariate.
+        The design is linear in the proportions: every column of a cell type is its proportion (for
+        ``rest``, 1 minus the sum of the others) times 1 or a covariate.
         """
         given = self.proportions_given
         by_cell = {name: np.eye(len(given))[j] for j, name in enumerate(given)}
@@ -86,9 +86,9 @@ class Design:
 
 
 def with_rest(proportions: pd.DataFrame, rest: str | None, *, unsure: bool = False) -> pd.DataFrame:
-    """A measured ``rest`` becomes an intercept; otherwise it is what the others leave to 1.
+    """Replace a measured ``rest`` by an intercept; otherwise add 1 minus the sum of the others.
 
-    Proportions with errors (``unsure``) may leave less than nothing.
+    With errors in the proportions (``unsure``) this remainder may be negative.
     """
     if rest is None:
         return proportions
@@ -98,17 +98,21 @@ def with_rest(proportions: pd.DataFrame, rest: str | None, *, unsure: bool = Fal
             raise InputError("rest", "cannot be the only cell type", found=repr(rest))
         return proportions.drop(columns=rest).assign(**{INTERCEPT: 1.0})
     left = 1.0 - proportions.sum(axis=1)
-    unknown = f"{rest!r} is no cell type ({checks.some(names, 20)}) and "
+    unknown = (
+        f"{rest!r} is not a cell type ({checks.some(names, 20)}) and the proportions add up to "
+    )
     over = left.index[left < -1e-6]
     if len(over) and not unsure:
         raise InputError(
             "rest",
-            "needs proportions that add up to no more than 1",
+            "must be a cell type, unless proportions add up to no more than 1",
             found=f"{unknown}more than 1 in {checks.some(over)}",
         )
     if float(left.abs().max()) < 1e-9:
         raise InputError(
-            "rest", "the proportions leave no rest", found=f"{unknown}they add up to 1 everywhere"
+            "rest",
+            "must be a cell type if the proportions add up to 1",
+            found=f"{unknown}1 in every sample",
         )
     return proportions.assign(**{rest: left if unsure else left.clip(lower=0.0)})
 
@@ -119,7 +123,7 @@ def build(cells: pd.DataFrame, covariates: pd.DataFrame) -> pd.DataFrame:
     Raises
     ------
     InputError
-        Two of them would have one name.
+        Two columns would have the same name.
     """
     pairs = [
         (cell, name) for name in covariates.columns for cell in cells.columns if cell != INTERCEPT
@@ -129,7 +133,7 @@ def build(cells: pd.DataFrame, covariates: pd.DataFrame) -> pd.DataFrame:
         twice = names[names.duplicated()].unique()
         raise InputError(
             "covariates",
-            "must not make two columns of the design of one name",
+            "must not lead to two design columns with the same name",
             found=checks.some(twice),
             fix="rename cell types or covariates",
         )
@@ -162,7 +166,7 @@ def make_design(
     if baseline:
         notes.info(
             f"{rest} is the baseline: the intercept is its expression, covariate main effects are "
-            "those in it, the others are differences"
+            "the effects in it, and the other effects are differences from it"
         )
     _enough_of_each(coded, len(names))
     everything = build(cells, coded)
@@ -182,7 +186,7 @@ def make_design(
         if not include_covariates:
             raise InputError(
                 "reference_cell_type",
-                "needs covariate main effects, which then are the effects in that cell type",
+                "needs covariate main effects, which become the effects in that cell type",
                 found="include_covariates=False",
                 fix="leave one of them out",
             )
@@ -222,17 +226,17 @@ def _check_reference(reference: str | None, rest: str | None, names: list[str]) 
 def _has_main_effects(
     asked: bool | str, totals: pd.Series, has_baseline: bool, notes: Notes
 ) -> bool:
-    """Whether covariates keep main effects; "auto": unless they equal the sum of products."""
+    """Whether covariates keep main effects; "auto": unless aliased with the sum of products."""
     if isinstance(asked, bool):
         return asked
     same = float(totals.std(ddof=1) / totals.mean()) < _SAME_TOTAL
     if has_baseline or not same:
         return True
     notes.info(
-        f"covariates have no main effects of their own: the proportions add up to "
-        f"{totals.mean():.3g} in every sample, so a main effect would be the sum of the "
-        "products with the cell types (include_covariates=True, rest= or "
-        "reference_cell_type= choose otherwise)"
+        f"covariates have no separate main effects: the proportions add up to "
+        f"{totals.mean():.3g} in every sample, so a main effect would be aliased with the sum "
+        "of the products with the cell types (set include_covariates=True, rest= or "
+        "reference_cell_type= to include main effects)"
     )
     return False
 
@@ -245,34 +249,34 @@ def _enough_samples(table: pd.DataFrame, columns: pd.DataFrame) -> None:
     counts = ", ".join(f"{name} {count}" for name, count in sources.value_counts().items())
     raise InputError(
         "covariates",
-        "needs more samples than design columns",
+        "must leave more samples than design columns",
         found=f"{n} samples and {n_columns} columns (by covariate: {counts[:200]})",
-        fix="use fewer covariates (a label has a column for each value but one, once for each "
-        "cell type) or merge cell types",
+        fix="use fewer covariates (a label has one column for each value but the first, times the "
+        "number of cell types) or merge cell types",
     )
 
 
 def _enough_of_each(coded: pd.DataFrame, cells: int) -> None:
-    """A label that few samples have cannot have an effect in each of more cell types."""
+    """Effects in every cell type are not estimable for a label with fewer samples than types."""
     for name, column in coded.items():
         counts = column.round(9).value_counts()
         if len(counts) == 2 and counts.min() < cells:
             raise InputError(
                 "covariates",
-                "every value of a label needs at least as many samples as cell types",
-                found=f"{name} tells {counts.min()} samples from {counts.max()}, with {cells} "
+                "must have, for every value of a label, at least as many samples as cell types",
+                found=f"{name} separates {counts.min()} samples from {counts.max()}, with {cells} "
                 "cell types",
-                fix="drop it, merge its values, or name it as subject if it tells people apart",
+                fix="drop it, merge its values, or pass it as subject if it identifies individuals",
             )
 
 
 def _full_rank(table: pd.DataFrame) -> None:
-    """Columns in order; the first that the ones before it explain is named with them."""
+    """Refuse columns that are zero or linear combinations of the columns before them."""
     size = np.linalg.norm(table.to_numpy(), axis=0)
     if (size == 0).any():
         raise InputError(
             "covariates",
-            "every design column needs a value that is not zero",
+            "must give every design column a nonzero value",
             found=f"only zeros in {checks.some(table.columns[size == 0])}",
             fix="standardise the covariates, or drop a cell type",
         )
@@ -286,7 +290,7 @@ def _full_rank(table: pd.DataFrame) -> None:
     if found:
         raise InputError(
             "covariates",
-            "the design columns must not be aliased",
+            "must not lead to aliased design columns",
             found="; ".join(found[:3]),
             fix="drop a covariate, leave a cell type out (rest=), choose a reference_cell_type, or "
             "drop the covariates' main effects (include_covariates=False)",
@@ -294,6 +298,6 @@ def _full_rank(table: pd.DataFrame) -> None:
 
 
 def inflation(X: np.ndarray) -> np.ndarray:
-    """Variance of each coefficient over that with orthogonal columns of the same length."""
+    """Variance of each coefficient relative to orthogonal columns of the same length."""
     R = np.linalg.qr(X / np.linalg.norm(X, axis=0), mode="r")
     return np.asarray(np.square(np.linalg.inv(R)).sum(axis=1))

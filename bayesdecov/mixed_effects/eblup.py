@@ -1,4 +1,4 @@
-r"""Gene effects given the parameters: predictions, their errors, and test statistics.
+r"""Gene effects given the parameters: predictions, their errors and test statistics.
 
 :math:`\hat\gamma_g = \Psi T_g^{-1}(c_g - \beta_z)` with :math:`T_g = \Psi + \sigma_g^2 V_z`, the
 empirical best linear unbiased predictor (EBLUP), computed for all genes at once in the coordinates
@@ -19,9 +19,9 @@ from bayesdecov.algebra.truncation import inverse_root
 
 
 class Prediction(NamedTuple):
-    """Random effects (gene, q) with what is needed to judge them.
+    """Random effects (gene, q), with the quantities needed for intervals and tests.
 
-    ``variance`` is that of effect minus prediction, (gene, q) or (1, q); ``score`` is
+    ``variance`` is the variance of effect minus prediction, (gene, q) or (1, q); ``score`` is
     :math:`T_g^{-1}r_g` and ``information`` the diagonal of :math:`T_g^{-1}`.
     """
 
@@ -46,10 +46,11 @@ def conditional(
 ) -> tuple[Array, Array]:
     r"""Mean and variance of random effects given their coordinates ``z`` and the parameters.
 
-    With ``m`` the variance counts, to second order, that ``Psi`` is estimated from ``m`` genes:
-    with :math:`m\hat T` Wishart around ``T``, its error moves predictions by :math:`(q+1)/m` of
-    :math:`\sigma^4 V T^{-1} V` and makes the plug-in variance too small by as much again (as in
-    Prasad and Rao 1990). The fixed effects' error is `fixed_part`.
+    With ``m`` the variance accounts, to second order, for the estimation of ``Psi`` from ``m``
+    genes: with :math:`m\hat T` Wishart around ``T``, its error adds :math:`(q+1)/m` times
+    :math:`\sigma^4 V T^{-1} V` to the variance of predictions, and the plug-in variance is too
+    small by the same amount again (as in Prasad and Rao 1990). For the error of the fixed effects
+    see `fixed_part`.
     """
     lam, s2 = np.maximum(frame.lam, 0.0), sigma2[:, None]
     unsure = 0.0 if m is None else 2.0 * (len(lam) + 1) / m
@@ -58,15 +59,15 @@ def conditional(
 
 
 def predictor(frame: Basis, h: Array) -> Array:
-    """The matrix that turns a deviation into its EBLUP, at the mean residual variance."""
+    """The matrix that maps a deviation to its EBLUP, at the mean residual variance."""
     return (frame.W * (np.maximum(frame.lam, 0.0) * h.mean(axis=0))) @ frame.inverse
 
 
 def fixed_part(ls: LeastSquares, frame: Basis, h: Array, beta_cov: Array) -> Array:
     r"""Variance that the fixed effects' error adds to the whole effects, (q,).
 
-    An error :math:`e` of :math:`\beta` moves the effects on the random columns by :math:`e_R` and,
-    through what is left of the data, by minus the predictor applied to :math:`Z^+Xe`.
+    An error :math:`e` in :math:`\beta` changes the effects on the random columns by :math:`e_R`
+    and, through the deviations, by minus the predictor applied to :math:`Z^+Xe`.
     """
     M = np.eye(len(ls.mean))[ls.random] - predictor(frame, h) @ ls.onto
     return np.diag(M @ beta_cov @ M.T)
@@ -100,9 +101,9 @@ def predict(
 
 
 def statistics(prediction: Prediction, Psi: Array, kind: str) -> Array:
-    """Standardised effects, (gene, q); standard normal where a gene has no shift of its own.
+    """Standardised effects, (gene, q); standard normal for genes without a shift.
 
-    Zero for effects that do not vary at all.
+    Zero for effects without variance.
     """
     gamma, variance = prediction.gamma, np.diag(prediction.spread)
     if kind == "score":
@@ -116,6 +117,6 @@ def statistics(prediction: Prediction, Psi: Array, kind: str) -> Array:
 
 
 def p_values(z: Array, *, sided: int = 2, df: Array | None = None) -> Array:
-    """Tail probabilities of ``|z|`` under the normal or Student's t, exact far out."""
+    """Tail probabilities of ``|z|`` under the normal or Student's t, accurate for extreme z."""
     tail = ndtr(-np.abs(z)) if df is None else student.sf(np.abs(z), df)
     return sided * tail

@@ -1,10 +1,10 @@
-r"""What is left of the proportions' errors, carried into the effects of every gene.
+r"""Propagation of the remaining errors of the proportions to the effects of every gene.
 
-With an error :math:`u` of the refined proportions the design is off by :math:`dX` (rows
-:math:`A_iu_i`) and least squares estimates :math:`(I + D)b_g` with :math:`D = X^+dX`, the same
+With an error :math:`u` in the refined proportions the design has an error :math:`dX` (rows
+:math:`A_iu_i`), and least squares estimates :math:`(I + D)b_g` with :math:`D = X^+dX`, the same
 ``D`` for all genes. Its second moments :math:`E[D_{la}D_{l'a'}]` follow from the covariance of
-``u``. A gene's effects get the variance of :math:`Db_g` after shrinkage, and its tests what its own
-effects, where they are larger than those of most genes, leak into the others.
+``u``. The variance of :math:`Db_g` after shrinkage is added to that of a gene's effects. Its tests
+account for the leakage of its own effects, where larger than those of most genes, into the others.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ def leakage(onto: Array, lifts: Array, covariance: Array) -> Array:
 
 
 def propagate_errors(estimate: Estimate, ls: LeastSquares, leak: Array) -> Estimate:
-    """The estimate with wider errors: fixed effects, gene effects, false-sign rates, tests."""
+    """The estimate with propagated errors: fixed and gene effects, false-sign rates, tests."""
     beta, gamma = estimate.beta, estimate.gamma
     frame, h, _ = coordinates(ls, beta, estimate.Psi, estimate.sigma2)
     P = predictor(frame, h) @ ls.onto  # coefficients to random effects, (q, column)
     own = np.eye(len(beta))[ls.random]
-    # an error moves the whole effect by own D beta + P D gamma
+    # an error changes the whole effect by own D beta + P D gamma
     of_beta = np.einsum("lapb,a,b->lp", leak, beta, beta, optimize=True)
     first = np.einsum("ql,lp,qp->q", own, of_beta, own)
     half = np.einsum("lapb,ql,qp,a->qb", leak, own, P, beta, optimize=True)[:, ls.random]
@@ -69,9 +69,10 @@ def propagate_errors(estimate: Estimate, ls: LeastSquares, leak: Array) -> Estim
 
 
 def _own_leak(estimate: Estimate, ls: LeastSquares, inner: Array, gamma: Array) -> Array:
-    """Variance that a gene's large effects add to the tests of its others, (gene, q).
+    """Variance that a gene's large effects add to the tests of its other effects, (gene, q).
 
-    In units of the tests' variance; what effects of the common size leak is in ``Psi`` already.
+    In units of the tests' variance. ``Psi`` already contains the leakage of effects of typical
+    size.
     """
     T = estimate.Psi + float(np.mean(estimate.sigma2)) * ls.Vz
     K = np.linalg.inv(T)

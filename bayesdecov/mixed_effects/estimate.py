@@ -1,4 +1,4 @@
-"""What every estimator of the mixed model returns."""
+"""The estimate that every estimator of the mixed model returns."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from bayesdecov.algebra.terms import Array
 
 
 class Estimate(NamedTuple):
-    """Parameters, gene effects and how they were found; ``q`` counts the random effects.
+    """Parameters, gene effects and how they were estimated; ``q`` is the number of random effects.
 
     Attributes
     ----------
@@ -24,7 +24,7 @@ class Estimate(NamedTuple):
     z, p
         Test statistics and quasi-p-values, (gene, q).
     facts
-        What was estimated during the fit, for the record.
+        Further quantities estimated during the fit, for the record.
     prob_deg, fdr, lfsr, low, high
         Posterior probability that the gene is differentially expressed, Bayesian false-discovery
         rate, local false-sign rate and the 95 % interval of the whole effect, (gene, q); None where

@@ -1,4 +1,4 @@
-"""The verb: cell-type-specific differential expression from tables."""
+"""The function `fastmix`: cell-type-specific differential expression from tables."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ def fastmix(
     seed: Any = None,
     progress: bool = False,
 ) -> MixedEffects:
-    r"""Find cell-type-specific effects of covariates, in the whole transcriptome and gene by gene.
+    r"""Estimate cell-type-specific effects of covariates, transcriptome-wide and gene by gene.
 
     .. math:: y_g = X(\beta + \gamma_g) + \varepsilon_g,\quad \varepsilon_g \sim N(0, \sigma^2 I),
-              \quad \gamma_g \sim N(0, \Psi) \text{ but for a minority of genes}
+              \quad \gamma_g \sim N(0, \Psi) \text{ except for a minority of genes}
 
     (FastMix, medRxiv 2021.09.14.21263182, Eq. 4-10.) ``X`` holds the cell-type proportions, the
     covariates and all their products, and is the same for every gene: :math:`\beta` is the effect
@@ -49,8 +49,8 @@ def fastmix(
         Genes x samples: a DataFrame, an AnnData (samples in obs) or the path of a table. Any scale
         on which the effects of cell types add up; normalise counts first.
     proportions
-        Samples x cell types, fractions between 0 and 1: a table or its path, or what knows how
-        sure it is: the result of `deconvolve` or `gate`, the folder of such a run, an ArviZ
+        Samples x cell types, fractions between 0 and 1: a table or its path; or, with their
+        uncertainty, the result of `deconvolve` or `gate`, the folder of such a run, an ArviZ
         container with ``proportions`` in its posterior, or a table and its standard errors.
     covariates
         Samples x covariates: numbers or labels. Aligned by sample name, like everything else.
@@ -60,38 +60,40 @@ def fastmix(
         the posterior probability of being differentially expressed; usually the best. "nuts": the
         posterior of the normal model (PyMC), at a cost that does not depend on the number of genes,
         or with ``contaminated=True`` of the mixture's, gene by gene. "joint": the mixture with
-        proportions that have errors. Measured proportions are noisy anchors of the true ones,
-        which all genes together sharpen (``.refined``); what is left of the errors widens
-        intervals, false-sign rates and tests. Errors of proportions shrink effects and hide
-        genes in all other methods.
+        proportions that have errors. Measured proportions are noisy measurements of the true ones,
+        which are refined with all genes (``.refined``); their remaining errors are propagated to
+        intervals, false-sign rates and tests. In all other methods, errors in the proportions
+        shrink effects and reduce the power to detect genes.
     preset
-        "fastmix-0.2.5" for the R program's choices, "paper" for the paper's text, None for ours;
-        what ``estimator`` gives goes before it.
+        "fastmix-0.2.5" for the settings of the R program, "paper" for those in the paper's text,
+        None for the defaults; options given in ``estimator`` take precedence.
     standard_errors
-        Of a table of proportions: a table like it, or one number. A posterior has its own.
+        Standard errors of a table of proportions: a table of the same form, or one number. Not
+        for a posterior, which contains its own uncertainty.
     errors
-        What the other methods do with proportions that have errors. "ignore" (default): take them
-        as exact. "calibrate": replace them by their expectation given the measured ones under the
-        cohort's own distribution (regression calibration), which undoes the shrinkage on average;
+        How the other methods treat proportions with errors. "ignore" (default): treat them as
+        exact. "calibrate": replace them by their expectation given the measured ones under their
+        distribution in the cohort (regression calibration), which removes the shrinkage on average;
         unstable where errors are as large as the differences between samples.
     formula
-        Which covariates, e.g. ``"~ group + age"`` or ``"~ group * `age at visit`"``; default: all
-        columns. Labels are coded against their first value.
+        The covariates to use, e.g. ``"~ group + age"`` or ``"~ group * `age at visit`"``; default:
+        all columns. Labels are coded against their first value.
     subject
-        Column of ``covariates`` (or a Series) that names repeatedly measured subjects: samples of
-        a subject are equally correlated, estimated by REML from the residuals.
+        Column of ``covariates`` (or a Series) that names repeatedly measured subjects. All samples
+        from a subject have the same correlation, estimated by REML from the residuals.
     design
-        Main effects, baseline, random effects, standardisation and weights: a
+        Main effects, baseline, random effects, standardisation and weights, as
         `bayesdecov.DesignOptions`.
     estimator
-        Residual variances, tests and the choices of single methods: a
+        Residual variances, tests and options specific to one method, as
         `bayesdecov.EstimatorOptions`.
     sampling
-        ``method="nuts"``: draws and warm-up steps per chain (1000), chains (4), processes, the
-        sampler's acceptance (.9), and the sampler: a `bayesdecov.Sampling`.
+        For ``method="nuts"``, as `bayesdecov.Sampling`: draws and warm-up steps per chain (1000
+        each), chains (4), processes, target acceptance rate (.9) and the sampler.
     seed
-        For NUTS, the draws of parameters behind ``prob_deg`` and ``q_value`` (``method="mixture"``)
-        and the random starts of ``covariance="mcd"``. None is 0: calls repeat.
+        For NUTS, the parameter draws used for ``prob_deg`` and ``q_value`` (``method="mixture"``)
+        and the random starts of ``covariance="mcd"``. None is 0, so that results are
+        reproducible.
     progress
         Show the sampler's progress bar.
 
@@ -104,7 +106,7 @@ def fastmix(
     Raises
     ------
     InputError
-        Says which argument, the rule, what was found and what to do.
+        States the argument, the rule, what was found and what to do.
 
     Examples
     --------

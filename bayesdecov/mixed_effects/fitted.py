@@ -1,4 +1,4 @@
-"""A fitted mixed model: what was estimated, and the tables that follow from it."""
+"""A fitted mixed model: the estimates and the tables derived from them."""
 
 from __future__ import annotations
 
@@ -25,31 +25,32 @@ _REACH = float(ndtri(0.975))
 
 @dataclass(frozen=True)
 class FittedEffects(Result):
-    """Cell-type-specific effects of covariates: on the whole transcriptome and gene by gene.
+    """Cell-type-specific effects of covariates: transcriptome-wide and gene by gene.
 
     Attributes
     ----------
     method
         "moments", "map", "mixture", "nuts" or "joint".
     design
-        The design that all genes share: columns, variance inflation, standardisation.
+        The design shared by all genes: columns, variance inflation, standardisation.
     random
         Names of the design columns with random effects.
     settings
-        What was asked for: every option after defaults were resolved.
+        The requested options, with defaults filled in.
     facts
-        What was found: estimates made during the fit, measures of convergence, seconds.
+        Estimates made during the fit, convergence diagnostics, run time in seconds.
     notes
-        What was found and decided: scale, samples left out, aliased columns, non-convergence.
+        Messages about the data and the fit: scale, samples left out, aliased columns,
+        non-convergence.
     least_squares
-        Gene-wise least squares, all that the estimators see of the expression.
+        Gene-wise least squares, the only form in which the estimators use the expression.
     posterior
         Draws of the parameters (``method="nuts"``), or None.
     refined
-        Proportions as sharpened by the expression of all genes (``method="joint"``), with their
-        intervals, or None. ``design`` and ``least_squares`` are then made from them.
+        Proportions refined with the expression of all genes (``method="joint"``), with their
+        intervals, or None. ``design`` and ``least_squares`` are then based on them.
     sharpened
-        What they were made from, for `to_pymc`.
+        The data they were computed from, for `to_pymc`.
     """
 
     method: str
@@ -84,7 +85,7 @@ class FittedEffects(Result):
         return found
 
     def record(self, **about: Any) -> dict[str, Any]:
-        """What ``run.json`` holds, with the standardisation and the residual variance."""
+        """Content of ``run.json``, with the standardisation and the residual variance."""
         record = super().record(**about)
         noise = self.noise
         record["settings"] |= {
@@ -150,10 +151,10 @@ class FittedEffects(Result):
     def q_values(self) -> pd.DataFrame:
         """False-discovery rates within each random effect, genes x random effects.
 
-        ``method="mixture"``: Bayesian, the mean posterior probability of no shift among the genes
-        at least as probable, at the 80 % upper bound over the parameters' uncertainty; genes that
-        are more likely not shifted have at least the probability of that. Otherwise
-        Benjamini-Hochberg.
+        ``method="mixture"``: the Bayesian rate, that is the mean posterior probability of no shift
+        among all genes at least as probably shifted, as an 80 % upper bound over the uncertainty of
+        the parameters. For a gene with ``prob_deg`` below 0.5 it is at least ``1 - prob_deg``.
+        Otherwise Benjamini-Hochberg.
         """
         e = self.estimate
         return self._wide(false_discovery_control(e.p, axis=0) if e.fdr is None else e.fdr)

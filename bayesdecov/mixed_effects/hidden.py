@@ -1,15 +1,15 @@
-r"""Hidden factors: what samples have in common that the design does not explain.
+r"""Hidden factors: variation shared by many genes that the design does not explain.
 
-Batches and states of the tissue move many genes together. Taken for independent noise they would
-be read as errors of the proportions, because thousands of genes speak for them. They are found
-in the residuals at right angles to the genes' own effects (an error of a proportion moves genes in
-proportion to their effects in that cell type, a hidden factor does not), and enter the noise:
+Batches and tissue states shift many genes together. Treated as independent noise, they would be
+attributed to errors in the proportions, with the support of thousands of genes. They are estimated
+from the residuals orthogonal to the genes' effects (an error in a proportion shifts genes in
+proportion to their effects in that cell type, a hidden factor does not), and are part of the noise:
 
 .. math:: \Omega = I + U\,\mathrm{diag}(l - 1)\,U^\top .
 
-Eigenvalues beyond what noise alone reaches (Johnstone 2001, doi:10.1214/aos/1009210544) count as
-factors. Residuals cannot hold the part of a factor that lies in the design; the factor's loadings
-can: that part is the regression of the genes' effects on them.
+Eigenvalues too large for noise alone (Johnstone 2001, doi:10.1214/aos/1009210544) count as factors.
+Residuals do not contain the component of a factor within the column space of the design; it is
+estimated by the regression of the genes' effects on the factor's loadings.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ _ENOUGH = 6  # residual degrees of freedom
 
 
 class Hidden(NamedTuple):
-    """Covariance of the samples' noise (sample, sample), and how many factors it has."""
+    """Covariance of the samples' noise (sample, sample), and its number of hidden factors."""
 
     covariance: Array
     factors: int
 
 
 def hidden_factors(X: Array, Y: Array, b: Array) -> Hidden:
-    """Factors of genes ``Y`` (gene, sample) in units of their residual standard deviations.
+    """Factors in ``Y`` (gene, sample), genes in units of their residual standard deviations.
 
     ``X`` (sample, column) is the design, ``b`` (gene, column) the genes' coefficients.
     """
@@ -62,18 +62,18 @@ def hidden_factors(X: Array, Y: Array, b: Array) -> Hidden:
 
 
 def _edge(p: int, m: int) -> float:
-    """The largest eigenvalue that ``m`` draws of ``p`` independent unit normals reach."""
+    """Upper bound for the largest eigenvalue of ``m`` draws of ``p`` independent unit normals."""
     root_m, root_p = np.sqrt(m - 1), np.sqrt(p)
     spread = (root_m + root_p) * (1 / root_m + 1 / root_p) ** (1 / 3)
     return float(((root_m + root_p) ** 2 + _EXTREME * spread) / m)
 
 
 def effective_genes(X: Array, Y: Array, whitener: Array) -> float:
-    """How many independent genes say as much about the samples as these do.
+    """Number of independent genes that carry as much information about the samples.
 
-    Donors differ in ways that move many genes of a sample together, each sample in its own way.
-    With residuals of ``df`` degrees of freedom the mean squared correlation of two genes is
-    ``1 / df`` where they are independent; what it exceeds that by is real.
+    Donors differ in ways that shift many genes of a sample together, differently in each sample.
+    With residuals of ``df`` degrees of freedom the mean squared correlation of two independent
+    genes is ``1 / df``; any excess is real correlation.
     """
     n, n_columns = X.shape
     df = n - n_columns

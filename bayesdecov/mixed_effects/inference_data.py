@@ -1,4 +1,4 @@
-"""A fit of the mixed model in ArviZ's terms."""
+"""A fit of the mixed model as an ArviZ container."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
-_PREDICTIVE = 20  # draws of all genes' coefficients
+_PREDICTIVE = 20  # predictive draws of all genes' coefficients
 _LIKELIHOOD = 200
 _LARGEST = 5_000_000
 _DIMS = {
@@ -35,7 +35,7 @@ _DIMS = {
 def to_inference_data(
     fit: FittedEffects, some: Iterable[str] | None, seed: Any, *, log_likelihood: bool = False
 ) -> Any:
-    """The groups that `MixedEffects.to_inference_data` describes."""
+    """The groups described in `MixedEffects.to_inference_data`."""
     from bayesdecov._arviz import from_groups
 
     rng = make_generator(seed)
@@ -83,7 +83,7 @@ def _at_draws(
     dims: tuple[str, ...],
     value: Callable[[Parameters], Array],
 ) -> xr.Dataset:
-    """``coefficients``: a value at some of the draws."""
+    """``coefficients``: a function of the parameters, evaluated at some of the draws."""
     chosen = _positions(posterior, count)
     values = [[value(at) for at in chain] for chain in _parameters(fit, posterior, chosen)]
     variables = {
@@ -93,7 +93,7 @@ def _at_draws(
 
 
 def _labelled(variables: dict[str, Any], fit: FittedEffects, draws: Any = None) -> xr.Dataset:
-    """A Dataset with the coordinates that its dimensions need."""
+    """A Dataset with the coordinates of its dimensions."""
     import xarray as xr
 
     random = np.asarray(fit.random, dtype=str)
@@ -118,7 +118,7 @@ def _labelled(variables: dict[str, Any], fit: FittedEffects, draws: Any = None) 
 
 
 def _posterior(fit: FittedEffects) -> xr.Dataset:
-    """Draws of the parameters; of the other methods the estimate as one."""
+    """Draws of the parameters; for methods without draws, the estimate as a single draw."""
     if fit.posterior is not None:
         drawn = fit.posterior.posterior
         names = [name for name in (*_DIMS, "sigma", "null", "nu") if name in drawn]
@@ -214,15 +214,15 @@ def _effects(fit: FittedEffects, names: list[str], rng: np.random.Generator) -> 
     from bayesdecov.mixed_effects.sampling import gene_draws
 
     if fit.posterior is None:
-        raise InputError("genes", "need draws: method='nuts'", found=f"method={fit.method!r}")
+        raise InputError("genes", "needs draws: method='nuts'", found=f"method={fit.method!r}")
     if "components" in fit.facts:
         raise InputError(
-            "genes", "have no draws under contaminated=True", fix="see .genes, or sample without it"
+            "genes", "has no draws with contaminated=True", fix="use .genes, or sample without it"
         )
     rows = fit.gene_names.get_indexer(names)
     if (rows < 0).any():
         lost = [name for name, row in zip(names, rows, strict=True) if row < 0]
-        raise InputError("genes", "must be genes of the fit", found=some_of(lost))
+        raise InputError("genes", "must be fitted genes", found=some_of(lost))
     posterior = fit.posterior.posterior
     values = gene_draws(fit.least_squares, posterior, rows, rng)
     return xr.DataArray(

@@ -1,10 +1,10 @@
-r"""How well the parameters of the contaminated normal are known, and what that does to calls.
+r"""Uncertainty of the parameters of the contaminated normal, and its effect on gene lists.
 
 By Fisher's identity a gene's score is the expected derivative of its complete log-likelihood, so
 one pass gives every gene's score in all parameters, and their cross-products the information. Draws
-from the normal around the estimate then show how far probabilities of being differentially
-expressed depend on parameters that are only estimated: taken at the estimate, lists of genes with
-a nominal false-discovery rate of .05 held .07-.08 false ones (Simulation III, 160 data sets).
+from the normal around the estimate then propagate the uncertainty of the parameters to the
+probabilities of being differentially expressed. Without it, at the estimate, gene lists with a
+nominal false-discovery rate of .05 contained .07-.08 false ones (Simulation III, 160 data sets).
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from bayesdecov.mixed_effects.contamination import Expectation, expectation
 from bayesdecov.mixed_effects.parameters import Contamination, pack, units, unpack
 
 _CHUNK = 1024
-_PRIOR = 1.0  # precision of log shares and log variances, which data may leave undetermined
+_PRIOR = 1.0  # precision of log shares and log variances, which data may not determine
 _GENES_PER_PARAMETER = 3
 DRAWS = 40
 BOUND = 0.8  # of the false-discovery rate over the draws
 
 
 def information(seen: Expectation, at: Contamination) -> Array:
-    """Cross-products of the genes' scores in the parameters of `pack`."""
+    """Cross-products of the genes' scores, in the parameters of `pack`."""
     scale = units(at)
     total: Array = np.zeros(())
     for start in range(0, len(seen.z), _CHUNK):
@@ -33,7 +33,7 @@ def information(seen: Expectation, at: Contamination) -> Array:
 
 
 def gene_scores(seen: Expectation, at: Contamination, scale: Array, rows: slice) -> Array:
-    """Derivatives of the log-likelihood of some genes, (gene, parameter)."""
+    """Derivatives of the log-likelihood of the given genes, (gene, parameter)."""
     k, inverse = at.active, seen.frame.inverse
     score, up, down = seen.score[rows], seen.up[rows], seen.down[rows]
     h = seen.h if len(seen.h) == 1 else seen.h[rows]
@@ -71,7 +71,7 @@ def draws(
     """Parameters drawn around the estimate, and the covariance of the fixed effects (q, q).
 
     The inverse of cross-products of ``m`` scores in ``p`` parameters is too large by
-    ``m / (m - p - 1)`` on average, which is taken off. With fewer than ``3 p`` genes nothing is
+    ``m / (m - p - 1)`` on average, which is corrected for. With fewer than ``3 p`` genes nothing is
     drawn, and the covariance is that of a mean.
     """
     scale, k, q = units(at), len(at.active), len(at.beta)
@@ -105,9 +105,9 @@ def averaged(
     """Probabilities of being differentially expressed, and false-discovery rates, (gene, q).
 
     The probability is the mean over the draws. The rate of a gene is the mean probability of no
-    shift among the genes that are at least as probable at the estimate, and of its values over the
-    draws the upper ``BOUND`` quantile; a gene that is more likely not shifted than shifted is
-    never called: its rate is at least the probability of that.
+    shift among the genes that are at least as probable at the estimate, as the ``BOUND`` quantile
+    over the draws. For a gene with a probability below 0.5 the rate is at least the probability
+    of no shift, so that such a gene is never called.
     """
     m, q = c.shape
     probability, rate = np.zeros((m, q)), np.ones((m, q))

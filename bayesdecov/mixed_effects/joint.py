@@ -1,13 +1,14 @@
-r"""The mixed model with uncertain proportions: refined by all genes, then fitted, errors carried.
+r"""The mixed model with uncertain proportions, in three steps.
 
-1. The true proportions behind the measured ones (`bayesdecov.mixed_effects.refinement`).
-2. The contaminated normal on the refined design, hidden factors whitened out
+1. The true proportions are estimated from the measured ones and all genes
+   (`bayesdecov.mixed_effects.refinement`).
+2. The contaminated normal is fitted on the refined design, hidden factors whitened out
    (`bayesdecov.mixed_effects.mixture`).
-3. What is left of the proportions' errors, added to everything that depends on them
+3. The remaining errors of the proportions are propagated to all quantities that depend on them
    (`bayesdecov.mixed_effects.error_propagation`).
 
-Regression calibration, for the other methods, stops at the proportions' expectation given the
-measured ones under the cohort's own distribution.
+Regression calibration, for the other methods, only replaces the proportions by their expectation
+given the measured ones, under their distribution in the cohort.
 """
 
 from __future__ import annotations
@@ -32,11 +33,11 @@ from bayesdecov.mixed_effects.prepare import Problem
 from bayesdecov.mixed_effects.refinement import COLLAPSED, Refined, refined
 from bayesdecov.results.proportions import Proportions
 
-_MISSTATED = 2.0  # factor by which errors may be misstated without a warning
+_MISSTATED = 2.0  # factor by which stated errors may be wrong without a warning
 
 
 class Sharpened(NamedTuple):
-    """What the refinement knew and found, from which the same model in PyMC is built."""
+    """Input and result of the refinement, from which the same model is built in PyMC."""
 
     anchors: Anchors
     sums: Moments  # of all samples, genes in units of their noise
@@ -44,7 +45,7 @@ class Sharpened(NamedTuple):
 
 
 class Joint(NamedTuple):
-    """Estimate, the problem on the refined design, refined proportions and where from."""
+    """Estimate, the problem on the refined design, the refined proportions and their origin."""
 
     estimate: Estimate
     problem: Problem
@@ -60,16 +61,16 @@ def fit_joint(
     notes: Notes,
     rng: np.random.Generator,
 ) -> Joint:
-    """Refine, fit, carry.
+    """Refine the proportions, fit the genes and propagate the remaining errors.
 
-    ``covariance`` (sample, cell_type, cell_type) of the measured proportions; their errors are at
-    least ``least`` times as large as it says.
+    ``covariance`` (sample, cell_type, cell_type) is that of the measured proportions; their errors
+    are taken as at least ``least`` times those stated.
     """
     n_genes, n_columns = len(problem.Y), len(problem.design.columns)
     if n_genes < 2 * n_columns + 2:
         raise InputError(
             "expression",
-            "needs at least twice as many genes as design columns for method='joint'",
+            "must have at least twice as many genes as design columns for method='joint'",
             found=f"{n_genes} genes and {n_columns} columns",
         )
     anchors = _anchors(problem, covariance)
@@ -88,7 +89,7 @@ def fit_joint(
     said = proportions.diagnostics.mean()
     if found.rounds and not 1 / _MISSTATED < found.scale < _MISSTATED:
         notes.warn(
-            f"expression says that the errors of the proportions are {found.scale:.2g} "
+            f"the expression indicates that the errors of the proportions are {found.scale:.2g} "
             "times those stated; this scale was used"
         )
     if found.rounds:
@@ -113,7 +114,7 @@ def fit_joint(
 
 
 def to_pymc(sharpened: Sharpened, columns: list[str], samples: list[str]) -> Any:
-    """The joint model of the same data, in coordinates in which it is easy to sample."""
+    """The joint model of the same data, in coordinates that are efficient to sample."""
     from bayesdecov.models import Shared, joint
 
     anchors, sums, found = sharpened
@@ -149,13 +150,14 @@ def calibrated(problem: Problem, covariance: Array, notes: Notes) -> Problem:
             "errors",
             "'calibrate' needs proportions that differ by more than their errors",
             found="a design that is nearly singular after calibration",
-            fix="read effects as too small, or get proportions with smaller errors",
+            fix="use errors='ignore', which underestimates effects, or proportions with smaller "
+            "errors",
         )
     true = np.trace(cohort.spread)
     share = true / (true + np.trace(anchors.covariance.mean(axis=0)))
     notes.info(
         "proportions were replaced by their expectation given the measured ones; "
-        f"{1 - share:.0%} of the variance between alike samples is error"
+        f"{1 - share:.0%} of the variance between samples with equal covariates is error"
     )
     root = np.eye(len(X)) if problem.root is None else problem.root
     return _on(problem, X, least_squares(root @ X, problem.Y @ root, problem.ls.random))
@@ -181,7 +183,7 @@ def _on(problem: Problem, X: Array, ls: LeastSquares) -> Problem:
 
 
 def _proportions(cells: pd.DataFrame, anchors: Anchors, found: Refined) -> Proportions:
-    """Refined proportions as what every stage that yields proportions returns."""
+    """Refined proportions in the container that every estimator of proportions returns."""
     U, (n, d) = anchors.directions, anchors.value.shape
     local = np.empty((n, d, d))
     for rows, covariance in found.parts:
@@ -199,7 +201,7 @@ def _proportions(cells: pd.DataFrame, anchors: Anchors, found: Refined) -> Propo
     )
     values = cells.to_numpy() + moved @ U.T
     below = int((values < 0).any(axis=1).sum())
-    notes = (f"below zero in {below} samples, where the table shows zero",) if below else ()
+    notes = (f"negative values in {below} samples were set to zero in the table",) if below else ()
     return Proportions(
         proportions=pd.DataFrame(np.clip(values, 0.0, 1.0), cells.index, cells.columns),
         diagnostics=diagnostics,

@@ -1,20 +1,20 @@
-r"""True proportions behind the measured ones, sharpened by all genes at once.
+r"""Estimation of the true proportions from the measured ones and all genes.
 
 .. math::
     \phi_i^{\text{meas}} \sim N(\phi_i, \kappa^2\Delta_i), \qquad
     \phi_i \sim N(M^\top z_i, S), \qquad y_g \sim N(X(\phi)\beta, X\Psi X^\top + \sigma^2\Omega)
 
 ``phi`` are the proportions in the directions that have errors, :math:`\Delta_i` the stated error
-covariances, :math:`\kappa` how far they are misstated and ``z`` the covariates of the cohort.
-Thousands of genes share the rows of ``X``, so expression fixes the proportions but for one linear
-map that all samples share; only the measured values know that map. Measured values enter as
-measurements, not as the mean of a prior, which would shrink effects again.
+covariances, :math:`\kappa` the ratio of true to stated errors and ``z`` the covariates of the
+cohort. Thousands of genes share the rows of ``X``, so expression determines the proportions up to
+one linear map common to all samples; only the measured values determine that map. They enter as
+measurements and not as the mean of a prior, which would shrink effects again.
 
 The density is maximised in ``phi`` (effects, ``Psi`` and noise are profiled out, see
-`bayesdecov.algebra.subspace`) with the volume :math:`-\tfrac12\sum_i\log|\Lambda_i|` of what is
-left unknown in each sample, without which all proportions would shrink together. ``M``, ``S`` and
-``kappa`` (log-normal around 1, with log 2) follow by EM. Genes that move together are worth fewer
-independent ones (`bayesdecov.mixed_effects.hidden.effective_genes`).
+`bayesdecov.algebra.subspace`) with the volume term :math:`-\tfrac12\sum_i\log|\Lambda_i|` of the
+remaining uncertainty in each sample, without which all proportions would shrink together. ``M``,
+``S`` and ``kappa`` (log-normal prior around 1 with scale log 2) are estimated by EM. Correlated
+genes count as fewer independent ones (`bayesdecov.mixed_effects.hidden.effective_genes`).
 """
 
 from __future__ import annotations
@@ -33,19 +33,19 @@ _NEWTON = 60
 _GAIN = 1e-3  # of the log-density at which Newton stops
 _EM = 40
 _SETTLED = 0.02  # change of log scale, distribution and values (in errors) at which EM stops
-_EXACT = 1e-6  # squared scale of errors that are not there
-_LONGEST = 0.95  # ratio of two steps of EM that is believed
+_EXACT = 1e-6  # smallest squared scale of the errors
+_LONGEST = 0.95  # largest ratio of two EM steps used for extrapolation
 _LARGEST_DAMPING = 1e8
-_LEAST = 0.05  # of the errors' variance: the smallest variance of the cohort, to start with
+_LEAST = 0.05  # of the errors' variance: smallest initial variance of the cohort
 _SMALL = 1e-6  # of the mean error variance: the smallest error of a sample
 
 
 class Anchors(NamedTuple):
-    """Measured values and how the design depends on the true ones.
+    """Measured values, and how the design depends on the true ones.
 
     ``value`` (sample, d) and ``covariance`` (sample, d, d) of the measured values; ``lifts``
     (sample, column, d) and ``design`` (sample, column) at the measured values; ``cohort``
-    (sample, z) covariates of the distribution of the cohort; ``directions`` (cell_type, d).
+    (sample, z) covariates of the distribution in the cohort; ``directions`` (cell_type, d).
     """
 
     value: Array
@@ -60,7 +60,7 @@ class Anchors(NamedTuple):
         return self.design + np.einsum("iad,id->ia", self.lifts, phi - self.value)
 
     def rows(self, chosen: NDArray[np.intp]) -> Anchors:
-        """Some of the samples."""
+        """A subset of the samples."""
         value, covariance, lifts, design, cohort = (part[chosen] for part in self[:5])
         return Anchors(value, covariance, lifts, design, cohort, self.directions)
 
@@ -76,7 +76,7 @@ class Latent(NamedTuple):
 
 
 def anchors(F: Array, covariance: Array, lifts: Array, design: Array, covariates: Array) -> Anchors:
-    """From proportions (sample, cell_type) with error covariances and the design's derivative."""
+    """Anchors from proportions (sample, cell_type), error covariances and design derivative."""
     values, vectors = np.linalg.eigh(covariance.mean(axis=0))
     U = vectors[:, values > 1e-8 * values[-1]]
     projected = U.T @ covariance @ U
@@ -89,7 +89,7 @@ def anchors(F: Array, covariance: Array, lifts: Array, design: Array, covariates
 
 
 def cohort_distribution(at: Anchors, iterations: int = 200) -> Latent:
-    """The cohort's normal from measured values alone, and each value's expectation under it.
+    """The cohort's normal distribution from measured values alone, and expectations under it.
 
     Regression calibration: effects estimated at these values are not attenuated by errors.
     """
@@ -165,8 +165,8 @@ def _curvature(
 def refine(anchors: Anchors, sums: Moments, start: Latent, *, least: float = 0.0) -> Latent:
     """The most probable proportions, and their distribution in the cohort.
 
-    ``least`` is the smallest scale of the errors. EM steps of the scale, of which little is left in
-    the end, are prolonged (Aitken).
+    ``least`` is the smallest scale of the errors. EM steps of the scale, which
+    become small towards the end, are extrapolated (Aitken).
     """
     state, phi, last = start, start.phi, 0.0
     n, d = phi.shape
@@ -200,7 +200,7 @@ def _log_scale2(total: float, count: int) -> float:
     ``total`` is the expected sum of ``count`` squared errors in units of those stated.
     """
     low, high = -30.0, 30.0
-    for _ in range(100):  # the slope falls
+    for _ in range(100):  # bisection: the slope decreases
         x = 0.5 * (low + high)
         slope = 0.5 * (total * np.exp(-x) - count) - 0.25 * x / np.log(2.0) ** 2
         low, high = (x, high) if slope > 0 else (low, x)
@@ -242,7 +242,7 @@ def _solved(H: Array, gradient: Array) -> Array | None:
 
 
 def log_density(anchors: Anchors, sums: Moments, at: Latent) -> float:
-    """Of the genes and the measured values, what is left unknown in each sample integrated out."""
+    """Log-density of genes and measured values, integrated over each sample's uncertainty."""
     n = len(at.phi)
     _, log_det = np.linalg.slogdet(at.scale2 * anchors.covariance)
     log_dets = log_det.sum() + n * np.linalg.slogdet(at.spread)[1]
@@ -252,8 +252,8 @@ def log_density(anchors: Anchors, sums: Moments, at: Latent) -> float:
 def uncertainty(anchors: Anchors, sums: Moments, at: Latent) -> Array:
     """Covariance of the refined values, (sample d, sample d).
 
-    The cohort's prior is estimated with them, so it carries no information on the map that all
-    samples share: it only acts orthogonally to the values and the covariates of the cohort.
+    The cohort's prior is estimated from the same values, so it carries no information on the map
+    that all samples share: it only acts orthogonally to the values and the covariates.
     """
     n = len(at.phi)
     Q = np.linalg.qr(np.hstack([at.phi, anchors.cohort]))[0]
@@ -261,5 +261,5 @@ def uncertainty(anchors: Anchors, sums: Moments, at: Latent) -> Array:
     H = _curvature(now, at, anchors, sums, np.eye(n) - Q @ Q.T)
     values, vectors = np.linalg.eigh(H)
     widest = float(np.linalg.eigvalsh(at.scale2 * anchors.covariance)[:, -1].max())
-    values = np.maximum(values, 1.0 / widest)  # the measured values know at least that much
+    values = np.maximum(values, 1.0 / widest)  # measured values give at least this precision
     return np.asarray((vectors / values) @ vectors.T)

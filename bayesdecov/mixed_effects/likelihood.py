@@ -1,12 +1,12 @@
-r"""Maximum likelihood and REML of the collapsed model: what lme4 would find, in milliseconds.
+r"""Maximum likelihood and REML for the collapsed model, with the estimates of lme4.
 
-With one design for all genes the likelihood depends on the mean and the scatter of the
-least-squares coefficients and on the residual sum of squares only. In coordinates where
+With one design for all genes the likelihood depends only on the mean and the scatter of the
+least-squares coefficients and on the residual sum of squares. In coordinates where
 :math:`V_z = I` the covariance :math:`T = \Psi + \sigma^2 V_z` that maximises it shares its
 eigenvectors with the scatter and has the eigenvalues :math:`\max(w_i, \sigma^2)`; those that reach
-the bound are pooled into :math:`\sigma^2`. So a full ``Psi`` has a closed form, boundary included,
-and in the interior it is the untrimmed moment estimator (FastMix Eq. 12). A diagonal ``Psi`` takes
-a few bounded steps.
+the bound are pooled into :math:`\sigma^2`. A full ``Psi`` therefore has a closed form, boundary
+included, which in the interior is the untrimmed moment estimator (FastMix Eq. 12). A diagonal
+``Psi`` is found by a few bounded steps.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from bayesdecov.mixed_effects.estimate import Estimate
 from bayesdecov.mixed_effects.options import Choices
 
 _POLISH = 50  # scoring steps
-_SETTLED = 1e-6  # gain of the log-likelihood that is left
+_SETTLED = 1e-6  # remaining gain of the log-likelihood at which scoring stops
 _AT_ZERO = 1e-9  # variance in units of the residual variance
 
 
 class _Sufficient(NamedTuple):
-    """Scatter of the random columns' coefficients, and everything that only knows sigma^2."""
+    """Scatter of the random columns' coefficients, and statistics that only inform sigma^2."""
 
     scatter: Array  # (q, q)
     groups: float  # its degrees of freedom: m, or m - 1 for REML
@@ -50,7 +50,7 @@ def _sufficient(ls: LeastSquares, restricted: bool) -> _Sufficient:
     groups = float(m - 1 if restricted else m)
     scatter = ls.c.T @ ls.c
     rss, df = float(ls.rss.sum()), float(m * ls.df)
-    if q < n_columns:  # within the span of X but not of Z there is noise only
+    if q < n_columns:  # the span of X outside that of Z contains only noise
         centred = ls.b - ls.mean
         fitted = np.einsum("gl,gl->", centred @ np.linalg.inv(ls.V), centred)
         on_z = np.einsum("gl,gl->", ls.c @ np.linalg.inv(ls.Vz), ls.c)
@@ -80,7 +80,9 @@ def fit_likelihood(ls: LeastSquares, choices: Choices, reml: bool, notes: Notes)
     statistic = choices.statistic
     if rank < len(Psi) and statistic == "whitened":
         statistic = "marginal"
-        notes.info("quasi-p-values are of marginal effects: a singular covariance has no root")
+        notes.info(
+            "quasi-p-values use marginal effects, because a singular covariance has no inverse root"
+        )
     z = statistics(prediction, Psi, statistic)
     sd = np.broadcast_to(np.sqrt(prediction.variance), prediction.gamma.shape)
     value = log_likelihood(ls, ls.mean, full, sigma2, restricted=reml)
@@ -110,7 +112,7 @@ def _full(known: _Sufficient) -> tuple[Array, float]:
     """Closed form for an unstructured ``Psi``."""
     T = known.scatter / known.groups
     rss, df = known.rss, known.df
-    for value in basis(T, known.Vz).lam:  # ascending: what is no more than noise joins the noise
+    for value in basis(T, known.Vz).lam:  # ascending: values below the noise are pooled
         if value >= rss / df:
             break
         rss, df = rss + known.groups * value, df + known.groups
@@ -157,7 +159,7 @@ def _diagonal(known: _Sufficient) -> tuple[Array, float, int, bool]:
         free = (x > _AT_ZERO) | (gradient < 0)
         step = np.zeros(q + 1)
         step[free] = -np.linalg.solve(A[np.ix_(free, free)], gradient[free])
-        left = float(-gradient @ step / 2)  # gain of the log-likelihood that is left
+        left = float(-gradient @ step / 2)  # remaining gain of the log-likelihood
         if left < _SETTLED:
             break
         x, steps = np.maximum(x + step, [0.0] * q + [1e-8]), steps + 1

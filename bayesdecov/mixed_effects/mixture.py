@@ -1,10 +1,10 @@
-r"""The contaminated-normal model by EM: which genes are differentially expressed, and how sure.
+r"""The contaminated normal model by EM: probabilities of differential expression.
 
-Every effect starts with a component of shifted genes. Components that the data do not need are
-given up, the cheapest (and those about as cheap) first, with EM in between: one is kept if the
-log-likelihood falls by more than half the upper ``0.05 / q`` quantile of :math:`\chi^2_4` without
-it (four parameters each, Bonferroni over the ``q`` effects; its second moment goes into ``Psi``).
-Without differentially expressed genes the estimate is then the plain normal's.
+Every effect starts with a component of shifted genes. Components that the data do not support are
+removed, those with the smallest loss of log-likelihood first, with EM in between. A component is
+kept if the loss exceeds half the upper ``0.05 / q`` quantile of :math:`\chi^2_4` (four parameters
+each, Bonferroni over the ``q`` effects); the second moment of a removed one is added to ``Psi``.
+Without differentially expressed genes the estimate is that of the plain normal.
 """
 
 from __future__ import annotations
@@ -54,12 +54,12 @@ def fit_mixture(
         if tiny:
             notes.info(
                 f"{tiny} genes are fitted (almost) exactly; their residual variance is "
-                "drawn towards those of the others"
+                "shrunk towards those of the others"
             )
     if np.isinf(prior_df):
         sigma2 = np.array([s2.mean()])
         if variance == "gene":
-            notes.info("residual variances do not differ between genes: one for all")
+            notes.info("residual variances do not differ between genes: a common one is used")
     else:
         sigma2 = moderated(s2, ls.df, prior)
     run = _select(ls, sigma2, _start(ls, float(np.mean(sigma2))))
@@ -72,7 +72,7 @@ def fit_mixture(
             f"{at.delta[k]:.3g} (sd {np.sqrt(at.tau2[k]):.2g})"
         )
     if not len(at.active):
-        notes.info("no effect needs a component of differentially expressed genes")
+        notes.info("no effect has a component of differentially expressed genes")
     facts |= {
         "log_likelihood_of_coefficients": seen.log_likelihood,
         "iterations": run.iterations,
@@ -90,8 +90,8 @@ def fit_mixture(
     drawn, cov = draws(seen, at, rng)
     if not drawn:
         notes.warn(
-            f"{len(ls.c)} genes are too few to say how well the parameters of the mixture "
-            "are known: prob_deg, q_value and std_error are at the estimate"
+            f"{len(ls.c)} genes are too few to quantify the uncertainty of the mixture's "
+            "parameters: prob_deg, q_value and std_error ignore it"
         )
         drawn = [at]
     return judge(ls, sigma2, prior_df, at, drawn, cov, facts)
@@ -138,7 +138,7 @@ def _em(ls: LeastSquares, sigma2: Array, at: Contamination, gain: float, longest
 
 
 def _select(ls: LeastSquares, sigma2: Array, start: Contamination) -> _Run:
-    """Give up components while that costs less than ``needed``, then settle."""
+    """Remove components while the loss is less than ``needed``, then run EM to convergence."""
     q = len(ls.random)
     needed = 0.5 * float(chi2.isf(_LEVEL / q, 4))
     run = _em(ls, sigma2, start, _COARSE, 100)
@@ -170,7 +170,7 @@ def judge(
     cov: Array,
     facts: dict[str, Any],
 ) -> Estimate:
-    """Gene effects and probabilities at parameters, averaged over draws of them where it matters.
+    """Gene effects at ``at``; probabilities and rates averaged over the draws ``drawn``.
 
     ``cov`` is the covariance of the fixed effects of the random columns.
     """

@@ -1,14 +1,15 @@
-r"""FastMix's robust moment estimator, for all genes at once.
+r"""The robust moment estimator of FastMix, for all genes at once.
 
 1. :math:`\sigma^2` from the median RSS (Wilson-Hilferty median of :math:`\chi^2`).
 2. :math:`\Psi_0 = \mathrm{cov}(c) - \sigma^2 V_z` (FastMix Eq. 12), a first robust mean
    and first EBLUPs.
-3. Effects whose standardised values are not normal hold differentially expressed genes (`screens`).
-4. The share ``trim`` of genes farthest out in those directions is left out, and the covariance of
-   the rest is scaled back (FastMix Eq. 13, `truncation.consistency`).
-5. Fixed effects from the rest with the robust-mean correction, and the final EBLUPs.
+3. Effects with non-normal standardised values are flagged as containing differentially expressed
+   genes (`screens`).
+4. The fraction ``trim`` of genes that are most extreme in those directions is left out, and the
+   covariance of the others is corrected for it (FastMix Eq. 13, `truncation.consistency`).
+5. Fixed effects from these genes with the robust-mean correction, and the final EBLUPs.
 
-Source: medRxiv 2021.09.14.21263182; what its R program (0.2.5) adds is marked in `options`.
+Source: medRxiv 2021.09.14.21263182; `options` marks what its R program (0.2.5) adds.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ from bayesdecov.mixed_effects.estimate import Estimate
 from bayesdecov.mixed_effects.options import Choices
 from bayesdecov.mixed_effects.screens import screen
 
-_ROBUST_TRIM = 0.5  # of the robust mean, whatever the trimming of the covariance
+_ROBUST_TRIM = 0.5  # of the robust mean, independent of the trimming of the covariance
 _FAR_FROM_SETTLED = 0.1  # last step of the robust mean, in standard deviations
 _FLOOR = 0.01  # of the residual variance: smallest eigenvalue of Psi that is used
 
@@ -56,7 +57,7 @@ class _Fixed(NamedTuple):
 
 
 class _Fit(NamedTuple):
-    """Everything but the predictions of the genes."""
+    """All estimates except the predictions of the genes."""
 
     fixed: _Fixed
     Psi: Array
@@ -69,15 +70,15 @@ class _Fit(NamedTuple):
 def fit_moments(
     ls: LeastSquares, choices: Choices, names: list[str], notes: Notes, rng: np.random.Generator
 ) -> Estimate:
-    """Estimate by moments; ``names`` are those of the random effects, for options and notes."""
+    """Estimate by moments; ``names`` are the random effects, for options and notes."""
     used, left_out = ls, 0
     if choices.drop_outliers:
         outliers = far_out(ls.c)
         left_out = int(outliers.sum())
         if left_out:
             notes.info(
-                f"{left_out} genes are too extreme to be used for estimates "
-                "(drop_outliers=False uses them); they get effects like all others"
+                f"{left_out} genes are too extreme to be used in the estimates "
+                "(drop_outliers=False uses them); their effects are still predicted"
             )
             used = subset(ls, ~outliers)
     if choices.covariance in ("mcd", "ogk"):
@@ -87,8 +88,8 @@ def fit_moments(
     if not all(np.isfinite(part).all() for part in (fit.fixed.beta, fit.fixed.cov, fit.Psi)):
         raise InputError(
             "expression",
-            "gives no finite estimate with method='moments'",
-            fix="look for genes with extreme values, or use method='mixture'",
+            "must allow a finite estimate with method='moments'",
+            fix="remove genes with extreme values, or use method='mixture'",
         )
     fit.record["outliers"] = left_out
     return _finish(ls, used, fit, choices)
@@ -142,7 +143,7 @@ def _moments(ls: LeastSquares, choices: Choices, names: list[str], notes: Notes)
 
 
 def _floored(Psi: Array, sigma2: float, diagonal: bool) -> Array:
-    """Psi as it is used: eigenvalues not below a hundredth of the residual variance."""
+    """Psi with eigenvalues of at least a hundredth of the residual variance."""
     if diagonal:
         return np.diag(np.maximum(np.diag(Psi), _FLOOR * sigma2))
     return at_least(Psi, _FLOOR * sigma2)
@@ -151,7 +152,7 @@ def _floored(Psi: Array, sigma2: float, diagonal: bool) -> Array:
 def _fixed(
     ls: LeastSquares, kept: NDArray[np.bool_], shift: Array, Psi: Array, sigma2: float
 ) -> _Fixed:
-    """The mean of the kept genes plus a shift of the random columns."""
+    """The mean of the kept genes, with a shift of the random columns."""
     beta = ls.mean.copy() if kept.all() else ls.b[kept].mean(axis=0)
     beta[ls.random] += shift
     return _Fixed(beta, (embed(Psi, ls) + sigma2 * ls.V) / kept.sum())
@@ -165,7 +166,7 @@ def _flag(
     names: list[str],
     notes: Notes,
 ) -> tuple[NDArray[np.bool_], dict[str, Any]]:
-    """Which effects hold differentially expressed genes."""
+    """Flags of the effects that contain differentially expressed genes."""
     record: dict[str, Any] = {}
     if choices.screen == "none":
         wanted = np.zeros(len(names), dtype=bool)
@@ -186,7 +187,7 @@ def _flag(
         wanted = np.isin(names, choices.screen)
     still = [name for name, lost in zip(names, wanted & ~varies, strict=True) if lost]
     if still:
-        notes.info(f"no variance between genes, so nothing to trim: {some(still)}")
+        notes.info(f"not trimmed, because they do not vary between genes: {some(still)}")
     flagged = wanted & varies
     record["flagged"] = [name for name, yes in zip(names, flagged, strict=True) if yes]
     return flagged, record
@@ -195,7 +196,7 @@ def _flag(
 def _trimmed(
     c: Array, T0: Array, flagged: NDArray[np.bool_], choices: Choices
 ) -> tuple[NDArray[np.bool_], Array]:
-    """Genes that are kept, and the covariance of ``c`` that they imply."""
+    """The genes kept, and the covariance of ``c`` implied by them."""
     t = c @ inverse_root(T0)
     distance = np.square(t[:, flagged]).sum(axis=1)
     count = int(np.floor(len(c) * (1 - choices.trim)))
@@ -224,7 +225,7 @@ def _converged(found: RobustMean, notes: Notes) -> None:
     if found.converged:
         return
     (notes.warn if found.step > _FAR_FROM_SETTLED else notes.info)(
-        f"the robust mean moved by {found.step:.1g} standard deviations in its last step "
+        f"the robust mean changed by {found.step:.1g} standard deviations in its last step "
         f"({found.iterations} steps)"
     )
 
@@ -250,12 +251,12 @@ def _classical(ls: LeastSquares, choices: Choices, rng: np.random.Generator) -> 
 
 
 def _finish(ls: LeastSquares, used: LeastSquares, fit: _Fit, choices: Choices) -> Estimate:
-    """Predictions of all genes from estimates that used some."""
+    """Predictions for all genes, from estimates based on the genes used."""
     m, n_columns = used.b.shape
     if choices.df == "residual":
         df = np.full(n_columns, float(max(min(m, ls.df + n_columns) - n_columns - 1, 1)))
     else:
-        df = np.full(n_columns, float(m * ls.df))  # no random effect: the residual variance's
+        df = np.full(n_columns, float(m * ls.df))  # of the residual variance
         df[ls.random] = float(m - 1)
         if fit.trimmed is not None:
             count = int(fit.trimmed.sum())

@@ -1,4 +1,4 @@
-"""Which options go with which method, and the choices that they come to."""
+"""Options of each method, and the choices that result from them."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _TRIMMED_ONLY = (
 
 @dataclass(frozen=True)
 class Choices:
-    """How the moment estimator works and what is tested; see `bayesdecov.EstimatorOptions`."""
+    """Settings of the moment estimator and the tests; see `bayesdecov.EstimatorOptions`."""
 
     trim: float = 0.5
     screen: str | tuple[str, ...] = "mixture"
@@ -63,7 +63,7 @@ class Choices:
 
 
 PRESETS = {
-    # what the R program does, defects included where they change numbers
+    # the R program, including defects that affect its numbers
     "fastmix-0.2.5": Choices(
         screen_correct=False,
         screen_single=False,
@@ -71,7 +71,7 @@ PRESETS = {
         df="residual",
         drop_outliers=False,
     ),
-    # what the paper's text says
+    # as in the paper's text
     "paper": Choices(
         screen="shapiro", screen_correct=False, statistic="prior", sided=1, drop_outliers=False
     ),
@@ -79,7 +79,7 @@ PRESETS = {
 
 
 def resolve(preset: str | None, estimator: EstimatorOptions) -> Choices:
-    """The preset with the options that were given put over it, all checked."""
+    """The preset, overridden by the given options, all checked."""
     base = PRESETS[checks.check_choice(preset, tuple(PRESETS), "preset")] if preset else Choices()
     known = asdict(base)
     asked = {name: value for name, value in given(estimator).items() if name in known}
@@ -111,7 +111,7 @@ def resolve(preset: str | None, estimator: EstimatorOptions) -> Choices:
 def check_suited(
     method: str, preset: str | None, estimator: EstimatorOptions, sampling: Sampling
 ) -> None:
-    """Options that the method would ignore are refused."""
+    """Refuse options that the method would ignore."""
     used = [name for name in given(estimator) if name != "variance"]
     of_nuts = [*given(sampling), *(name for name in used if name in _NUTS_ONLY)]
     used += given(sampling)
@@ -152,7 +152,7 @@ def check_suited(
 
 
 def _check_robust(contaminated: Any, nu: Any) -> None:
-    """Heavy tails or a minority of shifted genes, and numbers that make sense."""
+    """Check ``contaminated`` and ``nu``, which exclude each other."""
     if contaminated not in (None, True, False):
         raise InputError("contaminated", "must be True or False", found=repr(contaminated))
     fixed = isinstance(nu, (int, float)) and not isinstance(nu, bool) and nu > 2
@@ -161,6 +161,6 @@ def _check_robust(contaminated: Any, nu: Any) -> None:
     if contaminated and nu is not None:
         raise InputError(
             "nu",
-            "is not used with contaminated=True, which is robust itself",
+            "is not used with contaminated=True, which is already robust",
             fix="leave one of them out",
         )

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from bayesdecov.algebra.terms import Array
 from bayesdecov.algebra.truncation import at_least
 
-_TINY = 1e-12  # a share or variance of nothing, on the log scale
+_TINY = 1e-12  # stands for a share or variance of zero on the log scale
 _LARGEST_LOG = 50.0
 
 
@@ -28,7 +28,7 @@ class Contamination(NamedTuple):
 
 
 def without(at: Contamination, k: int) -> Contamination:
-    """The same mixture with component ``k`` given up, its second moment moved into ``Psi``."""
+    """The mixture without component ``k``, with its second moment added to ``Psi``."""
     share = at.up[k] + at.down[k]
     Psi = at.Psi.copy()
     Psi[k, k] += share * (at.tau2[k] + at.delta[k] ** 2)
@@ -40,7 +40,7 @@ def without(at: Contamination, k: int) -> Contamination:
 
 
 def pack(at: Contamination, scale: Array) -> Array:
-    """Unbounded parameters: logarithms of variances and of shares over the null's.
+    """Unbounded parameters: log variances and log ratios of shares to the null share.
 
     In the order ``beta, delta, log tau2, log up/null, log down/null`` and the lower triangle of
     ``Psi``, everything in units of ``scale`` (q,).
@@ -59,7 +59,7 @@ def pack(at: Contamination, scale: Array) -> Array:
 
 
 def unpack(x: Array, scale: Array, active: NDArray[np.intp]) -> Contamination:
-    """The inverse of `pack`; what lies outside of the parameter space is moved to its edge."""
+    """The inverse of `pack`; points outside the parameter space are moved to its boundary."""
     q, k = len(scale), active
     beta, delta, tau2, up, down, rest = np.split(x, np.cumsum([q, *[len(k)] * 4]))
     lower = np.zeros((q, q))
@@ -82,9 +82,9 @@ def units(at: Contamination) -> Array:
 def extrapolated(
     first: Contamination, second: Contamination, third: Contamination
 ) -> Contamination | None:
-    """A long step along two steps of EM (SQUAREM: Varadhan and Roland 2008), None if impossible.
+    """An extrapolation of two EM steps (SQUAREM: Varadhan and Roland 2008), None if impossible.
 
-    The result may be worse, so callers compare.
+    It may have a lower likelihood, so callers compare.
     """
     scale = units(first)
     points = [pack(at, scale) for at in (first, second, third)]

@@ -25,7 +25,7 @@ _CLOSE = 1e-4  # of a standard deviation
 
 
 class GenePosterior(NamedTuple):
-    """All (gene, q): random effect; sd, false-sign rate and interval of the whole effect."""
+    """Random effect; sd, false-sign rate and interval of the whole effect; all (gene, q)."""
 
     gamma: Array
     sd: Array
@@ -75,7 +75,7 @@ def _some(values: Array, start: int) -> Array:
 
 
 def _rows(seen: Expectation, rows: slice) -> Expectation:
-    """Some genes of a pass; what all genes share stays as it is."""
+    """A subset of the genes; arrays shared by all genes are unchanged."""
     m = len(seen.z)
     parts: dict[str, Any] = {
         name: value[rows]
@@ -115,7 +115,7 @@ def _judge(states: _States, centre: Array, prob: float) -> tuple[Array, Array, A
 
 
 def _quantile(states: _States, p: float, centre: Array, spread: Array) -> Array:
-    """Quantiles of the mixtures by Newton inside of a shrinking bracket."""
+    """Quantiles of the mixtures by Newton's method within a shrinking bracket."""
     weight, mean, sd = states
     reach = float(ndtri(p))
     low = (mean + min(reach, 0.0) * sd).min(axis=0) - spread

@@ -1,4 +1,4 @@
-"""What a fit of the mixed model predicts: coefficients of every gene, and their log-density."""
+"""Predictions of a fitted mixed model: coefficients of every gene, and their log-density."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bayesdecov.algebra.terms import Array
 
 
 class Shifts(NamedTuple):
-    """Shares, means and variances of the genes' shifts, (q,); zero where there are none."""
+    """Shares, means and variances of the shifts, (q,); zero for effects without shifts."""
 
     up: Array
     down: Array
@@ -63,7 +63,7 @@ def log_density(ls: LeastSquares, at: Parameters) -> Array:
     residual = -0.5 * (ls.df * np.log(2 * np.pi * s2) + ls.rss / s2)
     constant = 0.5 * np.linalg.slogdet(ls.V)[1]
     if at.shifts is not None:
-        # the shifts multiply the plain density by a ratio that the random columns' part decides
+        # the shifts multiply the plain density by a ratio that depends on the random columns only
         up, down, delta, tau2 = at.shifts
         null, active = 1.0 - float(up.sum() + down.sum()), np.flatnonzero(up + down)
         deviation = ls.onto @ (at.beta - ls.mean)

@@ -1,4 +1,4 @@
-"""From tables to the arrays of a fit: aligned by label, checked, whitened where samples depend."""
+"""Input tables as arrays: aligned by label, checked, and whitened if samples are dependent."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from bayesdecov.mixed_effects.covariates import encode
 from bayesdecov.mixed_effects.dependence import split_subjects, whitening
 from bayesdecov.mixed_effects.design import Design, make_design
 
-_ROUNDING = 0.02  # proportions this near to 1 in total are 1
+_ROUNDING = 0.02  # totals this close to 1 are taken as 1
 _EXACT = 1e-9
 _UNSURE = 1.5  # proportions with errors may be this large
-_LOOKED_AT = 2000  # genes that are looked at to guess the scale
+_LOOKED_AT = 2000  # genes used to guess the scale
 
 
 @dataclass(frozen=True)
 class Problem:
-    """What the estimators need, and what the result keeps.
+    """Input of the estimators, most of which the result keeps.
 
-    ``ls`` is least squares of the whitened data; ``random`` are the names of its random effects.
-    ``Y`` (gene, sample), ``cells`` and the ``coded`` covariates are as they were before ``root``
-    whitened them (None: it did not); ``Y`` has no rows where the expression stays on disk.
+    ``ls`` is least squares of the whitened data; ``random`` names its random effects. ``Y`` (gene,
+    sample), ``cells`` and the ``coded`` covariates are those before whitening by ``root`` (None:
+    no whitening); ``Y`` has no rows if the expression stays on disk.
     """
 
     ls: LeastSquares
@@ -110,8 +110,8 @@ def prepare(
     if len(genes) < 2 * len(rows) + 2:
         raise InputError(
             "expression",
-            "needs at least twice as many genes as random effects",
-            found=f"{len(genes)} genes that vary and {len(rows)} random effects",
+            "must have at least twice as many genes as random effects",
+            found=f"{len(genes)} varying genes and {len(rows)} random effects",
         )
     return Problem(
         ls, design, genes, [columns[j] for j in rows], correlation, Y, cells, coded, root
@@ -119,7 +119,7 @@ def prepare(
 
 
 def check_proportions(proportions: Any, argument: str, *, unsure: bool = False) -> pd.DataFrame:
-    """Samples x cell types, between 0 and 1, or beyond that by their errors."""
+    """Samples x cell types, between 0 and 1, or outside by an error (``unsure``)."""
     cells = checks.check_numeric(sample_table(proportions, argument), argument)
     values = cells.to_numpy()
     if (values < 0).any() and not unsure:
@@ -139,18 +139,18 @@ def check_proportions(proportions: Any, argument: str, *, unsure: bool = False) 
             found=f"values up to {values.max():g}",
             fix="divide percentages by 100"
             if percent
-            else "divide counts by their total (or is this another table?)",
+            else "divide counts by their total, and check that this is the right table",
         )
     return cells
 
 
 def whole(cells: pd.DataFrame, notes: Notes, *, unsure: bool = False) -> pd.DataFrame:
-    """Proportions of the samples that are used: every type present, sums of 1 exactly 1."""
+    """Proportions of the samples used: every type present, sums close to 1 scaled to 1."""
     empty = cells.columns[(cells == 0).all(axis=0)]
     if len(empty):
         raise InputError(
             "proportions",
-            "every cell type must be present in some sample",
+            "must have every cell type present in some sample",
             found=f"only zeros in {checks.some(empty)}",
             fix="remove these cell types",
         )
@@ -163,13 +163,13 @@ def whole(cells: pd.DataFrame, notes: Notes, *, unsure: bool = False) -> pd.Data
     over = totals.index[totals > 1 + _ROUNDING]
     if len(over) and (not unsure or float(totals.median()) > 1 + _ROUNDING):
         notes.warn(
-            f"proportions add up to more than 1 in {checks.some(over, 3)}: do some cell types "
-            "contain others?"
+            f"proportions add up to more than 1 in {checks.some(over, 3)}: check whether some cell "
+            "types contain others"
         )
     else:
         notes.info(
-            f"proportions add up to {totals.min():.3g} to {totals.max():.3g}: what is left is "
-            "taken to express nothing (rest='other' gives it a column of its own)"
+            f"proportions add up to {totals.min():.3g} to {totals.max():.3g}: the remainder is "
+            "assumed to express nothing (rest='other' gives it its own column)"
         )
     return cells
 
@@ -201,10 +201,10 @@ def sample_table(table: Any, argument: str) -> pd.DataFrame:
 def _shared(
     frame: pd.DataFrame, cells: pd.DataFrame, table: pd.DataFrame, notes: Notes
 ) -> pd.Index:
-    """Samples that all tables have, in the order of the expression."""
+    """Samples present in all tables, in the order of the expression."""
     samples = frame.columns[frame.columns.isin(cells.index) & frame.columns.isin(table.index)]
     if not len(samples):
-        fix = "name the samples alike"
+        fix = "use the same sample names in all tables"
         if frame.index.isin(cells.index).any():
             fix = "expression seems to be samples x genes: transpose it"
         elif frame.columns.isin(cells.columns).any():
@@ -222,10 +222,10 @@ def _shared(
         ("covariates", table.index),
     ):
         extra = index.difference(samples)
-        say = notes.warn if name == "expression" else notes.info  # spare rows are common
+        say = notes.warn if name == "expression" else notes.info  # extra rows are common
         if len(extra):
             say(
-                f"{len(extra)} samples of the {name} are missing in another table and were left "
+                f"{len(extra)} samples of the {name} are missing from another table and were left "
                 f"out: {checks.some(extra)}"
             )
     return samples
@@ -241,8 +241,8 @@ def _say_scale(frame: pd.DataFrame, notes: Notes) -> None:
         totals = frame.sum(axis=0)
         notes.warn(
             f"expression looks like raw counts ({scale.reason}), with totals that differ "
-            f"{totals.max() / totals.min():.3g}-fold between samples: normalise first (CPM or "
-            "TPM, or its logarithm)"
+            f"{totals.max() / totals.min():.3g}-fold between samples: normalise first (CPM, "
+            "TPM or their logarithms)"
         )
     else:
         notes.info(f"expression: {scale.kind} ({scale.reason})")

@@ -1,15 +1,15 @@
-r"""Proportions of a cohort, refined in rounds: noise of the genes, hidden factors, proportions.
+r"""Proportions of a cohort, refined in rounds of gene noise, hidden factors and proportions.
 
-Each round takes residual variances and hidden factors (`bayesdecov.mixed_effects.hidden`) from the
-design that the last one left and finds the most probable proportions given them
-(`bayesdecov.mixed_effects.latent`), until nothing moves.
+Each round estimates residual variances and hidden factors (`bayesdecov.mixed_effects.hidden`) with
+the design of the previous round, and then the most probable proportions given them
+(`bayesdecov.mixed_effects.latent`), until the proportions converge.
 
-Where expression would make the design close to singular, or needs errors several times those
-stated, something moves genes that neither proportions nor hidden factors describe: the last sound
-round is kept, or the proportions' expectation given the measured ones; a warning says so.
+If the refined design would be nearly singular, or if the expression requires errors several times
+those stated, genes vary in ways that neither proportions nor hidden factors describe. The last
+valid round is then kept, or the proportions' expectation given the measured ones, with a warning.
 
-Large cohorts are refined in blocks of samples, each of which learns the map that its samples share
-from its own measured values.
+Large cohorts are refined in blocks of samples; each block estimates the linear map common to its
+samples from its own measured values.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ from bayesdecov.mixed_effects.latent import (
 )
 from bayesdecov.mixed_effects.prepare import Problem
 
-COLLAPSED = 25.0  # growth of a variance inflation that no error of proportions explains
+COLLAPSED = 25.0  # growth of a variance inflation too large to be due to errors of proportions
 _ROUNDS = 8
 _SETTLED = 0.02  # change of a proportion in standard deviations of its error
-_CONTRADICTED = 3.0  # factor of the errors beyond which expression is about something else
-_LATENT = 2000  # values that are refined together
-_SAMPLES = 4  # times as many samples as design columns in a block, at least
+_CONTRADICTED = 3.0  # scale of the errors above which the expression is not used
+_LATENT = 2000  # largest number of values refined together
+_SAMPLES = 4  # smallest ratio of samples to design columns in a block
 
 
 class Part(NamedTuple):
@@ -53,7 +53,7 @@ class Part(NamedTuple):
 
 
 class Refined(NamedTuple):
-    """Refined values (sample, d) with what is left of their errors, and the noise of samples."""
+    """Refined values (sample, d), their remaining errors, and the noise of samples."""
 
     phi: Array
     parts: list[Part]
@@ -61,7 +61,7 @@ class Refined(NamedTuple):
     factors: int
     power: float  # effective over real number of genes
     scale: float  # errors over those stated
-    rounds: int  # 0: values are the expectation given the measured ones
+    rounds: int  # 0: values are expectations given the measured ones
     settled: bool
 
 
@@ -73,7 +73,7 @@ class _Block(NamedTuple):
 
 
 class _End(NamedTuple):
-    """Where rounds ended: the last sound one (0: none), and whether the next would have failed."""
+    """The last valid round (0: none), and whether the design of the next one collapsed."""
 
     blocks: list[_Block]
     rounds: int
@@ -83,10 +83,10 @@ class _End(NamedTuple):
 
 
 def refined(problem: Problem, anchors: Anchors, least: float, notes: Notes) -> Refined:
-    """Go round until the proportions settle; ``least`` is the smallest scale of their errors.
+    """Repeat rounds until the proportions converge; ``least`` is the smallest scale of errors.
 
-    Residuals of the measured values can hold what looks like hidden factors and is not, or the
-    other way round: rounds start both with and without them, and the more probable end is kept.
+    In residuals at the measured values, errors can look like hidden factors and hidden factors like
+    errors: rounds start both with and without factors, and the more probable result is kept.
     """
     root = problem.root
     base = np.eye(len(anchors.value)) if root is None else np.linalg.inv(root @ root)
@@ -95,17 +95,17 @@ def refined(problem: Problem, anchors: Anchors, least: float, notes: Notes) -> R
     scale = _scale(end.blocks)
     if end.rounds and scale > _CONTRADICTED:
         notes.warn(
-            f"expression would need errors {scale:.2g} times those stated (is its scale one "
-            "on which cell types add up?): proportions were replaced by their expectation "
+            f"the expression would require errors {scale:.2g} times those stated (check that cell "
+            "types add up on its scale): proportions were replaced by their expectation "
             "given the measured ones"
         )
         end = end._replace(blocks=blocks, rounds=0, change=np.inf)
     elif end.collapsed:
         notes.warn(
-            "expression does not agree with any proportions near the measured ones "
+            "expression is not consistent with any proportions near the measured ones "
             "(the design would become nearly singular): "
             + (
-                "the last sound round was kept"
+                "the last valid round was kept"
                 if end.rounds
                 else "they were replaced by their expectation given the measured ones"
             )
@@ -117,14 +117,14 @@ def refined(problem: Problem, anchors: Anchors, least: float, notes: Notes) -> R
         raise InputError(
             "proportions",
             "must differ between samples by more than their errors",
-            found="nothing left of their differences when errors are taken out",
-            fix="use errors='ignore' with another method and read effects as too small",
+            found="no remaining differences after accounting for errors",
+            fix="use errors='ignore' with another method, which underestimates effects",
         )
     found, _ = _noise(problem, anchors.X(phi), base)
     if found.factors:
         notes.info(
-            f"{found.factors} hidden factors in the residuals (batches, states of the "
-            "tissue) count as correlated noise"
+            f"{found.factors} hidden factors in the residuals (batches, tissue states) "
+            "were modelled as correlated noise"
         )
     parts = [Part(block.rows, _left(block)) for block in end.blocks]
     return Refined(
@@ -142,7 +142,7 @@ def refined(problem: Problem, anchors: Anchors, least: float, notes: Notes) -> R
 def _best_end(
     problem: Problem, anchors: Anchors, base: Array, blocks: list[_Block], least: float
 ) -> _End:
-    """The most probable end of the rounds from several starts."""
+    """The most probable result of rounds from several starts."""
     ends = [_rounds(problem, anchors, base, blocks, anchors.value, least, hidden=True)]
     if ends[0].had_factors or not ends[0].rounds:
         calibrated = _whole_cohort(blocks, anchors)
@@ -171,7 +171,7 @@ def _rounds(
 ) -> _End:
     """Noise, factors (from the second round on, unless ``hidden``) and proportions in turn.
 
-    ``wide`` starts with a cohort that varies as much as the measured values, errors included.
+    ``wide`` starts with a cohort distribution as wide as the measured values, errors included.
     """
     error = np.sqrt(np.einsum("idd->id", anchors.covariance))
     blocks = [
@@ -209,7 +209,7 @@ def _rounds(
 
 
 def _score(problem: Problem, anchors: Anchors, end: _End, scaled: Array, base: Array) -> float:
-    """Log-density of everything at an end, with a penalty for each factor (BIC)."""
+    """Log-density of genes and measured values at ``end``, with a BIC penalty per factor."""
     phi, n = _whole_cohort(end.blocks, anchors), len(anchors.value)
     noise = _noise(problem, anchors.X(phi), base)[0]
     total = -0.5 * noise.factors * n * np.log(len(scaled))
@@ -230,7 +230,7 @@ def _scale(blocks: list[_Block]) -> float:
 
 
 def _blocks(anchors: Anchors) -> list[_Block]:
-    """Random groups of samples, so that they do not follow the order of a table."""
+    """Random blocks of samples, independent of the order in the table."""
     n, n_columns, d = anchors.lifts.shape
     groups = max(1, min(int(np.ceil(n * d / _LATENT)), n // (_SAMPLES * n_columns)))
     order = np.random.default_rng(0).permutation(n)
@@ -257,7 +257,7 @@ def _whole_cohort(blocks: list[_Block], anchors: Anchors) -> Array:
 
 
 def _left(block: _Block) -> Array:
-    """What is left of the errors of a block's values."""
+    """Covariance of the remaining errors of a block's values."""
     if block.sums is not None:
         return uncertainty(block.anchors, block.sums, block.latent)
     n, d = block.anchors.value.shape

@@ -1,4 +1,4 @@
-"""What `fastmix` returns: one container for every method."""
+"""The result of `fastmix`: one container for every method."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _NOTES = 8
 
 
 class MixedEffects(FittedEffects):
-    """Cell-type-specific effects of covariates: on the whole transcriptome and gene by gene.
+    """Cell-type-specific effects of covariates: transcriptome-wide and gene by gene.
 
     The attributes and tables are those of `bayesdecov.mixed_effects.fitted.FittedEffects`:
     ``fixed``, ``genes``, ``effects``, ``covariance``, ``noise``, ``top(covariate)``, ``refined``,
@@ -40,7 +40,7 @@ class MixedEffects(FittedEffects):
     ) -> Scores:
         """Discriminant scores of new samples whose binary ``response`` is unknown.
 
-        The result's ``single`` (a score above its ``midpoint`` speaks for the second value),
+        The result's ``single`` (a score above its ``midpoint`` favours the second value),
         ``multi`` and ``multi_sparse`` and the options are described in
         `bayesdecov.mixed_effects.scores.discriminant_scores`.
         """
@@ -60,18 +60,19 @@ class MixedEffects(FittedEffects):
         """ArviZ container with the same groups, names and dims for every method.
 
         Groups: ``posterior`` (``beta``, ``Psi``, ``psi_sd``, ``sigma``: NUTS draws, or the estimate
-        as one), ``sample_stats``, ``prior`` (NUTS), ``posterior_predictive`` (a few draws of all
-        genes' least-squares coefficients), ``observed_data`` (those coefficients and residual sums
-        of squares: all that the model sees of the expression), ``constant_data`` (the design) and
+        as a single draw), ``sample_stats``, ``prior`` (NUTS), ``posterior_predictive`` (a few draws
+        of all genes' least-squares coefficients), ``observed_data`` (those coefficients and
+        residual sums of squares, the sufficient statistics), ``constant_data`` (the design) and
         ``fit`` (effects and tests of every gene). Dims: chain, draw, covariate, random_effect,
         gene, sample.
 
         Parameters
         ----------
         genes
-            Names (``method="nuts"``): add draws of their ``effect``, exact given the parameters.
+            Genes (``method="nuts"``) for which to add draws of their ``effect``, exact given the
+            parameters.
         seed
-            For these and for the predictive draws.
+            Seed of these and of the predictive draws.
         log_likelihood
             Add ``log_likelihood``: every gene's log-density, for ``arviz.loo``.
         """
@@ -80,7 +81,7 @@ class MixedEffects(FittedEffects):
     def to_anndata(self, adata: Any = None) -> Any:
         """Effects, their standard deviations and q-values of all genes in ``varm``.
 
-        Writes into ``adata`` (genes in var; those that were not fitted get NaN) or into a new one:
+        Writes into ``adata`` (genes in var; genes that were not fitted get NaN) or into a new one:
         ``varm["effects"]``, ``varm["effects_sd"]`` and ``varm["effects_q"]`` (gene x design
         column), ``obsm["design"]``, and the fixed effects in ``uns["bayesdecov_effects"]``.
         """
@@ -89,7 +90,7 @@ class MixedEffects(FittedEffects):
     def to_pymc(self) -> Any:
         """The normal model of the same data as a ``pymc.Model``, to sample or to extend.
 
-        After ``method="joint"`` true proportions are among its parameters, and genes are in units
+        After ``method="joint"`` its parameters include the true proportions, and genes are in units
         of their residual standard deviations.
         """
         if self.sharpened is not None:
@@ -97,7 +98,7 @@ class MixedEffects(FittedEffects):
             if len(self.random) < table.shape[1]:
                 raise InputError(
                     "random",
-                    "must hold all columns for the joint model in PyMC",
+                    "must include all columns for the joint model in PyMC",
                     found=f"{len(self.random)} of {table.shape[1]}",
                     fix="fit without random=",
                 )
@@ -111,7 +112,7 @@ class MixedEffects(FittedEffects):
         said = (
             f"{noise:.4g}"
             if isinstance(noise, float)
-            else f"{noise.median():.4g} (median, own for each gene)"
+            else f"{noise.median():.4g} (median, one per gene)"
         )
         worst = self.design.columns["vif"].idxmax()
         lines = [
@@ -139,7 +140,7 @@ class MixedEffects(FittedEffects):
         lines.append(f"  genes with q < {_FDR:g} ({kind}): {shown or 'none'}")
         moved = self.fixed.index[self.fixed["q_value"] < _FDR]
         lines.append(
-            f"  effects on the whole transcriptome, q < {_FDR:g}: "
+            f"  transcriptome-wide effects with q < {_FDR:g}: "
             f"{checks.some(moved, 8) if len(moved) else 'none'}"
         )
         notes = [f"  note: {note}" for note in self.notes[:_NOTES]]

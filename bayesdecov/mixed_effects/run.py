@@ -1,4 +1,4 @@
-"""What `fastmix` does: read and align, fit by the method, put together what was found."""
+"""Implementation of `fastmix`: read and align, fit by the method, assemble the result."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from bayesdecov.sampling import scheduled
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What `fastmix` documents, by the same names."""
+    """The arguments of `fastmix`, under the same names."""
 
     method: str
     preset: str | None
@@ -51,13 +51,13 @@ class Request:
 
     @property
     def variance(self) -> str:
-        """Residual variances: one for all genes, or one for each."""
+        """Residual variances: "common" to all genes, or one per "gene"."""
         usual = "gene" if self.method in ("mixture", "joint") else "common"
         return self.estimator.variance or usual
 
 
 class Fitted(NamedTuple):
-    """An estimate, the problem that it belongs to, and what single methods add."""
+    """An estimate, the problem that it belongs to, and results specific to a method."""
 
     estimate: Estimate
     problem: Problem
@@ -70,7 +70,7 @@ class Fitted(NamedTuple):
 def run(
     expression: Any, proportions: Any, covariates: Any, standard_errors: Any, request: Request
 ) -> MixedEffects:
-    """Fit what was asked for."""
+    """Fit the model with the requested options."""
     started = time.perf_counter()
     _check(request)
     choices = resolve(request.preset, request.estimator)
@@ -117,7 +117,7 @@ def _check(request: Request) -> None:
 def _prepared(
     expression: Any, covariates: Any, source: Uncertain, request: Request, notes: Notes
 ) -> Problem:
-    """Tables aligned, the design made, every gene regressed on it."""
+    """Align the tables, build the design and regress every gene on it."""
     errors, design = request.errors, request.design
     if stays_on_disk(expression) and request.method != "joint" and errors != "calibrate":
         expression = Blocks(expression, "expression")
@@ -144,21 +144,21 @@ def _prepared(
     ):
         raise InputError(
             "random",
-            "all columns need random effects with contaminated=True or nu=",
+            "must include all columns with contaminated=True or nu=",
             fix="leave random= out",
         )
     if errors == "calibrate":
         return calibrated(problem, source.aligned(problem.cells), notes)
     if source.stated and request.method != "joint":
         notes.info(
-            "errors of the proportions are ignored, which shrinks effects: method='joint' "
-            "or errors='calibrate' take them into account"
+            "errors of the proportions were ignored, which shrinks effects: method='joint' "
+            "or errors='calibrate' accounts for them"
         )
     return problem
 
 
 def _asked(request: Request, source: Uncertain, problem: Problem) -> dict[str, Any]:
-    """Options after defaults were resolved, as ``run.json`` holds them."""
+    """Options with defaults filled in, as written to ``run.json``."""
     errors, design, subject = request.errors, request.design, request.subject
     return {
         "method": request.method,
@@ -229,7 +229,7 @@ def _fitted(
 
 
 def _check_errors(method: str, errors: str | None, source: Uncertain) -> None:
-    """Errors of proportions are used by those who can, and only where they are stated."""
+    """Check that the method can use errors of proportions, and that they are stated if needed."""
     if errors is not None:
         checks.check_choice(errors, ERRORS, "errors")
     if method == "joint" and errors is not None:
@@ -241,6 +241,6 @@ def _check_errors(method: str, errors: str | None, source: Uncertain) -> None:
         raise InputError(
             "proportions",
             f"must come with their uncertainty for {needs}",
-            found="a table or a method without uncertainty",
-            fix="give standard_errors=, or what deconvolve returns with method 'laplace' or 'nuts'",
+            found="a table or a result without uncertainty",
+            fix="give standard_errors=, or a result of deconvolve with method 'laplace' or 'nuts'",
         )

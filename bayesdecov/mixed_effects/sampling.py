@@ -1,8 +1,8 @@
-r"""The posterior of the collapsed mixed model by NUTS, and of the gene effects given it.
+r"""The posterior of the collapsed mixed model by NUTS, and of the gene effects given its draws.
 
 The parameters are sampled from `bayesdecov.models.mixed_effects` at a cost that does not depend on
 the number of genes. Given a draw, a gene's effects are normal with known moments, so their
-posterior means and variances are averages of those (Rao-Blackwell) and need no draws of their own.
+posterior means and variances are averages over the draws (Rao-Blackwell), without draws of effects.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ from bayesdecov.verdicts import findings_of_chains, rendered
 _PARAMETERS = ("beta", "psi_sd", "sigma", "null", "up", "down", "delta", "tau", "nu")
 
 _PRIOR = 500  # draws of the prior
-_ENOUGH = 200  # draws that gene effects are averaged over
-_MIXTURE_DRAWS = 40  # and those that probabilities of being differentially expressed are
+_ENOUGH = 200  # draws over which gene effects are averaged
+_MIXTURE_DRAWS = 40  # the same for probabilities of differential expression
 
 
 class Sampled(NamedTuple):
@@ -94,7 +94,7 @@ def sample(
     import pymc as pm
 
     options_of = {"quiet": True} if schedule.nuts_sampler == "pymc" else {}
-    # matrices are small: threads of a linear-algebra library only wait for each other
+    # matrices are small, so that multithreaded linear algebra would only be slower
     with model, threadpool_limits(limits=1, user_api="blas"):
         return pm.sample(
             draws=schedule.draws,
@@ -116,7 +116,7 @@ def draw_prior(model: Any, rng: np.random.Generator, count: int = _PRIOR) -> dic
     from pytensor.compile.mode import Mode
 
     names = [name for name in (*_PARAMETERS, "Psi") if name in model.named_vars]
-    plain = Mode(linker="py", optimizer="fast_compile")  # compiling would take longer than drawing
+    plain = Mode(linker="py", optimizer="fast_compile")  # compiling takes longer than drawing
     values = pm.draw(
         [model[name] for name in names],
         draws=count,
@@ -133,7 +133,7 @@ def to_pymc(
     active: list[str] | None = None,
     nu: float | str | None = None,
 ) -> Any:
-    """The same data as a ``pymc.Model``: collapsed, or gene by gene where it has to be."""
+    """The same data as a ``pymc.Model``: collapsed, or gene by gene if ``active`` or ``nu``."""
     from bayesdecov.models import Genes, Sufficient, contamination, mixed_effects
 
     random = [columns[j] for j in ls.random]
@@ -148,7 +148,7 @@ def to_pymc(
 
 
 def _diagnose(idata: Any, names: list[str], notes: Notes) -> dict[str, Any]:
-    """Convergence of the parameters and a verdict, which also goes into the notes."""
+    """Convergence diagnostics of the parameters and a verdict, also reported in the notes."""
     from bayesdecov._arviz import dataset
 
     stats = named(dataset(idata["sample_stats"]))
@@ -162,7 +162,7 @@ def _diagnose(idata: Any, names: list[str], notes: Notes) -> dict[str, Any]:
     if not wrong:
         least = min(found["ess_bulk"], found["ess_tail"])
         notes.info(
-            f"NUTS: no divergences, R-hat up to {found['r_hat']:.3f}, at least "
+            f"NUTS: no divergences, R-hat at most {found['r_hat']:.3f}, at least "
             f"{least:.0f} effective draws"
         )
     return {**found, "verdict": rendered(wrong)}
@@ -206,26 +206,26 @@ def _summarise(ls: LeastSquares, idata: Any, choices: Choices) -> Estimate:
 
 
 def _pooled(values: Any) -> Array:
-    """Draws of all chains, (draw, ...), also of a parameter with no entries."""
+    """Pooled draws of all chains, (draw, ...), also for a parameter without entries."""
     array = np.asarray(values)
     return array.reshape(array.shape[0] * array.shape[1], *array.shape[2:])
 
 
 def _tails(posterior: Any) -> Array | None:
-    """Draws of ``nu`` (draw,), None for the normal."""
+    """Draws of ``nu`` (draw,); None for the normal model."""
     return _pooled(posterior["nu"]) if "nu" in posterior else None
 
 
 def _scale_law(
     ls: LeastSquares, nu: Array, h: Array, deviation: Array, s2: Array
 ) -> tuple[Array, Array]:
-    """Shape and rates of the inverse gamma that a gene's scale has under the multivariate t."""
+    """Shape and rates of the inverse-gamma posterior of each gene's scale under the t model."""
     quad = (h * np.square(deviation)).sum(axis=1) + ls.rss / s2
     return (nu + ls.df + deviation.shape[1]) / 2, (nu + quad) / 2
 
 
 def _mixture(ls: LeastSquares, idata: Any, active: list[int]) -> Estimate:
-    """What `fit_mixture` reports, with draws of the sampler for the parameters' uncertainty."""
+    """Results as in `fit_mixture`, with NUTS draws for the uncertainty of the parameters."""
     posterior = idata["posterior"]
     pooled = {
         name: _pooled(posterior[name])
@@ -260,7 +260,7 @@ def _mixture(ls: LeastSquares, idata: Any, active: list[int]) -> Estimate:
 
 
 def gene_draws(ls: LeastSquares, posterior: Any, rows: Array, rng: np.random.Generator) -> Array:
-    """Draws of the whole effects of some genes, (chain, draw, gene, q), one for each draw."""
+    """Draws of the whole effects of given genes, (chain, draw, gene, q), one per draw."""
     beta, Psi, sigma = (np.asarray(posterior[name]) for name in ("beta", "Psi", "sigma"))
     out = np.empty((*sigma.shape, len(rows), len(ls.random)))
     some = ls._replace(c=ls.c[rows], rss=ls.rss[rows])

@@ -1,13 +1,13 @@
 r"""Discriminant scores of new samples whose binary response is unknown.
 
-With :math:`\mu_r` the expression that the fit expects under response ``r`` (all other covariates as
-measured, standardised with the training means and standard deviations),
+With :math:`\mu_r` the expected expression under response ``r`` (all other covariates as measured,
+standardised with the training means and standard deviations),
 :math:`\Delta = \mu_1 - \mu_0` and :math:`e = y - \mu_0`:
 
 * single :math:`= e^\top\Delta/|\Delta|`, near 0 for response 0 and near :math:`|\Delta|` for 1;
 * multi :math:`= e \odot \Delta`, gene by gene.
 
-The sparse versions use the fixed effects and only some of the random ones in :math:`\Delta`.
+The sparse versions use the fixed effects and only selected random effects in :math:`\Delta`.
 Source: FastMix, section "Discriminant Analysis after FastMix".
 """
 
@@ -34,13 +34,13 @@ class Scores:
     ----------
     single
         Samples x (single, single_sparse, midpoint, midpoint_sparse); a score above its midpoint
-        :math:`|\Delta|/2` speaks for response 1.
+        :math:`|\Delta|/2` favours response 1.
     multi
         Genes x samples.
     multi_sparse
         The row "fixed" for the fixed part, then the genes with significant interactions.
     response
-        The two values that were compared.
+        The two values compared.
     """
 
     single: pd.DataFrame
@@ -64,15 +64,16 @@ def discriminant_scores(
     Parameters
     ----------
     new_expression, new_proportions, new_covariates
-        As for `fastmix`, new samples. The response's column may be missing; None where it is the
-        only covariate.
+        New samples, as for `fastmix`. The column of the response may be missing from
+        ``new_covariates``, which may be None if the response is the only covariate.
     response
         A covariate with two values in the training data.
     level
-        Quasi-p-value below which a random effect counts in the sparse versions.
+        Quasi-p-value below which a random effect is used in the sparse versions.
     sparse
-        "interactions": only the random effects of the products are selected, the response's main
-        effect counts for all genes (as in the R program). "all": both are selected (the paper).
+        "interactions": only random effects of products are selected, and the main effect of the
+        response is used for all genes (as in the R program). "all": both are selected (as in
+        the paper).
 
     Returns
     -------
@@ -123,7 +124,7 @@ def _aligned(
     if len(missing):
         raise InputError(
             "new_expression",
-            "needs every gene of the fit",
+            "must have every gene of the fit",
             found=f"{len(missing)} missing: {checks.some(missing)}",
         )
     samples = frame.columns
@@ -137,7 +138,7 @@ def _aligned(
         lacking = samples.difference(index)
         if len(lacking):
             raise InputError(
-                name, "needs every new sample", found=f"none for {checks.some(lacking)}"
+                name, "must include every new sample", found=f"none for {checks.some(lacking)}"
             )
     cells, table = cells.loc[samples], table.loc[samples]
     X0, X1 = (design.to_numpy() for design in _imputed(fit, cells, table, response))
@@ -148,7 +149,7 @@ def _sparse(
     fit: FittedEffects, step: np.ndarray, level: float, sparse: str
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The fixed and the random part of the difference, and the genes with selected effects."""
-    chosen = (step != 0).any(axis=1)  # the columns that know the response
+    chosen = (step != 0).any(axis=1)  # the columns that depend on the response
     kinds = fit.design.columns["kind"]
     fixed = fit.estimate.beta[chosen] @ step[chosen]
     gamma, picked = np.zeros((len(fit.gene_names), len(step))), []

@@ -1,8 +1,8 @@
 r"""Which effects have a minority of differentially expressed genes: tests of normality.
 
-Genes without differential expression have normal random effects, so an effect whose standardised
-values are not normal is one to trim. ``shapiro`` is the paper's text, ``mixture`` and ``anderson``
-are its R program's (mixtures of one to three normals by BIC, and Anderson-Darling).
+Genes without differential expression have normal random effects, so an effect with non-normal
+standardised values should be trimmed. ``shapiro`` is the test in the paper's text, ``mixture`` and
+``anderson`` those of its R program (mixtures of one to three normals by BIC, and Anderson-Darling).
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ _BINS = 256
 _MANY = 4 * _BINS  # more genes than this are binned
 _TOLERANCE = 1e-5  # relative change of the log-likelihood
 _LONGEST = 500
-_THIN = 1e-8  # a component this narrow, relative to the total variance, is no component
-_FARTHEST_P = 3.7e-24  # beyond the range of the approximation
-_SHAPIRO_LIMIT = 5000  # the p-value's approximation is good up to here
+_THIN = 1e-8  # smallest variance of a component, relative to the total variance
+_FARTHEST_P = 3.7e-24  # p-value beyond the range of the approximation
+_SHAPIRO_LIMIT = 5000  # largest sample for which the p-value is approximated well
 
 
 class Screened(NamedTuple):
-    """Flags per effect, and the evidence: p-values or the number of normal components."""
+    """Flag of each effect, and the evidence: p-values or numbers of normal components."""
 
     flagged: NDArray[np.bool_]
     evidence: Array
@@ -49,7 +49,7 @@ def screen(x: Array, test: str, *, level: float = 0.05, correct: bool = True) ->
 
 
 def shapiro_p(x: Array) -> Array:
-    """Shapiro-Wilk per column; beyond 5,000 genes on evenly spaced order statistics."""
+    """Shapiro-Wilk per column; above 5,000 genes from evenly spaced order statistics."""
     if len(x) > _SHAPIRO_LIMIT:
         rows = np.round(np.linspace(0, len(x) - 1, _SHAPIRO_LIMIT)).astype(int)
         x = np.sort(x, axis=0)[rows]
@@ -57,7 +57,7 @@ def shapiro_p(x: Array) -> Array:
 
 
 def anderson_p(x: Array) -> Array:
-    """Anderson-Darling per column, mean and variance estimated.
+    """Anderson-Darling per column, with estimated mean and variance.
 
     P-values by the four curves of Stephens (in D'Agostino and Stephens 1986, Table 4.9).
     """
@@ -78,7 +78,7 @@ def anderson_p(x: Array) -> Array:
 
 
 class _Points(NamedTuple):
-    """Values with their counts and the variance inside of each bin, (point, effect)."""
+    """Values with their counts and the variance within each bin, (point, effect)."""
 
     x: Array
     weight: Array
@@ -88,8 +88,8 @@ class _Points(NamedTuple):
 def mixture_components(x: Array, largest: int = 3) -> NDArray[np.int64]:
     """Number of normal components (unequal variances) with the best BIC, per column.
 
-    EM starts from equal shares of the sorted values; many genes are first put into bins, which
-    keep their mean and variance, and the BIC is computed from all of them.
+    EM starts from equal shares of the sorted values; large numbers of genes are binned for EM,
+    keeping the mean and variance of each bin, and the BIC is computed from all genes.
     """
     m, k = x.shape
     points = _bin(x) if m > _MANY else _Points(x, np.ones_like(x), np.zeros_like(x))
@@ -123,7 +123,7 @@ def _bin(x: Array) -> _Points:
 
 
 class _Normals(NamedTuple):
-    """Mixtures of normals, one for each effect: fields are (component, effect)."""
+    """Mixtures of normals, one per effect; fields are (component, effect)."""
 
     mean: Array
     variance: Array
@@ -134,7 +134,7 @@ class _Normals(NamedTuple):
 
 
 def _fit(points: _Points, x: Array, components: int) -> _Normals:
-    """EM for all columns together; each stops on its own. Arrays are (component, point, effect)."""
+    """EM for all columns, each with its own stop; arrays are (component, point, effect)."""
     k = x.shape[1]
     cuts = np.quantile(x, np.linspace(0, 1, components + 1)[1:-1], axis=0)  # (cut, effect)
     group = (points.x > cuts[:, None]).sum(axis=0)

@@ -4,7 +4,8 @@ Given the state of the other effects (none shifted, or a shift :math:`x` in effe
 other coefficients, the standardised score of effect ``k`` is standard normal where ``k`` has no
 shift. Averaged over the posterior of that state given the *other* coefficients,
 :math:`F = \sum_s w_s\Phi(z_{k,s})` is its distribution function, and :math:`2\min(F, 1-F)` is
-uniform under the hypothesis; the plain score test counts every shifted neighbour as evidence.
+uniform under the null hypothesis. The plain score test would count shifts in other effects as
+evidence.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ def shift_p_values(seen: Expectation, at: Contamination, df: Array | None) -> Ar
     inverse = seen.frame.inverse
     q = len(inverse)
     null = np.maximum(1.0 - seen.up.sum(axis=1) - seen.down.sum(axis=1), _TINY)[:, None]
-    # without component k its genes count as not shifted
+    # without component k, its genes count as not shifted
     gain = np.log((at.null + at.up + at.down) / at.null)
     z = seen.score / np.sqrt(seen.information)
     peak = np.log(null) + gain + 0.5 * np.square(z) - 0.5 * np.log(seen.information)

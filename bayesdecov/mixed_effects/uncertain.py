@@ -1,7 +1,7 @@
-r"""Measured proportions and the covariance of their errors, from whatever states them.
+r"""Measured proportions and the covariance of their errors, from any supported source.
 
-A posterior is read as a likelihood: mean and covariance of its draws, weighed by one over the
-prior they were made with.
+A posterior is converted to a likelihood: mean and covariance of its draws, weighted by the inverse
+of the prior density under which they were drawn.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from bayesdecov.results.posterior_draws import LEAST, PosteriorDraws
 from bayesdecov.results.proportions import Proportions
 from bayesdecov.results.run import EFFECTS, Run, posterior_draws_of, run_of
 
-_FEWEST = 50  # effective draws below which the prior stays in
+_FEWEST = 50  # effective draws below which the prior is not removed
 _WHOLE = 1e-9
-_LARGEST = 1.0  # standard error of a fraction
+_LARGEST = 1.0  # largest standard error of a fraction
 
 
 class Uncertain(NamedTuple):
-    """Samples x cell types, whether errors are stated, and their covariances if asked for.
+    """Samples x cell types, whether errors are stated, and their covariances if requested.
 
-    ``covariance`` is (sample, cell_type, cell_type). Errors may be smaller than stated down to
-    ``least`` times: those of a posterior may not, because it may come from the same expression,
-    which then seems to agree with them.
+    ``covariance`` is (sample, cell_type, cell_type). ``least`` is the smallest allowed ratio of
+    true to stated errors. It is 1 for a posterior, which may come from the same expression and
+    would then appear to agree with it.
     """
 
     table: pd.DataFrame
@@ -40,7 +40,7 @@ class Uncertain(NamedTuple):
     least: float = 1.0
 
     def aligned(self, cells: pd.DataFrame) -> Array:
-        """Covariances in the order of ``cells``; errors of proportions with sum 1 add up to 0."""
+        """Covariances in the order of ``cells``; for proportions with sum 1, errors add up to 0."""
         assert self.covariance is not None
         rows = self.table.index.get_indexer(cells.index)
         columns = self.table.columns.get_indexer(cells.columns)
@@ -50,23 +50,23 @@ class Uncertain(NamedTuple):
         if not found.any():
             raise InputError(
                 "proportions",
-                "must have errors for method='joint'",
-                found="standard errors of 0 only",
+                "must have nonzero errors for method='joint'",
+                found="only standard errors of 0",
                 fix="use method='mixture'",
             )
         return np.asarray(found)
 
 
 def uncertain(proportions: Any, standard_errors: Any, notes: Notes, *, needed: bool) -> Uncertain:
-    """Read proportions, and what is known of their errors if that is ``needed``.
+    """Read proportions, and the covariance of their errors if ``needed``.
 
     Parameters
     ----------
     proportions
-        What `deconvolve` or `gate` return, a run's folder, an ArviZ container with ``proportions``
+        A result of `deconvolve` or `gate`, a run's folder, an ArviZ container with ``proportions``
         in its posterior, a table, or a pair of a table and its standard errors.
     standard_errors
-        A table like that of the proportions, or one number for all.
+        A table of the same form as the proportions, or one number for all.
     """
     if isinstance(proportions, tuple) and len(proportions) == 2 and standard_errors is None:
         proportions, standard_errors = proportions
@@ -75,7 +75,7 @@ def uncertain(proportions: Any, standard_errors: Any, notes: Notes, *, needed: b
         if standard_errors is not None:
             raise InputError(
                 "standard_errors",
-                "are for tables of proportions: a posterior has its own",
+                "must only be given for a table of proportions: a posterior has its own",
                 fix="leave it out",
             )
         return _of_posterior(proportions, notes, needed)
@@ -90,7 +90,7 @@ def uncertain(proportions: Any, standard_errors: Any, notes: Notes, *, needed: b
 
 
 def _is_container(value: Any) -> bool:
-    """ArviZ's InferenceData or DataTree."""
+    """Whether this is ArviZ's InferenceData or DataTree."""
     groups = getattr(value, "groups", ())
     return "posterior" in getattr(value, "children", groups() if callable(groups) else ())
 
@@ -119,7 +119,7 @@ def _fractions(values: Array) -> Array:
     if values.max() > _LARGEST:
         raise InputError(
             "standard_errors",
-            "are of fractions between 0 and 1",
+            "must be those of fractions between 0 and 1",
             found=f"values up to {values.max():g}",
             fix="divide percentages by 100",
         )
@@ -146,7 +146,7 @@ def _of_posterior(source: Any, notes: Notes, needed: bool) -> Uncertain:
         )
         p = p[known]
     if not len(p):
-        raise InputError("proportions", "must have a posterior of some sample", found="none")
+        raise InputError("proportions", "must have a posterior for some sample", found="none")
     weights = _weights(found, p if found.unshifted is None else found.unshifted[known], notes)
     mean = np.einsum("sd,sdk->sk", weights, p)
     off = p - mean[:, None]
@@ -156,13 +156,13 @@ def _of_posterior(source: Any, notes: Notes, needed: bool) -> Uncertain:
 
 
 def states(source: Any) -> bool:
-    """Whether the folder of a run says how sure it is: draws, or sds in its intervals."""
+    """Whether the folder of a run has uncertainty: draws, or sds in its intervals."""
     run = source if hasattr(source, "tables") else _run(Path(source))
     return run.sampled or bool(run.tables["intervals"]["sd"].notna().all())
 
 
 def _wald(run: Run, table: pd.DataFrame) -> Array | None:
-    """Variances from the intervals of a run without draws."""
+    """Covariances from the intervals of a run without draws."""
     if not states(run):
         return None
     sd = run.tables["intervals"].pivot(index="sample", columns="cell_type", values="sd")
@@ -188,7 +188,7 @@ def _draws_of(source: Any) -> PosteriorDraws:
 
 
 def _of_container(source: Any) -> PosteriorDraws:
-    """Draws of somebody's own model."""
+    """Draws from an ArviZ container of any model."""
     from bayesdecov._arviz import dataset
 
     posterior = dataset(source["posterior"])
@@ -196,7 +196,7 @@ def _of_container(source: Any) -> PosteriorDraws:
     if "proportions" not in posterior or set(posterior["proportions"].dims) != set(dims):
         raise InputError(
             "proportions",
-            "of an ArviZ container must be the variable 'proportions' of its "
+            "in an ArviZ container must be the variable 'proportions' of its "
             "posterior, with dims chain, draw, sample and cell_type",
             found=f"variables {checks.some(posterior.data_vars)}",
         )
@@ -210,30 +210,31 @@ def _of_container(source: Any) -> PosteriorDraws:
 
 
 def _weights(found: PosteriorDraws, p: Array, notes: Notes) -> Array:
-    """Weights of the draws that take the prior out, (sample, draw)."""
+    """Weights of the draws that remove the prior, (sample, draw)."""
     n, count, _ = p.shape
     even = np.full((n, count), 1.0 / count)
     if found.prior is None:
         notes.info("the prior of the proportions' posterior is unknown and was not removed")
         return even
-    # of proportions, not of log-ratios
+    # density of proportions, not of log-ratios
     log_prior = found.log_prior(p) - np.log(np.maximum(p, LEAST)).sum(axis=2)
     weights = np.exp(log_prior.min(axis=1, keepdims=True) - log_prior)
     weights /= weights.sum(axis=1, keepdims=True)
     thin = 1 / np.square(weights).sum(axis=1) < _FEWEST
     if thin.any():
         notes.info(
-            f"in {int(thin.sum())} samples too few draws remain without the prior, which was "
-            "therefore not removed"
+            f"the prior was not removed in {int(thin.sum())} samples, because too few effective "
+            "draws would remain"
         )
     return np.where(thin[:, None], even, weights)
 
 
 def _closed(covariance: Array) -> Array:
-    """Errors that add up to 0, with the variances that were given, or larger ones.
+    """Covariance of errors that add up to 0, with the given variances or larger ones.
 
-    A normal with variances ``w`` given that its sum is 0 has variances ``w - w^2 / sum(w)``. No
-    such normal has one error larger than all others together; the others then grow.
+    Independent normal errors with variances ``w``, conditioned on a sum of 0, have variances
+    ``w - w^2 / sum(w)``. These cannot contain one error larger than all others together; the
+    others are then increased.
     """
     wanted, k = np.diag(covariance), len(covariance)
     if np.abs(covariance.sum(axis=1)).max() <= 1e-6 * max(wanted.max(), 1e-300):

@@ -1,4 +1,4 @@
-"""Simulators: data with a known truth, for tests, examples and calibration."""
+"""Simulators: data with known true values, for tests, examples and calibration."""
 
 from bayesdecov.simulate.convolution import Cohort, convolution
 from bayesdecov.simulate.cytometry import CytometryCohort, blood_hierarchy, cytometry

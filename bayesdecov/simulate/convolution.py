@@ -1,7 +1,8 @@
-r"""Bulk mixtures with a known truth, from the model or from log-normal donors.
+r"""Bulk mixtures with known proportions, from the model or from log-normal donors.
 
 Every sample has its own profile in every cell type, :math:`x_{ij}`, with mean :math:`\mu_j` and
-covariance :math:`\Sigma_j`; the bulk is :math:`y_i = \sum_j p_{ij} x_{ij}`, optionally counted.
+covariance :math:`\Sigma_j`; the bulk is :math:`y_i = \sum_j p_{ij} x_{ij}`, optionally with
+counting noise.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ class Cohort:
     bulk
         Mixtures, genes x samples.
     proportions
-        The truth, samples x cell types.
+        True proportions, samples x cell types.
     purified, labels
         Replicates of purified cell types, genes x samples, and their cell types.
     mean, covariances
@@ -71,23 +72,23 @@ def convolution(
     Parameters
     ----------
     n_samples, n_genes, n_types
-        Sizes.
+        Numbers of bulks, genes and cell types.
     replicates
         Purified samples of each cell type, drawn from the same distribution as the bulks' donors.
     cell_types
-        Names; their number then is ``n_types``.
+        Names, which determine ``n_types``.
     concentration
         Dirichlet concentration of the proportions, one number or one per cell type.
     distribution
         "lognormal": :math:`x = \mu \exp(Lf + e - \tfrac12\mathrm{var})`, with ``factors`` latent
         factors of total log-sd ``factor_sd`` and independent log-sd ``own_sd`` for each gene and
-        cell type. "gaussian": a normal with the same mean and covariance (it can be negative).
+        cell type. "gaussian": a normal with the same mean and covariance (values can be negative).
     marker_fold
-        Every gene is a marker of one cell type: expressed about this many times higher there.
+        Every gene is a marker of one cell type, with about this fold higher expression in it.
     depth
-        Library size: bulks and purified samples become Poisson counts. A count has no information
-        on the amount of mRNA, so every profile is first given the same total and the proportions
-        are fractions of mRNA. None: no counting.
+        Library size: bulks and purified samples become Poisson counts. Counts provide no
+        information about the amount of mRNA, so every profile is first scaled to the same total and
+        the proportions are fractions of mRNA. None: no counting noise.
     seed
         None, an int or a Generator.
 
@@ -113,7 +114,7 @@ def convolution(
     checks.check_choice(distribution, ("lognormal", "gaussian"), "distribution")
     if distribution == "gaussian" and depth is not None:
         raise InputError(
-            "depth", "counting needs distribution='lognormal' (profiles must be positive)"
+            "depth", "must be None unless distribution='lognormal' (profiles must be positive)"
         )
     alpha = np.broadcast_to(np.asarray(concentration, dtype=float), (n_types,))
     rng = checks.make_generator(seed)

@@ -1,4 +1,4 @@
-"""Flow-cytometry files of blood with a known composition: an 8-colour panel, spillover, debris."""
+"""Simulated flow cytometry of blood with known composition: 8 colours, spillover, debris."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _SPILL = {
 
 
 class _Cell(NamedTuple):
-    """Usual share, scatter, and markers in linear units (those not named are negative)."""
+    """Usual share, scatter, and markers in linear units (others are negative)."""
 
     share: float
     forward: float
@@ -63,8 +63,8 @@ _DEBRIS, _DEAD, _DOUBLETS = 0.08, 0.05, 0.04  # shares of all events
 _CONCENTRATION = 40.0  # of the Dirichlet between donors
 _CELL_SD = 0.25  # of the logarithm, between cells
 _DONOR_SD = 0.08  # of the logarithm, between donors, one for each channel
-_HEIGHT = 0.75  # of a single cell's height to its area
-_ELECTRONIC = 60.0  # standard deviation of a detector without light
+_HEIGHT = 0.75  # ratio of height to area of a single cell
+_ELECTRONIC = 60.0  # standard deviation of a detector's electronic noise
 _PHOTONS = 4.0  # units of the scale per photoelectron
 
 
@@ -75,12 +75,12 @@ class CytometryCohort:
     Attributes
     ----------
     samples
-        Events x channels as a cytometer records them (with spillover), by sample.
+        Events x channels as recorded by a cytometer (with spillover), by sample.
     labels
         The population of every event: a cell type, "dead", "debris" or "doublet".
     proportions
-        True proportions of the donors' live single leukocytes, samples x cell types; events are
-        drawn from them.
+        True proportions of live single leukocytes in the donors, samples x cell types, from which
+        events are drawn.
     spillover
         Rows are dyes, columns detectors.
     """
@@ -91,7 +91,7 @@ class CytometryCohort:
     spillover: pd.DataFrame
 
     def counted(self) -> pd.DataFrame:
-        """Proportions of the live single leukocytes that were recorded."""
+        """Proportions among the recorded live single leukocytes."""
         names = list(self.proportions.columns)
         rows = {
             name: labels.value_counts().reindex(names, fill_value=0)
@@ -101,7 +101,7 @@ class CytometryCohort:
         return table.div(table.sum(axis=1), axis=0)
 
     def write(self, folder: str | Path) -> list[Path]:
-        """Write one FCS 3.1 file per sample, with its spillover matrix; returns their paths."""
+        """Write one FCS 3.1 file per sample, with its spillover matrix, and return the paths."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         dyes = list(self.spillover.index)
@@ -161,19 +161,19 @@ def cytometry(
     """Simulate blood samples on a flow cytometer.
 
     Six leukocyte types with log-normal markers, negative cells around zero, dead cells, debris and
-    doublets, spillover between eight dyes, photon and electronic noise, and donors who stain a
-    little differently.
+    doublets, spillover between eight dyes, photon and electronic noise, and slightly different
+    staining of the donors.
 
     Parameters
     ----------
     n_samples
-        Donors; not used with ``proportions``.
+        Number of donors; not used with ``proportions``.
     n_events
         Recorded events per sample.
     proportions
         Samples x cell types ("Neutrophils", "Monocytes", "CD4 T cells", "CD8 T cells", "B cells",
-        "NK cells", or some of them): shares of live single leukocytes, sums at most 1. What is
-        left is shared by the types that are not named. Default: drawn from a Dirichlet.
+        "NK cells", or some of them): fractions of live single leukocytes with sums of at most 1.
+        The remainder is divided among the other types. Default: drawn from a Dirichlet.
     seed
         None, an int or a Generator.
 
@@ -205,14 +205,14 @@ def _completed(given: pd.DataFrame, names: list[str]) -> pd.DataFrame:
     unknown = given.columns.difference(names)
     if len(unknown):
         raise InputError(
-            "proportions", f"cell types are {', '.join(names)}", found=checks.some(unknown)
+            "proportions", f"must have only {', '.join(names)}", found=checks.some(unknown)
         )
     left = 1 - given.sum(axis=1)
     others = [name for name in names if name not in given]
     if (given < 0).any(axis=None) or (left < -1e-9).any() or (not others and (left > 1e-9).any()):
         raise InputError(
             "proportions",
-            "must be shares that add up to at most 1 (to 1 with all six types)",
+            "must be fractions that add up to at most 1 (to 1 with all six types)",
             found=f"sums from {given.sum(axis=1).min():.3g} to {given.sum(axis=1).max():.3g}",
         )
     full = given.copy()
@@ -233,7 +233,7 @@ def _spillover() -> pd.DataFrame:
 def _sample(
     p: np.ndarray, n: int, spillover: np.ndarray, rng: np.random.Generator
 ) -> tuple[pd.DataFrame, pd.Series]:
-    """Events of one donor and what they are."""
+    """Events of one donor and their labels."""
     cells = list(_CELLS.values())
     kind = rng.choice(len(p), n, p=p / p.sum())
     fate = rng.choice(4, n, p=[1 - _DEBRIS - _DEAD - _DOUBLETS, _DEAD, _DEBRIS, _DOUBLETS])

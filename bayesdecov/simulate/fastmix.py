@@ -1,7 +1,7 @@
-r"""Expression of mixtures whose covariates act on cell types, with a known truth.
+r"""Expression of mixtures with known cell-type-specific effects of covariates.
 
 :math:`y_g = X(\beta + \gamma_g + \text{shift}_g) + \varepsilon_g`, the simulations of the FastMix
-paper (Table 1): 5,000 genes, 50 samples, three measured cell types that make up .6 to .9 of the
+paper (Table 1): 5,000 genes, 50 samples, three measured cell types that constitute .6 to .9 of the
 tissue, and a twentieth of the genes shifted in each of a few effects.
 """
 
@@ -20,7 +20,7 @@ from bayesdecov.mixed_effects.design import build
 class _Setting(NamedTuple):
     covariates: tuple[str, ...]
     shifted: tuple[str, ...]
-    moved: dict[str, float]  # fixed effects that are not zero
+    moved: dict[str, float]  # nonzero fixed effects
 
 
 _TWO = _Setting(
@@ -49,7 +49,7 @@ class MixedCohort:
     Attributes
     ----------
     expression, proportions, covariates
-        What `bayesdecov.fastmix` takes.
+        The input of `bayesdecov.fastmix`.
     effects
         True effects, fixed + random + shift, genes x design columns.
     differential
@@ -59,7 +59,7 @@ class MixedCohort:
     noise
         True residual variances, one per gene.
     measured
-        Proportions with errors (``error_sd``); without, the true ones.
+        Proportions with errors (``error_sd``), or the true ones if there are none.
     """
 
     expression: pd.DataFrame
@@ -106,21 +106,22 @@ def fastmix(
         "paper": standard deviation .8 of covariate main effects and shifts of 3 standard
         deviations. "code": .6 and 3.5, as in the R program.
     n_genes, n_samples
-        Sizes; a twentieth of the genes (rounded down) is shifted in each effect, no gene in two.
+        Numbers of genes and samples. A twentieth of the genes (rounded down) is shifted in each
+        effect, no gene in two.
     correlation
-        Between the random effects of a gene.
+        Correlation between the random effects of a gene.
     up
-        Share of the shifted genes that is shifted up.
+        Fraction of the shifted genes that is shifted up.
     variance_df
         Gene-specific residual variances from a scaled inverse chi-squared with these degrees of
         freedom; None: one variance, as in the paper.
     proportions
-        "uniform": three of .2 to .3 each, as in the paper. "dirichlet": the first three of four
-        that are Dirichlet(4, 3, 3, 2), which differ as much as in real tissue.
+        "uniform": three proportions of .2 to .3 each, as in the paper. "dirichlet": the first three
+        of four Dirichlet(4, 3, 3, 2) proportions, which vary as much as in real tissue.
     error_sd
         Standard deviation of the normal errors in ``measured``, which can then be negative.
     hidden
-        Hidden factors that move all genes, each by .3 times a normal of its own.
+        Number of hidden factors, each with independent normal loadings of sd .3 on all genes.
     seed
         None, an int or a Generator.
 

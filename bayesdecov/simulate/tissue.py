@@ -1,12 +1,12 @@
 r"""Blood-like tissue from whole donors: related cell types, unknown cells, counts.
 
-A donor has a profile of its own in every cell type,
+Every donor has its own profile in every cell type,
 
 .. math:: \log x_{dgj} = \log\mu_{gj} + s\,(\sqrt{.3}\,u_{dg} + \sqrt{c}\,\lambda_{gj}' f_{dj}
           + \sqrt{.7 - c}\,e_{dgj}) - s^2/2,
 
-of which the first term is common to its cell types and the second moves genes together. Bulks and
-purified samples come from different donors, and a bulk is never put together from cells of several.
+where :math:`u` is common to its cell types and :math:`f` shifts genes together. Bulks and purified
+samples come from different donors, and every bulk comes from a single donor.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ BLOOD: dict[str, tuple[str, ...]] = {
     "Granulocyte": ("neutrophil", "eosinophil"),
 }
 OTHER = "other"
-_SHARED = 0.3  # of a donor's log-variance is common to its cell types
+_SHARED = 0.3  # fraction of a donor's log-variance that is common to its cell types
 _N_FACTORS = 5
-_LINEAGE_GENES, _TYPE_GENES = 0.04, 0.03  # share of the genes that mark each
-_MOST = 0.8  # of the genes mark something
+_LINEAGE_GENES, _TYPE_GENES = 0.04, 0.03  # fraction of the genes that are markers of each
+_MOST = 0.8  # largest fraction of marker genes
 _LINEAGE_FOLD = 8.0
-_LIBRARIES = 0.3  # log-sd of the depth over samples
-_OTHER_SD = 0.8  # unknown cells differ more between donors: every tumour is its own
+_LIBRARIES = 0.3  # log-sd of the depth between samples
+_OTHER_SD = 0.8  # log-sd between donors of unknown cells, which vary more (such as tumours)
 
 
 @dataclass(frozen=True)
@@ -49,9 +49,10 @@ class Tissue:
     proportions
         True fractions of mRNA of the known cell types, samples x cell types, rows sum to 1.
     other
-        True fraction of the whole bulk that is of unknown cells, one per sample.
+        True fraction of unknown cells in the whole bulk, one per sample.
     purified, labels, donors
-        Counts of purified cell types of other donors, genes x samples, their cell types and donors.
+        Counts of purified cell types from other donors, genes x samples, and their cell types and
+        donors.
     lineages
         Lineage of each cell type.
     """
@@ -91,28 +92,28 @@ def tissue(
     Parameters
     ----------
     n_samples, n_genes
-        Sizes.
+        Numbers of bulks and genes.
     lineages
         Cell types of every lineage; default `BLOOD`, eight types in four lineages.
     replicates
-        Donors of the purified samples; each gives one sample of every cell type.
+        Number of donors of purified samples, each with one sample of every cell type.
     donor_sd
         Standard deviation between donors, on the log scale.
     together
-        Share of a donor's log-variance that moves genes together, at most .7; 0: genes vary
-        independently of each other.
+        Fraction of a donor's log-variance that is due to common factors of genes, at most .7; 0:
+        genes vary independently.
     sibling_fold
-        How many times higher a gene that marks one type within its lineage is expressed there.
+        Fold change of a marker of one cell type over the other types of its lineage.
     depth
-        Mean number of counts of a sample.
+        Mean total count of a sample.
     other
-        Mean fraction of the bulk that is of unknown cells, which have no purified samples, or the
+        Mean fraction of the bulk from unknown cells, which have no purified samples, or the
         fraction in every sample.
     pure
-        Every bulk is of a single cell type, in turn.
+        Every bulk consists of a single cell type, in turn.
     proportions
-        The proportions themselves, samples x cell types in the order of ``lineages``; ``n_samples``
-        then is their number.
+        Given proportions, samples x cell types in the order of ``lineages``, which determine
+        ``n_samples``.
     seed
         None, an int or a Generator.
 
@@ -133,7 +134,7 @@ def tissue(
     if n_types < 2 or n_types != sum(map(len, tree.values())):
         raise InputError(
             "lineages",
-            "must hold two cell types or more, each of them once",
+            "must contain at least two cell types, each only once",
             found=checks.some(name for types in tree.values() for name in types),
         )
     n_genes = checks.check_whole(n_genes, "n_genes", at_least=10 * n_types)
@@ -154,7 +155,7 @@ def tissue(
                 found=f"an array of shape {given.shape}",
             )
         if not ((given >= 0).all() and (given.sum(axis=1) > 0).all()):
-            raise InputError("proportions", "must be positive numbers in every sample")
+            raise InputError("proportions", "must be nonnegative, with a positive sum per sample")
         n_samples, given = len(given), given / given.sum(axis=1, keepdims=True)
     n_samples = checks.check_whole(n_samples, "n_samples")
     replicates = checks.check_whole(replicates, "replicates")
@@ -170,7 +171,7 @@ def tissue(
         raise InputError(
             "donor_sd" if donor_sd < 0 else "sibling_fold",
             "is too small",
-            fix="donor_sd starts at 0, sibling_fold at 1",
+            fix="use at least 0 for donor_sd and at least 1 for sibling_fold",
         )
     if not 0 <= together <= 1 - _SHARED:
         raise InputError("together", f"must lie between 0 and {1 - _SHARED}", found=repr(together))
@@ -180,7 +181,7 @@ def tissue(
     foreign = rng.normal(3.0, 1.5, n_genes)
 
     def donors(count: int) -> Array:
-        """Profiles (donor, cell_type, gene), each with a total of one."""
+        """Profiles (donor, cell_type, gene), each scaled to a sum of 1."""
         log_x = np.sqrt(_SHARED) * rng.normal(size=(count, 1, n_genes))
         factors = rng.normal(size=(count, n_types, _N_FACTORS))
         log_x = log_x + np.sqrt(together) * np.einsum("dkf,kgf->dkg", factors, loadings)
@@ -223,13 +224,13 @@ def tissue(
 def _centres(
     tree: Mapping[str, Sequence[str]], n_genes: int, sibling_fold: float, rng: np.random.Generator
 ) -> Array:
-    """Mean log-expression (gene, cell_type): a common level, marks of lineages and of types."""
+    """Mean log-expression (gene, cell_type): common levels, markers of lineages and of types."""
     lineages = [lineage for lineage, types in tree.items() for _ in types]
     log_mu = np.repeat(rng.normal(3.0, 1.5, n_genes)[:, None], len(lineages), axis=1)
     log_mu += 0.15 * rng.normal(size=log_mu.shape)
     order = iter(rng.permutation(n_genes))
     wanted = _LINEAGE_GENES * len(tree) + _TYPE_GENES * len(lineages)
-    scale = n_genes * min(1.0, _MOST / wanted)  # many types share out the genes
+    scale = n_genes * min(1.0, _MOST / wanted)  # fewer markers each for many types
     for lineage in tree:
         rows = [next(order) for _ in range(int(_LINEAGE_GENES * scale))]
         members = np.array([name == lineage for name in lineages])
@@ -246,6 +247,6 @@ def _whole(x: Array) -> Array:
 
 
 def _counted(x: Array, depth: float, rng: np.random.Generator) -> Array:
-    """Poisson counts with libraries of different sizes."""
+    """Poisson counts with different library sizes."""
     size = depth * rng.lognormal(0, _LIBRARIES, (len(x), 1))
     return rng.poisson(_whole(x) * size).astype(float)

@@ -46,7 +46,7 @@ def test_a_reference_of_ones_own(tmp_path):
     [
         ({"model": "gates"}, "model: must be one of"),
         ({"method": "nnls"}, "method: must be one of"),
-        ({"model": "effects"}, "needs 'nuts'"),
+        ({"model": "effects"}, "must be 'nuts', without"),
         ({"simulations": 1}, "simulations: must be"),
         ({"draws": 10}, "draws: must be"),
     ],

@@ -125,9 +125,9 @@ def test_pairs_of_a_subject_are_told_from_donors():
     table = pd.DataFrame(
         {"time": np.tile(["before", "after"], 15), "who": subject.astype(str)}, names
     )
-    with pytest.warns(BayesdecovWarning, match="taken as exact"):
+    with pytest.warns(BayesdecovWarning, match="treated as exact"):
         paired = bd.contrast(P, table, subject="who", at={"time": ("before", "after")}, seed=1)
-    with pytest.warns(BayesdecovWarning, match="taken as exact"):
+    with pytest.warns(BayesdecovWarning, match="treated as exact"):
         plain = bd.contrast(P, table[["time"]], at={"time": ("before", "after")}, seed=1)
     one, two = (t.table.set_index("cell_type") for t in (paired, plain))
     assert one.loc["a", "lfsr"] < 0.005
@@ -193,7 +193,7 @@ def test_the_order_of_samples_does_not_matter(n):
         ({"grade": (1, 7)}, "must be labels of 'grade': 1, 2, 3a, 3b, x"),
         ({"grade": ("1", "1")}, "two different"),
         ({"age": ("old", 3)}, "must be numbers"),
-        ({"age": (0, 30)}, "no finite design"),
+        ({"age": (0, 30)}, "must give a finite design"),
         ("age=1,2", "must map"),
     ],
 )
@@ -226,7 +226,7 @@ def test_tables_that_were_rounded_or_are_percentages():
     group = pd.DataFrame({"group": ["A", "B"] * 10}, names)
 
     def table(given):
-        with pytest.warns(BayesdecovWarning, match="taken as exact"):
+        with pytest.warns(BayesdecovWarning, match="treated as exact"):
             return bd.contrast(given, group, seed=1, sampling=bd.Sampling(draws=200))
 
     exact, rounded, percent = (table(one).table for one in (P, P.round(3), 100 * P))
@@ -248,9 +248,9 @@ def test_tables_that_were_rounded_or_are_percentages():
         (lambda fit, t: (fit, t.assign(group="A")), "must vary"),
         (lambda fit, t: (fit, t.assign(copy=2.0 * t["age"])), "must not determine"),
         (lambda fit, t: (fit, t.set_axis([f"x{i}" for i in range(N)])), "share sample names"),
-        (lambda fit, t: (fit, t.assign(name=[f"n{i}" for i in range(N)])), "few groups"),
+        (lambda fit, t: (fit, t.assign(name=[f"n{i}" for i in range(N)])), "must have at most 12"),
         (lambda fit, t: (fit.proportions * 0, t), "positive"),
-        (lambda fit, t: (3, t), "must be what deconvolve"),
+        (lambda fit, t: (3, t), "must be a result of deconvolve"),
         (lambda fit, t: (replace(fit, draws=None), t), "must have a posterior"),
         (
             lambda fit, t: (replace(fit, model=replace(fit.model, logdet_weight=1.0)), t),

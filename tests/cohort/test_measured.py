@@ -81,7 +81,7 @@ def test_samples_without_a_posterior_are_left_out():
     nothing = gating(np.full((2, 9, 3), np.nan))
     with (
         pytest.warns(BayesdecovWarning, match="2 samples without a posterior"),
-        pytest.raises(InputError, match="fit: must have a posterior of some sample"),
+        pytest.raises(InputError, match="fit: must have a posterior for some sample"),
     ):
         measured(nothing, Notes())
 
@@ -99,7 +99,7 @@ def table(rows, columns="abc"):
 
 
 def exact(frame):
-    with pytest.warns(BayesdecovWarning, match="taken as exact"):
+    with pytest.warns(BayesdecovWarning, match="treated as exact"):
         return measured(frame, Notes())
 
 
@@ -120,7 +120,7 @@ def test_a_table_is_exact_whatever_its_unit():
 @pytest.mark.parametrize(("rows", "said"), [
     ([[0.5, 0.5, 0.0], [0.2, 0.3, 0.5]], "found 0 for sample 's0', cell type 'c'"),
     ([[0.5, -0.5, 1.0], [0.2, 0.3, 0.5]], "found -0.5 for sample 's0', cell type 'b'"),
-    ([[0.5, 0.3], [0.5, 0.5]], "must add up to 1 in all samples, or to clearly less in all"),
+    ([[0.5, 0.3], [0.5, 0.5]], "must add up to 1 in all samples, or to clearly less than 1 in all"),
     ([[0.5, 0.3], [0.9, 0.5]], "found 0.8 to 1.4, the latter in 's1'"),
     ([[5.0, 30.0], [200.0, 45.0]], "must add up to 1 in all samples"),
 ])  # fmt: skip
@@ -133,5 +133,5 @@ def test_tables_that_are_no_proportions_are_refused(rows, said):
 
 
 def test_what_is_no_source_is_said():
-    with pytest.raises(InputError, match=r"fit: must be what deconvolve or gate .*found list"):
+    with pytest.raises(InputError, match=r"fit: must be a result of deconvolve or .*found list"):
         measured([1, 2], Notes())

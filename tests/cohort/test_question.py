@@ -107,12 +107,12 @@ def test_turning_a_question_round_changes_its_sign():
 @pytest.mark.parametrize(("at", "said"), [
     (5, "must map covariates to two values; found 5"),
     ({"weight": (1, 2)}, "must name covariates of the formula (age, arm, sick); found weight"),
-    ({"age": 5}, "needs two values of 'age'; found 5"),
-    ({"arm": "ab"}, "needs two values of 'arm'; found 'ab'"),
-    ({"age": (1, 2, 3)}, "needs two values of 'age'"),
-    ({"age": (30, 30.0)}, "needs two different values of 'age'"),
-    ({"age": (30, "old")}, "must be numbers, as 'age' is; found 'old'"),
-    ({"age": (30, np.inf)}, "must be numbers, as 'age' is; found inf"),
+    ({"age": 5}, "must give two values of 'age'; found 5"),
+    ({"arm": "ab"}, "must give two values of 'arm'; found 'ab'"),
+    ({"age": (1, 2, 3)}, "must give two values of 'age'"),
+    ({"age": (30, 30.0)}, "must give two different values of 'age'"),
+    ({"age": (30, "old")}, "must be numbers for numeric 'age'; found 'old'"),
+    ({"age": (30, np.inf)}, "must be numbers for numeric 'age'; found inf"),
     ({"arm": ("a", "z")}, "must be labels of 'arm': a, b, c; found 'z'"),
 ])  # fmt: skip
 def test_values_that_cannot_be_compared_are_refused(at, said):
@@ -129,11 +129,11 @@ def test_covariates_that_say_nothing_are_refused():
         (table.assign(who=[f"p{i}" for i in range(30)]), "30 different values in 'who'"),
         (
             table[["age", "arm"]].iloc[:5],
-            "need more samples than columns; found 5 samples, 4 columns",
+            "must leave at least 2 more samples than columns; found 5 samples, 4 columns",
         ),
     ):
         with pytest.raises(InputError, match="covariates: ") as caught:
             design(given, None, None)
         assert said in str(caught.value)
-    with pytest.raises(InputError, match=r"no finite design at age = 0"):
+    with pytest.raises(InputError, match=r"must give a finite design, unlike age = 0"):
         design(table, "~ log(age)", {"age": (30, 0)})

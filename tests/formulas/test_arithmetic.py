@@ -81,17 +81,18 @@ def test_covariates_may_be_called_anything():
 
 
 @pytest.mark.parametrize(("text", "said"), [
-    ("I(a", "'the end' where ',' belongs"), ("I(a b)", "'b' where ',' belongs"),
+    ("I(a", "'the end' where ',' is expected"), ("I(a b)", "'b' where ',' is expected"),
     ("I(a +)", "')'"), ("I(2)", "I() without a covariate"), ("log()", "log() without a covariate"),
-    ("log(a, 1)", "too many arguments of log()"), ("log(a, base=2)", "the option 'base' of log()"),
+    ("log(a, 1)", "too many arguments in log()"), ("log(a, base=2)", "the option 'base' of log()"),
     ("bs(a, df=4, df=5)", "the option 'df' of bs()"),
-    ("bs(a, df=4, 3)", "an argument without a name after one with a name in bs()"),
+    ("bs(a, df=4, 3)", "an unnamed argument after a named one in bs()"),
     ("bs(a, df=b)", "'b' as a value"), ("bs(a, 4=5)", "'4'"), ("bs(a, df=-'x')", "'x'"),
     ("bs(a, knots=[[1]])", "a list within a list"), ("C(a + b)", "C() of something"),
-    ("C(a, b)", "'b' as a coding of labels"), ("log(d)", "'d', which is no covariate,"),
-    ("log(log)", "'log' where a covariate belongs"), ("tan(a)", "'tan', which is no function"),
-    ("Treatment(a)", "'Treatment', which is no function"), ("Q(a)", "'a' in Q()"),
-    ("Q('d')", "'d', which is no covariate"), ("I('a')", "\"'a'\""),
+    ("C(a, b)", "'b' as a coding of labels"), ("log(d)", "'d', which is not a covariate,"),
+    ("log(log)", "'log' where a covariate is expected"),
+    ("tan(a)", "'tan', which is not a function"),
+    ("Treatment(a)", "'Treatment', which is not a function"), ("Q(a)", "'a' in Q()"),
+    ("Q('d')", "'d', which is not a covariate"), ("I('a')", "\"'a'\""),
 ])  # fmt: skip
 def test_what_is_no_expression_is_said(text, said):
     with pytest.raises(InputError) as caught:

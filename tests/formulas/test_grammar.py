@@ -77,7 +77,7 @@ def test_anything_else_is_refused(text):
 
 
 def test_the_refusal_lists_what_is_known():
-    with pytest.raises(InputError, match=r"no function.*covariates are a, b.*sqrt.*Treatment"):
+    with pytest.raises(InputError, match=r"not a function.*covariates are a, b.*sqrt.*Treatment"):
         parse("~ system(a)", COLUMNS)
     with pytest.raises(InputError, match="text"):
         parse(["a"], COLUMNS)

@@ -42,15 +42,15 @@ def test_tokens_are_taken_one_by_one():
     assert not reader.peek("a", ")")
     reader.expect("(")
     assert reader.take() == ("name", "a")
-    with pytest.raises(InputError, match=r"found ',' where '\)' belongs in '\(a, b\)'"):
+    with pytest.raises(InputError, match=r"found ',' where '\)' is expected in '\(a, b\)'"):
         reader.expect(")")
     reader.expect(",")
     assert reader.take() == ("name", "b")
     reader.expect(")")
     assert not reader.peek(")")
-    with pytest.raises(InputError, match=r"found 'the end' where '\)' belongs"):
+    with pytest.raises(InputError, match=r"found 'the end' where '\)' is expected"):
         reader.expect(")")
-    with pytest.raises(InputError, match="found its end too early"):
+    with pytest.raises(InputError, match="found an unexpected end"):
         reader.take()
 
 
@@ -58,12 +58,12 @@ def test_texts_without_end_are_refused():
     assert len(tokens("+" * 400)) == 400
     assert len(tokens("a" * 1000)) == 1
     for text in ("+" * 401, "a" * 1001, "`" + "a" * 1000 + "`"):
-        with pytest.raises(InputError, match="more than 400 parts, or one of 1000 letters"):
+        with pytest.raises(InputError, match="more than 400 parts, or one above 1000 characters"):
             tokens(text)
     reader = Reader("a", ["a"])
     for _ in range(50):
         reader.deeper(1)
-    with pytest.raises(InputError, match="more than 50 parentheses"):
+    with pytest.raises(InputError, match="more than 50 nested parentheses"):
         reader.deeper(1)
     reader.deeper(-2)
     reader.deeper(1)

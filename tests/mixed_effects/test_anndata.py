@@ -50,7 +50,7 @@ def test_names_that_do_not_match_are_said(fitted):
     data, fit = fitted
     spaced = anndata.AnnData(data.expression.T.set_axis([f"{s} " for s in data.expression]))
     assert fit.to_anndata(spaced).obsm["design"].notna().all(axis=None)
-    with pytest.raises(InputError, match="adata: must have some of the genes that were fitted"):
+    with pytest.raises(InputError, match="adata: must contain some of the fitted genes"):
         fit.to_anndata(anndata.AnnData(np.zeros((3, 2))))
     with pytest.raises(InputError, match="adata: must be an AnnData; found int"):
         fit.to_anndata(3)

@@ -112,14 +112,14 @@ def test_columns_of_zeros_and_rare_labels(tables):
     with pytest.raises(InputError, match="only zeros in NK"):
         bd.fastmix(Y.iloc[:, 1:], gone, D)
     rare = D.assign(arm=["Control", *["control", "treated"] * 19, "control"])
-    with pytest.raises(InputError, match=r"arm\[T.control\] tells|arm\[T.*\] tells 1 samples"):
+    with pytest.raises(InputError, match=r"arm\[T.control\] separates 1 samples"):
         bd.fastmix(Y, P, rare[["arm"]].replace({"treated": "control"}))
 
 
 def test_the_subject_is_no_covariate(tables):
     Y, P, D = tables
     D = D.assign(who=list("ab") * 20)
-    with pytest.raises(InputError, match="must not hold the subject"):
+    with pytest.raises(InputError, match="must not contain the subject"):
         bd.fastmix(Y, P, D, subject="who", formula="~ Group + who")
 
 

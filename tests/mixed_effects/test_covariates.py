@@ -115,7 +115,7 @@ def test_what_is_refused(table, change, formula, message):
 
 def test_new_samples_need_the_covariates_of_the_fit(table):
     _, coding = encode(table, "~ age + sex")
-    with pytest.raises(InputError, match=r"new_covariates: needs the covariates.*no column sex"):
+    with pytest.raises(InputError, match=r"must have the covariates of the fit.*no column sex"):
         coding.apply(table.drop(columns="sex"))
     with pytest.raises(InputError, match="new_covariates: must not have missing values"):
         coding.apply(table.assign(age=np.nan))

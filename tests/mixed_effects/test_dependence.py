@@ -117,5 +117,5 @@ def test_weights_are_generalised_least_squares():
 
 def test_all_samples_of_one_subject_is_said(repeated):
     Y, P, D = repeated
-    with pytest.warns(BayesdecovWarning, match="all samples are of one subject"):
+    with pytest.warns(BayesdecovWarning, match="all samples are from one subject"):
         bd.fastmix(Y, P, D.assign(patient="p"), subject="patient")

@@ -33,7 +33,7 @@ def test_proportions_that_sum_to_one(parts):
     de = bd.fastmix(*parts, formula="~ age")
     columns = ["T", "B", "Mono", "T.age", "B.age", "Mono.age"]
     assert de.design.table.columns.tolist() == columns
-    assert any("no main effects" in note for note in de.notes)
+    assert any("no separate main effects" in note for note in de.notes)
     age = parts[2]["age"]
     scaled = (age - age.mean()) / age.std(ddof=1)
     np.testing.assert_allclose(de.design.table["B.age"], parts[1]["B"] * scaled)
@@ -74,7 +74,7 @@ def test_rest(parts):
     added = bd.fastmix(Y, P[["T", "B"]], D, formula="~ age", design=bd.DesignOptions(rest="other"))
     np.testing.assert_allclose(added.design.table["other"], P["Mono"], atol=1e-12)
     assert "age" not in added.design.table
-    with pytest.raises(InputError, match="'other' is no cell type"):
+    with pytest.raises(InputError, match="'other' is not a cell type"):
         bd.fastmix(Y, P, D, formula="~ age", design=bd.DesignOptions(rest="other"))
     again = baseline.design.encode(P.iloc[:3], D.iloc[:3])
     pd.testing.assert_frame_equal(again, baseline.design.table.iloc[:3])
@@ -92,7 +92,7 @@ def test_rounded_proportions_are_scaled_to_one(parts):
         bd.fastmix(
             Y, P.round(5), D, formula="~ age", design=bd.DesignOptions(include_covariates=True)
         )
-    with pytest.raises(InputError, match="leave no rest"):
+    with pytest.raises(InputError, match="must be a cell type if the proportions add up to 1"):
         bd.fastmix(Y, P * 0.9999, D, formula="~ age", design=bd.DesignOptions(rest="other"))
 
 
@@ -138,7 +138,7 @@ def test_new_samples_use_the_training_scale(parts):
     de = bd.fastmix(Y, P, D)
     again = de.design.encode(P.iloc[:4], D.iloc[:4])
     pd.testing.assert_frame_equal(again, de.design.table.iloc[:4])
-    with pytest.raises(InputError, match="labels the fit has not seen"):
+    with pytest.raises(InputError, match="labels that are absent from the fit"):
         de.design.encode(P.iloc[:4], D.iloc[:4].assign(arm="z"))
     as_objects = D.iloc[:4].astype({"age": object})
     pd.testing.assert_frame_equal(de.design.encode(P.iloc[:4], as_objects), again)

@@ -239,4 +239,4 @@ def test_named_effects_without_variance_are_not_said_to_be_trimmed(tables):
     de = bd.fastmix(noise, P, D, estimator=bd.EstimatorOptions(screen=names))
     flat = [name for name in names if name not in de.facts["flagged"]]
     assert flat
-    assert any("nothing to trim" in note and flat[0] in note for note in de.notes)
+    assert any("not trimmed, because" in note and flat[0] in note for note in de.notes)

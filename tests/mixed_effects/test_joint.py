@@ -252,7 +252,7 @@ def test_standard_errors_of_whole_proportions_add_up():
         ({"method": "joint"}, "must come with their uncertainty"),
         ({"errors": "calibrate"}, "must come with their uncertainty"),
         ({"errors": "guess"}, "must be one of 'ignore', 'calibrate'"),
-        ({"method": "joint", "standard_errors": 0.0}, "standard errors of 0 only"),
+        ({"method": "joint", "standard_errors": 0.0}, "only standard errors of 0"),
         ({"method": "joint", "standard_errors": -0.1}, "must not be negative"),
         ({"method": "joint", "standard_errors": 4}, "Divide percentages by 100"),
         ({"method": "joint", "standard_errors": "nowhere.csv"}, "nowhere.csv"),

@@ -99,7 +99,7 @@ def test_proportions_near_one_are_scaled_and_others_are_left_alone(tables):
     assert "were scaled to 1" in notes.lines[0]
     part = 0.7 * P
     pd.testing.assert_frame_equal(whole(part, notes), part)
-    assert "add up to 0.7 to 0.7: what is left is taken to express nothing" in notes.lines[-1]
+    assert "add up to 0.7 to 0.7: the remainder is assumed to express nothing" in notes.lines[-1]
     notes = Notes()
     pd.testing.assert_frame_equal(whole(P, notes), P)
     assert notes.lines == []
@@ -152,7 +152,7 @@ def test_a_table_of_samples_has_clean_unique_names():
 @pytest.mark.parametrize(
     ("change", "fix"),
     [
-        (lambda Y, P, D: (Y, P.rename("x{}".format), D), "Name the samples alike"),
+        (lambda Y, P, D: (Y, P.rename("x{}".format), D), "Use the same sample names"),
         (lambda Y, P, D: (Y.T, P, D), "Expression seems to be samples x genes: transpose it"),
         (lambda Y, P, D: (Y, P.T, D), "Proportions seem to be cell types x samples"),
     ],
@@ -169,6 +169,6 @@ def test_too_few_genes_that_vary_are_refused(tables):
     Y.iloc[13:] = 1.0
     with (
         pytest.warns(BayesdecovWarning, match="27 genes with the same value"),
-        pytest.raises(InputError, match="found 13 genes that vary and 6 random effects"),
+        pytest.raises(InputError, match="found 13 varying genes and 6 random effects"),
     ):
         prepared((Y, P, D))

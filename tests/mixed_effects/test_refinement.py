@@ -151,7 +151,7 @@ def test_expression_that_contradicts_the_errors_leaves_the_calibrated_values(dat
     """Errors are said to be a tenth of what they are."""
     problem, known = problem_of(data, sd=SD / 10)
     notes = Notes()
-    with pytest.warns(BayesdecovWarning, match=r"would need errors .* times those stated"):
+    with pytest.warns(BayesdecovWarning, match=r"would require errors .* times those stated"):
         found = refined(problem, known, 0.0, notes)
     assert (found.rounds, found.settled, found.scale) == (0, False, 1.0)
     np.testing.assert_allclose(found.phi, module.cohort_distribution(known).phi, atol=1e-10)
@@ -166,7 +166,7 @@ def test_a_design_that_would_become_singular_is_refused(data, monkeypatch):
     problem, known = problem_of(data)
     monkeypatch.setattr(module, "COLLAPSED", 0.1)
     with (
-        pytest.warns(BayesdecovWarning, match="does not agree with any proportions near"),
+        pytest.warns(BayesdecovWarning, match="is not consistent with any proportions near"),
         pytest.raises(InputError, match="must differ between samples by more than their errors"),
     ):
         refined(problem, known, 0.0, Notes())

@@ -124,11 +124,14 @@ def test_without_other_covariates_none_are_needed(cohort):
 def test_what_is_refused(fit, cohort):
     Y, P, D = new(cohort)
     for arguments, message in (
-        ((Y.iloc[3:], P, D, "group"), "new_expression: needs every gene of the fit; found 3 miss"),
-        ((Y, P.iloc[1:], D, "group"), "new_proportions: needs every new sample; found none for"),
-        ((Y, P, D.iloc[1:], "group"), "new_covariates: needs every new sample"),
-        ((Y, P.drop(columns="Cell1"), D, "group"), "new_proportions: needs the cell types"),
-        ((Y, P, D.drop(columns="age"), "group"), "new_covariates: needs the covariates of the fit"),
+        ((Y.iloc[3:], P, D, "group"), "new_expression: must have every gene of the fit; found 3"),
+        (
+            (Y, P.iloc[1:], D, "group"),
+            "new_proportions: must include every new sample; found none",
+        ),
+        ((Y, P, D.iloc[1:], "group"), "new_covariates: must include every new sample"),
+        ((Y, P.drop(columns="Cell1"), D, "group"), "new_proportions: must have the cell types"),
+        ((Y, P, D.drop(columns="age"), "group"), "new_covariates: must have the covariates"),
         ((Y, P, D, "age"), "response: must be a covariate with two values.* Choose one of group"),
     ):
         with pytest.raises(InputError, match=message):

@@ -36,7 +36,7 @@ def test_same_seed_same_cohort_and_counts_are_counts():
 
 
 def test_bad_arguments():
-    with pytest.raises(InputError, match="counting needs"):
+    with pytest.raises(InputError, match="depth: must be None unless"):
         bd.simulate.convolution(distribution="gaussian", depth=1e4)
     with pytest.raises(InputError, match="n_types"):
         bd.simulate.convolution(n_types=1)

@@ -40,7 +40,7 @@ def test_given_proportions():
     assert list(cohort.samples) == ["a", "b"]
     assert cohort.proportions.sum(axis=1).tolist() == pytest.approx([1, 1])
     assert (cohort.proportions["Neutrophils"] == given["Neutrophils"]).all()
-    with pytest.raises(InputError, match="cell types are Neutrophils"):
+    with pytest.raises(InputError, match="must have only Neutrophils"):
         bd.simulate.cytometry(proportions=given.rename(columns={"B cells": "B"}))
     with pytest.raises(InputError, match="add up to at most 1"):
         bd.simulate.cytometry(proportions=given * 2)

@@ -59,13 +59,13 @@ def test_own_lineages_and_seed():
 @pytest.mark.parametrize(
     ("options", "match"),
     [
-        ({"lineages": {"one": ["a", "a"]}}, "each of them once"),
+        ({"lineages": {"one": ["a", "a"]}}, "each only once"),
         ({"other": 1.0}, "fraction below 1"),
         ({"donor_sd": -1.0}, "donor_sd"),
         ({"sibling_fold": 0.5}, "sibling_fold"),
         ({"n_genes": 10}, "n_genes"),
         ({"depth": 0}, "depth"),
-        ({"proportions": np.zeros((2, 8))}, "positive numbers"),
+        ({"proportions": np.zeros((2, 8))}, "must be nonnegative, with a positive sum"),
         ({"proportions": np.ones((2, 3))}, "samples x 8"),
     ],
 )
