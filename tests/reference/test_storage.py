@@ -120,8 +120,8 @@ def first_version(cohort, tmp_path_factory):
     ("factor", "counting", -1.0, "negative or missing numbers of replicates or counts"),
     ("factor", "diagonal", -1.0, "variances that are"),
     ("factor", "loadings", np.nan, "variances that are missing"),
-    ("factor", "factor_cell_type", 3, "cell types that there are not"),
-    ("factor", "factor_cell_type", -1, "cell types that there are not"),
+    ("factor", "factor_cell_type", 3, "factors of unknown cell types"),
+    ("factor", "factor_cell_type", -1, "factors of unknown cell types"),
     ("full", "covariance", 0.0, "not positive definite"),
     ("factor", "gene", b"a\nb", "control characters"),
 ])  # fmt: skip
