@@ -169,11 +169,11 @@ def _text_error(table: pd.DataFrame, argument: str) -> InputError:
                 continue
             return InputError(
                 argument,
-                "must contain only numbers",
+                "must contain numbers only",
                 found=f"text {str(value)[:60]!r} in column {name!r}, row {row!r}",
                 fix="put names in the first column and remove annotation columns",
             )
-    return InputError(argument, "must contain only numbers", found="values that are not numbers")
+    return InputError(argument, "must contain numbers only", found="values that are not numbers")
 
 
 def to_number(value: Any) -> float:

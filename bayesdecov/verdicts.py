@@ -50,13 +50,13 @@ class Finding(NamedTuple):
         if self.code == "convergence_unknown":
             return "convergence cannot be assessed: needs at least two chains"
         if self.code == "r_hat":
-            return f"R-hat {value:.3f} > {limit:g}: chains disagree; draw more"
+            return f"R-hat {value:.3f} > {limit:g}: chains disagree, draw more"
         if self.code in ("ess_bulk", "ess_tail"):
             return f"{self.code} {value:.0f} < {limit:.0f}: draw more"
         if self.code == "e_bfmi":
-            return f"E-BFMI {value:.2f} < {limit:g}: heavy tails; interpret with care"
+            return f"E-BFMI {value:.2f} < {limit:g}: heavy tails, interpret with care"
         if self.code == "pareto_k":
-            return f"approximation refused: Pareto-k {value:.2f} > {limit:g}; use nuts"
+            return f"approximation refused: Pareto-k {value:.2f} > {limit:g}, use nuts"
         return self.kind
 
 

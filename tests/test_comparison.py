@@ -90,5 +90,5 @@ def test_what_cannot_be_compared(fits, group_cohort, tmp_path):
         bd.compare(tmp_path, fits[0])
     with pytest.raises(InputError, match="yardstick: must be one of"):
         bd.compare(fits[0], fits[1], yardstick="truth")
-    with pytest.raises(InputError, match="what deconvolve, fastmix or gate return"):
+    with pytest.raises(InputError, match="a result of deconvolve, fastmix or gate"):
         bd.compare(fits[0], 3)

@@ -193,9 +193,9 @@ def test_damaged_settings_are_said(tmp_path, quick):
     bd.Reference.from_samples(cohort.purified, cohort.labels, "diagonal").save(path)
     with h5py.File(path, "a") as file:
         file.attrs["settings"] = '{"covariance"'
-    with pytest.raises(InputError, match=r"was changed since.*Write it anew"):
+    with pytest.raises(InputError, match=r"was changed since.*Write it again"):
         bd.Reference.load(path)
     with h5py.File(path, "a") as file:
         file.attrs["format"] = "bayesdecov reference 1"  # of version 0.1, without a digest
-    with pytest.raises(InputError, match=r"is damaged; found JSONDecodeError.*Write it anew"):
+    with pytest.raises(InputError, match=r"is damaged; found JSONDecodeError.*Write it again"):
         bd.Reference.load(path)
