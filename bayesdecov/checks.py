@@ -1,4 +1,4 @@
-"""Every shared validator. Each takes a value and returns it clean, or raises `InputError`."""
+"""Shared validators. Each takes a value and returns it cleaned, or raises `InputError`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def some(names: Iterable[Any], limit: int = 5) -> str:
 
 
 def check_plain_names(names: Iterable[Any], argument: str, what: str) -> None:
-    """Names without control characters, which no table, file or terminal brings back unchanged."""
+    """Names without control characters, which tables, files and terminals would alter."""
     for number, name in enumerate(names, start=1):
         text = str(name)
         if text.isprintable():
@@ -29,14 +29,14 @@ def check_plain_names(names: Iterable[Any], argument: str, what: str) -> None:
         if odd is not None:
             raise InputError(
                 argument,
-                f"{what} names must not hold control characters",
+                f"{what} names must not contain control characters",
                 found=f"{odd!r} in the name of {what} {number}, {text[:60]!r}",
                 fix="rename it",
             )
 
 
 def check_choice(value: Any, options: Sequence[str], argument: str) -> str:
-    """One of a few words."""
+    """One of the allowed values."""
     if not isinstance(value, str) or value not in options:
         raise InputError(
             argument, f"must be one of {', '.join(map(repr, options))}", found=repr(value)
@@ -64,7 +64,7 @@ def check_positive(value: Any, argument: str) -> float:
         raise InputError(argument, "must be a positive number", found=repr(value))
     try:
         number = float(value)
-    except OverflowError:  # whole numbers have no largest
+    except OverflowError:  # whole numbers are unbounded
         number = np.inf
     if not np.isfinite(number) or number <= 0:
         raise InputError(argument, "must be a positive number", found=repr(value))
@@ -116,7 +116,7 @@ def check_expression(table: Any, argument: str, *, what: str = "samples") -> pd.
     if len(empty):
         raise InputError(
             argument,
-            f"every one of the {what} needs some expression",
+            f"all {what} must have some expression",
             found=f"only zeros in {some(empty)}",
             fix=f"remove these {what}",
         )
@@ -124,7 +124,7 @@ def check_expression(table: Any, argument: str, *, what: str = "samples") -> pd.
 
 
 def check_numeric(table: Any, argument: str) -> pd.DataFrame:
-    """A non-empty DataFrame of finite floats, names as strings; text and gaps are named."""
+    """A non-empty DataFrame of finite floats, names as strings; errors name text and gaps."""
     if isinstance(table, pd.Series):
         table = table.to_frame()
     if not isinstance(table, pd.DataFrame):
@@ -169,15 +169,15 @@ def _text_error(table: pd.DataFrame, argument: str) -> InputError:
                 continue
             return InputError(
                 argument,
-                "must hold numbers only",
+                "must contain numbers only",
                 found=f"text {str(value)[:60]!r} in column {name!r}, row {row!r}",
-                fix="put names into the first column and remove annotation columns",
+                fix="put names in the first column and remove annotation columns",
             )
-    return InputError(argument, "must hold numbers only", found="values that are not numbers")
+    return InputError(argument, "must contain numbers only", found="values that are not numbers")
 
 
 def to_number(value: Any) -> float:
-    """A cell of a table as a number, NaN where it is none.
+    """A cell of a table as a number, or NaN.
 
     `pandas.to_numeric` is no alternative: it crashes on texts like "1e40038475397113199".
     """
@@ -254,7 +254,7 @@ def check_labels(labels: Any, samples: pd.Index, argument: str = "labels") -> pd
 
 
 def _label(value: Any) -> str:
-    """A label as text; 1.0 is a whole number that a gap in its column turned into a float."""
+    """A label as text; 1.0 is a whole number, made a float by a gap in its column."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     return str(value).strip()

@@ -1,4 +1,4 @@
-"""Runs side by side: estimates, intervals, how far they agree, and what they cost."""
+"""Runs side by side: estimates, intervals, their agreement, and computing time."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from bayesdecov.errors import InputError, Notes
 from bayesdecov.results.result import Result
 from bayesdecov.results.run import EFFECTS, PROPORTIONS, Run, run_of, usable
 
-_TRUST = ("nuts", "laplace", "map")  # whose spread differences are measured in
+_TRUST = ("nuts", "laplace", "map")  # yardsticks in order of preference
 _Z = 1.959964
 
 
 @dataclass(frozen=True)
 class Comparison(Result):
-    """What `compare` returns.
+    """Result of `compare`.
 
     Attributes
     ----------
     table
-        Tidy: run, method, what is estimated (sample and cell_type, or covariate), mean, sd, low,
-        high, difference (from the yardstick) and difference_in_sd (in its posterior sd).
+        Tidy: run, method, the quantity (sample and cell_type, or covariate), mean, sd, low, high,
+        difference (from the yardstick) and difference_in_sd (in its posterior sd).
     summary
         One row per run: method, seconds, width of intervals, root mean squared and largest
         difference from the yardstick, both also in its sd, and correlation with it.
     yardstick
-        The run that all are compared with: the most exact posterior among them.
+        The run with which all are compared: the most exact posterior among them.
     """
 
     table: pd.DataFrame
@@ -44,7 +44,7 @@ class Comparison(Result):
 
     @property
     def settings(self) -> dict[str, Any]:  # type: ignore[override]
-        """What was compared."""
+        """The settings of the comparison."""
         return {"yardstick": self.yardstick, "runs": list(self.summary.index)}
 
     def tables(self, prob: float = 0.95) -> dict[str, pd.DataFrame]:
@@ -64,18 +64,18 @@ class Comparison(Result):
 
 
 def compare(*fits: Any, yardstick: str | None = None) -> Comparison:
-    """Set any number of runs of the same data side by side.
+    """Compare any number of runs on the same data.
 
-    Proportions are compared sample by sample, also those of bulk expression with those of flow
-    cytometry; of `fastmix` the effects on the whole transcriptome.
+    Proportions are compared sample by sample, even between bulk expression and flow cytometry;
+    for `fastmix`, effects on the whole transcriptome are compared.
 
     Parameters
     ----------
     *fits
-        What `deconvolve`, `gate` or `fastmix` return, folders of finished runs, or ``(name, fit)``
-        pairs. All of one kind; what not all of them have is left out, with a warning.
+        Results of `deconvolve`, `gate` or `fastmix`, folders of finished runs, or ``(name, fit)``
+        pairs. All of one kind; estimates that are not in all runs are left out, with a warning.
     yardstick
-        Name of the run that differences are taken from; default: the first by "nuts", else by
+        Name of the run from which differences are taken; default: the first by "nuts", else by
         "laplace", else by "map", else the first.
 
     Returns
@@ -86,7 +86,7 @@ def compare(*fits: Any, yardstick: str | None = None) -> Comparison:
     Raises
     ------
     InputError
-        Fewer than two runs, of different kinds, or without anything in common.
+        Fewer than two runs, or runs of different kinds or without common estimates.
 
     Examples
     --------
@@ -110,7 +110,7 @@ def _compared(runs: dict[str, Run], yardstick: str | None) -> Comparison:
     kinds = {EFFECTS if run.command == EFFECTS else PROPORTIONS for run in runs.values()}
     if len(kinds) > 1:
         raise InputError(
-            "fits", "all must be proportions or all effects", found=" and ".join(sorted(kinds))
+            "fits", "must all be proportions or all be effects", found=" and ".join(sorted(kinds))
         )
     kind = kinds.pop()
     if yardstick is None:
@@ -167,12 +167,12 @@ def _beside(
 def _tell(
     runs: dict[str, Run], parts: dict[str, pd.DataFrame], common: pd.Index, notes: Notes
 ) -> None:
-    """What keeps runs from being compared like with like."""
+    """Warn of settings that make runs less comparable."""
     trees = {str(run.settings["hierarchy"]) for run in runs.values() if "hierarchy" in run.settings}
     if len(trees) > 1:
         notes.warn("these runs were gated with different hierarchies (settings of run.json)")
     for what, meaning in (
-        ("quantity", "different things"),
+        ("quantity", "different quantities"),
         ("interval_probability", "intervals of different probability"),
     ):
         values = {str(run.settings.get(what)) for run in runs.values()}
@@ -192,7 +192,7 @@ def _tell(
 
 
 def _named(runs: list[Run]) -> dict[str, Run]:
-    """Runs by name; two of one name are told apart by a number."""
+    """Runs by name; runs with the same name are numbered."""
     named: dict[str, Run] = {}
     for run in runs:
         name, number = run.name, 2

@@ -1,4 +1,4 @@
-"""When draws can be trusted: convergence measures and what they mean."""
+"""Convergence measures of draws, their limits and their meaning."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MEANINGS = {
     "ess_tail": f"effective draws for intervals, at least {ESS:g}",
     "mcse": "Monte-Carlo standard error of the posterior mean",
     "divergences": "transitions that failed, none expected",
-    "e_bfmi": f"how well energies mix, at least {E_BFMI:g}",
+    "e_bfmi": f"energy fraction of missing information, at least {E_BFMI:g}",
     "pareto_k": f"tail of the importance weights, at most {PARETO_K:g}",
     "step_size": "adapted step size, mean of the chains",
     "tree_depth": "deepest trajectory",
@@ -25,7 +25,7 @@ MEANINGS = {
 
 
 def pareto_k(log_weights: Array) -> Array:
-    """Pareto shape of every row of importance weights; NaN at the end of a row is no proposal."""
+    """Pareto shape of every row of importance weights; NaN at the end of a row is padding."""
     from bayesdecov._arviz import psis
 
     count = (~np.isnan(log_weights)).sum(axis=1)
@@ -40,14 +40,14 @@ def convergence(draws: Any, keep: Sequence[Hashable] = ()) -> dict[str, Array]:
     """Worst R-hat, bulk and tail ESS and largest MCSE of a Dataset with (chain, draw, ...).
 
     One number, or one along each dimension in ``keep``. Quantities that do not vary (a correlation
-    of a variable with itself) are left out. NaN with less than two chains of four draws.
+    of a variable with itself) are left out. NaN with fewer than two chains or four draws.
     """
     import arviz as az
 
     if draws.sizes["chain"] < 2 or draws.sizes["draw"] < 4:
         shape = tuple(draws.sizes[str(name)] for name in keep)
         return {name: np.full(shape, np.nan) for name in ("r_hat", "ess_bulk", "ess_tail", "mcse")}
-    with np.errstate(divide="ignore", invalid="ignore"):  # of what does not vary
+    with np.errstate(divide="ignore", invalid="ignore"):  # of constant quantities
         measures = {
             "r_hat": (az.rhat(draws), "max"),
             "ess_bulk": (az.ess(draws, method="bulk"), "min"),

@@ -1,4 +1,4 @@
-"""Which gene sets the genes that respond belong to: over-representation against what was tested."""
+"""Over-representation of gene sets among genes that respond, against all tested genes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _NEEDED = ("gene", "covariate", "effect", "q_value")
 
 @dataclass(frozen=True)
 class Enrichment(Result):
-    """What `enrich` returns.
+    """Result of `enrich`.
 
     Attributes
     ----------
@@ -32,7 +32,7 @@ class Enrichment(Result):
         the list), set_size (the set's tested genes), background (tested genes), expected, fold,
         p_value, q_value, genes.
     settings, notes, facts
-        How it was made; the number of sets that were tested.
+        Options, notes, and the number of sets tested.
     """
 
     table: pd.DataFrame
@@ -74,10 +74,10 @@ def enrich(
     smallest: int = 5,
     largest: int = 500,
 ) -> Enrichment:
-    r"""Over-representation of the genes that respond, per effect, in gene sets of your own.
+    r"""Over-representation of the genes that respond, per effect, in the user's gene sets.
 
     With :math:`N` tested genes, :math:`K` of them in the set and :math:`n` selected, the overlap
-    under the null is hypergeometric: :math:`p = P(X \ge k)`. The background is what was tested,
+    under the null is hypergeometric: :math:`p = P(X \ge k)`. The background is the tested genes,
     never all genes of a database. False-discovery rates (Benjamini-Hochberg) are over the sets of
     one effect.
 
@@ -127,7 +127,7 @@ def enrich(
     if not kept:
         raise InputError(
             "sets",
-            f"none has {smallest} to {largest} tested genes",
+            f"at least one must have {smallest} to {largest} tested genes",
             found=f"sizes {min(sizes.values())} to {max(sizes.values())}",
             fix="change smallest or largest",
         )
@@ -226,7 +226,7 @@ def _genes(value: Any) -> pd.DataFrame:
     if not isinstance(table, pd.DataFrame):
         raise InputError(
             "genes",
-            "must be what fastmix returns, its table of genes, or genes.csv",
+            "must be a result of fastmix, its table of genes, or genes.csv",
             found=type(value).__name__,
         )
     absent = [name for name in _NEEDED if name not in table]
@@ -247,5 +247,5 @@ def _genes(value: Any) -> pd.DataFrame:
             "genes", "q-values must lie between 0 and 1", found=f"{table['q_value'].max():g}"
         )
     if table.duplicated(["gene", "covariate"]).any():
-        raise InputError("genes", "must not hold a gene twice for one covariate")
+        raise InputError("genes", "must not contain a gene twice for one covariate")
     return table

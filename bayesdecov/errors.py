@@ -1,4 +1,4 @@
-"""What goes wrong, in two kinds: input that cannot be used, and facts that a user should know."""
+"""Errors for input that cannot be used, and warnings about facts that a user should know."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import warnings
 
 
 class InputError(ValueError):
-    """Input that breaks a rule: says which argument, the rule, what was found, what to do."""
+    """Input that breaks a rule: states the argument, the rule, what was found, what to do."""
 
     def __init__(self, argument: str, rule: str, *, found: str = "", fix: str = "") -> None:
         self.argument, self.rule, self.found, self.fix = argument, rule, found, fix
@@ -20,7 +20,7 @@ class InputError(ValueError):
 
 
 def _one_line(text: str) -> str:
-    """Control characters of a file are shown, not sent to the terminal."""
+    """Escape control characters of a file before they reach the terminal."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
@@ -31,16 +31,16 @@ class BayesdecovWarning(UserWarning):
 
 
 class Notes:
-    """What was found and decided during the analysis; every line ends up in the result."""
+    """Findings and decisions of the analysis; every line is kept in the result."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
 
     def info(self, line: str) -> None:
-        """Record something that was done as announced."""
+        """Record a routine finding or decision."""
         self.lines.append(line)
 
     def warn(self, line: str) -> None:
-        """Record something that a user should know without looking, and warn at once."""
+        """Record something that a user must not miss, and warn at once."""
         self.lines.append(line)
         warnings.warn(line, BayesdecovWarning, stacklevel=2)

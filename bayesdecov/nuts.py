@@ -1,9 +1,9 @@
-"""NUTS on a log-density that is written in NumPy: PyMC's sampler or nutpie's, nothing compiled.
+"""NUTS on a log-density written in NumPy: PyMC's or nutpie's sampler, without compilation.
 
-The density comes as a function of a vector that returns value and gradient. PyMC sees it as a
+The density is a function of a vector that returns value and gradient. PyMC treats it as a
 black-box likelihood (an `Op` with its gradient) in a model of one flat vector, which is built once
-per dimension and process; nutpie takes the function as it is. Both adapt step size and a diagonal
-mass matrix while they warm up.
+per dimension and process; nutpie calls the function directly. Both adapt step size and a diagonal
+mass matrix during warm-up.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Density = Callable[[Array], tuple[float, Array]]
 
 
 class Chains(NamedTuple):
-    """Draws (chain, draw, parameter) and what the sampler says of each, (chain, draw)."""
+    """Draws (chain, draw, parameter) and the sampler's statistics of each, (chain, draw)."""
 
     x: Array
     stats: dict[str, np.ndarray]
@@ -44,7 +44,7 @@ def run_nuts(
 
 
 def _guarded(density: Density) -> Density:
-    """Where the density cannot be evaluated it is zero, which a sampler takes for a divergence."""
+    """Where the density cannot be evaluated it is zero, which a sampler reports as a divergence."""
 
     def safe(x: Array) -> tuple[float, Array]:
         value, gradient = density(x)
@@ -90,7 +90,7 @@ def _nutpie(
     )
 
 
-# what the two samplers call the same statistics, by the names that ArviZ's schema gives them
+# names of the statistics in ArviZ's schema, and in the two samplers
 _NAMES = {
     "lp": ("logp", "model_logp"),
     "energy": ("energy",),
@@ -103,7 +103,7 @@ _NAMES = {
 
 
 def named(stats: Any) -> dict[str, np.ndarray]:
-    """Statistics (chain, draw) under the names of ArviZ's schema, those that there are."""
+    """Available statistics (chain, draw), under the names of ArviZ's schema."""
     found = {}
     for name, others in _NAMES.items():
         for key in (name, *others):
@@ -141,7 +141,7 @@ def _pymc(density: Density, starts: Array, schedule: Schedule, rng: np.random.Ge
 
 @functools.lru_cache(maxsize=4)
 def _step(size: int, target_accept: float) -> tuple[Any, Any]:
-    """PyMC's sampler for a vector of this size, and the `Op` whose density can be exchanged."""
+    """PyMC's sampler for a vector of this size, and the `Op` whose density can be replaced."""
     import pymc as pm
     import pytensor.tensor as pt
     from pytensor.compile.mode import Mode

@@ -1,6 +1,6 @@
-"""Options that belong together, as frozen objects: the one place where each of them stands.
+"""Related options as frozen objects, which define each of them once.
 
-Signatures take the objects, records list their fields, and the command line is filled from them:
+Functions take the objects, records list their fields, and the command line is generated from them:
 the ``help`` of a field is its help on the command line.
 """
 
@@ -27,20 +27,21 @@ def _option(help: str, default: Any = None) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class Sampling:
-    """How posterior draws (or those of a bootstrap) are made; None leaves a choice to the method.
+    """Settings of posterior or bootstrap draws; None leaves a choice to the method.
 
     Attributes
     ----------
     draws
         Posterior draws per sample ("laplace"), or per chain ("nuts", and ``contrast``).
     tune, chains, cores, target_accept, nuts_sampler
-        ``method="nuts"``: warm-up steps of a chain, chains, worker processes, the acceptance that
-        the step size is adapted to, and "nutpie", "pymc" or "auto" (nutpie where it is installed).
+        ``method="nuts"``: warm-up steps of a chain, chains, worker processes, the target
+        acceptance of the step-size adaptation, and "nutpie", "pymc" or "auto" (nutpie where it is
+        installed).
     max_pareto_k
         ``method="laplace"``: the largest Pareto-k of the importance weights that is accepted.
         Samples above it have no intervals. ``float("inf")`` accepts all.
     bootstrap
-        Baselines: estimate this often from genes drawn with replacement; the draws give intervals.
+        Baselines: number of bootstrap samples of genes, which give intervals.
 
     Examples
     --------
@@ -53,33 +54,33 @@ class Sampling:
     tune: int | None = _option("Warm-up steps per chain (nuts).")
     chains: int | None = _option("Chains (nuts).")
     cores: int | None = _option("Worker processes (nuts).")
-    target_accept: float | None = _option("Acceptance of the step size (nuts).")
+    target_accept: float | None = _option("Target acceptance probability (nuts).")
     nuts_sampler: str | None = _option("auto, nutpie or pymc.")
     max_pareto_k: float | None = _option("Largest Pareto-k accepted (laplace); inf for all.")
-    bootstrap: int | None = _option("Baselines: genes drawn with replacement this often.")
+    bootstrap: int | None = _option("Bootstrap samples of genes (baselines).")
 
 
 @dataclass(frozen=True, kw_only=True)
 class DesignOptions:
-    """How `fastmix` makes its design matrix from proportions and covariates.
+    """How `fastmix` builds its design matrix from proportions and covariates.
 
     Attributes
     ----------
     include_covariates
-        Whether covariates have main effects besides the products. "auto": not where the
+        Whether covariates have main effects besides the products. "auto": no where the
         proportions add up to the same number in all samples (within 2 %), because a main effect
         then equals the sum of the products; otherwise yes. Proportions that add up to 1 within
-        2 % in every sample are taken as rounded and scaled to add up to 1.
+        2 % in every sample are treated as rounded and scaled to add up to 1.
     rest
-        A measured cell type that is to be the baseline (an intercept takes its place, and main
-        effects are those in it), or a new name for what the proportions leave to 1.
+        A measured cell type to use as the baseline (an intercept replaces it, and main effects
+        are the effects in it), or a new name for one minus the sum of the proportions.
     reference_cell_type
-        Leave its products out: main effects are then the effects in this cell type.
+        Omit its products: main effects are then the effects in this cell type.
     random
         Design columns with random effects (names); default: all.
     standardise
-        Centre and scale covariates (n - 1 standard deviation): effects are per standard deviation,
-        also those of labels. False keeps them: the effect of a label is that of belonging to it.
+        Centre and scale covariates (n - 1 standard deviation): effects, including those of labels,
+        are per standard deviation. False: the effect of a label is that of belonging to it.
     weights
         Known covariance of the samples, samples x samples: a DataFrame with their names, or an
         array in the order of the samples that the tables share (the expression's).
@@ -87,7 +88,7 @@ class DesignOptions:
 
     include_covariates: bool | str = _option("Main effects of covariates: auto, yes or no.", "auto")
     rest: str | None = _option(
-        "Cell type to leave out, or a name for what the proportions leave to 1."
+        "Cell type to leave out, or a name for one minus the sum of the proportions."
     )
     reference_cell_type: str | None = _option("Cell type whose effects the main effects then are.")
     random: Iterable[str] | str | None = _option(
@@ -99,36 +100,37 @@ class DesignOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class EstimatorOptions:
-    """How `fastmix` estimates and tests; None leaves a choice to the method or preset.
+    """Estimation and tests of `fastmix`; None leaves a choice to the method or preset.
 
     Attributes
     ----------
     variance
-        "common" or "gene" (residual variances of their own, moderated as in limma; "mixture" and
-        "joint" only, and their default).
+        "common" or "gene" (gene-wise residual variances, moderated as in limma; only for "mixture"
+        and "joint", and their default).
     reml
         ``method="map"``: restricted likelihood (True, the default) or likelihood.
     diagonal
         Independent random effects, a diagonal Psi ("moments" and "map").
     statistic
-        Of the quasi-p-values: "whitened" (EBLUPs times the inverse root of their covariance),
-        "marginal" (over their own standard deviation), "prior" (over the standard deviation of the
-        random effect, FastMix Eq. 14), "score" (the best test for one shifted effect).
+        Statistic of the quasi-p-values: "whitened" (EBLUPs times the inverse root of their
+        covariance), "marginal" (over their own standard deviation), "prior" (over the standard
+        deviation of the random effect, FastMix Eq. 14), "score" (the best test for one shifted
+        effect).
         ``method="mixture"`` tests a shift in one effect given the others instead.
     sided
         2, or 1 for ``1 - Phi(|z|)`` as in FastMix Eq. 14.
     contaminated
-        ``method="nuts"``: sample the contaminated model, in the effects in which EM finds shifted
+        ``method="nuts"``: sample the contaminated model, for the effects in which EM finds shifted
         genes, with one residual variance for all genes.
     nu
         ``method="nuts"``: heavy tails, a multivariate t with these degrees of freedom, or
         "estimate" (prior: 2 + Gamma(2, .1)). Not together with ``contaminated``.
     trim
-        "moments": share of genes left out of the covariance of effects with differentially
-        expressed genes.
+        "moments": share of genes trimmed when estimating the covariance of effects with
+        differentially expressed genes.
     screen
-        "moments": how such effects are found: "mixture", "anderson", "shapiro", "none", or their
-        names.
+        "moments": test that finds such effects: "mixture", "anderson", "shapiro", "none"; or the
+        effects' names.
     screen_level, screen_correct
         "moments": level of the tests, and whether it is divided by the number of effects.
     screen_single
@@ -138,15 +140,15 @@ class EstimatorOptions:
         estimates).
     correction
         "moments": "block", the trimmed block between matrix square roots (FastMix Eq. 13), or
-        "diagonal", its variances only, as the R program does; correlations are left and the result
-        can be indefinite.
+        "diagonal", its variances only, as in the R program: correlations are not corrected and the
+        result can be indefinite.
     drop_outliers
-        "moments": estimate without genes that are three times farther out than the farthest of as
-        many normal ones would be; they get effects like all others.
+        "moments": estimate without genes three times as far from the centre as the most extreme of
+        as many normal genes; their effects are predicted like all others.
     bias
         "moments": which fixed effects get the robust-mean correction: "flagged", "all" or "none".
     trim_fixed
-        "moments": estimate fixed effects from the genes that were kept only.
+        "moments": estimate fixed effects only from the genes kept.
     df
         "moments": "satterthwaite", or "residual": ``min(m, n) - L - 1``.
     """
@@ -166,7 +168,7 @@ class EstimatorOptions:
     screen_correct: bool | None = _option("Divide the level by the number of effects (moments).")
     screen_single: bool | None = _option("Also screen a single random effect (moments).")
     covariance: str | None = _option("Covariance (moments): trimmed, sample, mcd or ogk.")
-    correction: str | None = _option("Of the trimmed covariance (moments): block or diagonal.")
+    correction: str | None = _option("Correct the trimmed covariance (moments): block or diagonal.")
     drop_outliers: bool | None = _option("Estimate without extreme genes (moments).")
     bias: str | None = _option("Fixed effects that are corrected (moments): flagged, all, none.")
     trim_fixed: bool | None = _option("Fixed effects from the genes kept (moments).")
@@ -191,7 +193,7 @@ def of_class(value: Any, group: type[T], argument: str) -> T:
 
 
 def grouped(options: Mapping[str, Any], **groups: type) -> dict[str, Any]:
-    """Keywords of a function from options in which the fields of its objects stand by themselves.
+    """Keywords of a function from a flat set of options, with fields grouped into its objects.
 
     >>> grouped({"seed": 1, "draws": 50}, sampling=Sampling)["sampling"].draws
     50
@@ -206,7 +208,7 @@ def grouped(options: Mapping[str, Any], **groups: type) -> dict[str, Any]:
 
 
 def moved_into(**groups: type) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Errors for keywords that have become fields of an object, which name the new place."""
+    """Raise an error that names the object for keywords that have become its fields."""
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
         homes = {
@@ -235,7 +237,7 @@ def moved_into(**groups: type) -> Callable[[Callable[P, R]], Callable[P, R]]:
 
 
 def renamed(**names: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Errors for keywords that have another name now."""
+    """Raise an error for keywords that have been renamed."""
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
         @functools.wraps(function)

@@ -1,4 +1,4 @@
-"""How to sample: the choices of `bayesdecov.options.Sampling`, all made and checked."""
+"""Sampling settings: `bayesdecov.options.Sampling`, checked and with defaults resolved."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Schedule(NamedTuple):
 
 
 def scheduled(sampling: Sampling | None, usual: Schedule) -> Schedule:
-    """The usual schedule with what was asked for put over it, checked, and the sampler chosen."""
+    """The default schedule, updated by the requested options and checked; the sampler chosen."""
     asked = given(sampling) if isinstance(sampling, Sampling) else {}
     chosen = usual._replace(**{name: asked[name] for name in asked if name in usual._fields})
     for name in ("draws", "tune", "chains"):

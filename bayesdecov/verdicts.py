@@ -1,6 +1,6 @@
-"""What is wrong with an estimate: codes with the value that breaks a rule, and their words.
+"""Problems of an estimate: codes with the value that breaks a rule, and their wording.
 
-Code that depends on a finding asks for its code; the words are made in one place and not parsed.
+Code tests for the code of a finding; the wording is made here and never parsed.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ OTHER_SURE = 0.95  # probability of unknown content above which a sample is flag
 _KINDS = {
     "not_converged": "the optimiser did not converge",
     "divergences": "divergent transitions",
-    "convergence_unknown": "convergence is not known (fewer than two chains)",
+    "convergence_unknown": "convergence cannot be assessed (fewer than two chains)",
     "r_hat": f"chains disagree (R-hat above {R_HAT:g})",
     "ess_bulk": f"fewer than {ESS:.0f} effective draws",
     "ess_tail": f"fewer than {ESS:.0f} effective draws",
     "e_bfmi": f"E-BFMI below {E_BFMI:g}",
     "pareto_k": "Laplace approximation refused (Pareto-k too large)",
-    "other": f"holds cells that the reference lacks (P > {OTHER_SURE:g})",
+    "other": f"contains cells that the reference lacks (P > {OTHER_SURE:g})",
     "not_a_mixture": "does not look like a mixture of these cell types",
 }
 
@@ -40,7 +40,7 @@ class Finding(NamedTuple):
 
     @property
     def kind(self) -> str:
-        """What is wrong, without numbers of the single case."""
+        """The problem, without the values of the single case."""
         return _KINDS[self.code]
 
     def __str__(self) -> str:
@@ -48,25 +48,25 @@ class Finding(NamedTuple):
         if self.code == "divergences":
             return f"{value:.0f} divergences: raise target_accept"
         if self.code == "convergence_unknown":
-            return "convergence is not known: it takes two chains or more"
+            return "convergence cannot be assessed: needs at least two chains"
         if self.code == "r_hat":
             return f"R-hat {value:.3f} > {limit:g}: chains disagree, draw more"
         if self.code in ("ess_bulk", "ess_tail"):
             return f"{self.code} {value:.0f} < {limit:.0f}: draw more"
         if self.code == "e_bfmi":
-            return f"E-BFMI {value:.2f} < {limit:g}: heavy tails, read with care"
+            return f"E-BFMI {value:.2f} < {limit:g}: heavy tails, interpret with care"
         if self.code == "pareto_k":
             return f"approximation refused: Pareto-k {value:.2f} > {limit:g}, use nuts"
         return self.kind
 
 
 def rendered(findings: Iterable[Finding]) -> str:
-    """All findings in words; `GOOD` where there are none."""
+    """All findings as text; `GOOD` where there are none."""
     return "; ".join(map(str, findings)) or GOOD
 
 
 def findings_of_chains(measures: Mapping[str, Any]) -> list[Finding]:
-    """What is wrong with draws that have these measures; nothing, if they can be trusted."""
+    """Findings for draws with these measures; empty if they can be trusted."""
     found = []
     if measures.get("divergences", 0):
         found.append(Finding("divergences", float(measures["divergences"])))

@@ -62,7 +62,9 @@ def test_the_first_names_are_listed_and_the_rest_counted():
 
 @pytest.mark.parametrize("code", [*range(32), 127, 128, 0x9F, 0xD800])
 def test_control_characters_in_names_are_refused(code):
-    with pytest.raises(InputError, match="gene names must not hold control characters") as caught:
+    with pytest.raises(
+        InputError, match="gene names must not contain control characters"
+    ) as caught:
         checks.check_plain_names(["good", f"a{chr(code)}b"], "argument", "gene")
     assert "gene 2" in str(caught.value)
     assert str(caught.value).isprintable()

@@ -84,11 +84,11 @@ def test_what_cannot_be_compared(fits, group_cohort, tmp_path):
     tables = group_cohort.expression, group_cohort.proportions, group_cohort.covariates
     with pytest.raises(InputError, match="needs at least two runs"):
         bd.compare(fits[0])
-    with pytest.raises(InputError, match="all must be proportions or all effects"):
+    with pytest.raises(InputError, match="must all be proportions or all be effects"):
         bd.compare(fits[0], bd.fastmix(*tables, "map"))
     with pytest.raises(InputError, match="must be the folder of a finished run"):
         bd.compare(tmp_path, fits[0])
     with pytest.raises(InputError, match="yardstick: must be one of"):
         bd.compare(fits[0], fits[1], yardstick="truth")
-    with pytest.raises(InputError, match="what deconvolve, fastmix or gate return"):
+    with pytest.raises(InputError, match="a result of deconvolve, fastmix or gate"):
         bd.compare(fits[0], 3)

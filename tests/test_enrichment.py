@@ -138,11 +138,11 @@ def test_dots(tests_of_genes):
 
 
 @pytest.mark.parametrize(("change", "said"), [
-    ({"genes": 5}, "must be what fastmix returns"),
+    ({"genes": 5}, "must be a result of fastmix"),
     ({"genes": pd.DataFrame({"gene": ["a"]})}, "no covariate, effect, q_value"),
     ({"genes": "nowhere.csv"}, "does not exist"), ({"fdr": 5}, "between 0 and 1"),
     ({"top": 0}, "top"), ({"direction": "left"}, "must be one of"),
-    ({"smallest": 50}, "none has 50"),
+    ({"smallest": 50}, "at least one must have 50"),
     ({"sets": {"a": ["x", "y"]}}, "no gene of any set"),
 ])  # fmt: skip
 def test_bad_input(tests_of_genes, change, said):

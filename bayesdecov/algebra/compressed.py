@@ -22,7 +22,7 @@ from bayesdecov.algebra.terms import Array, Pieces, Term, add_diagonal, values_o
 
 @dataclass(frozen=True)
 class Compressed:
-    """Result of `compress`: a `Dense` model in k dimensions and what lies outside of it."""
+    """Result of `compress`: a `Dense` model in k dimensions and the part outside them."""
 
     core: Dense
     basis: Array  # Q' D^{-1/2}, (k, gene)

@@ -1,10 +1,10 @@
 r"""Counting noise: the variance of a bulk that was counted.
 
 A count with expectation :math:`\lambda` has variance :math:`\lambda`; in units where one count is
-worth :math:`\varphi` that is :math:`\varphi\,\mu q`. A normal density needs one thing more: where
-nothing is expected its variance would vanish and a count of zero would be infinitely likely, so
-that genes without a count drag a proportion to exactly zero. A count is a whole number and known
-to no better than that, which is worth a constant variance of `RESOLUTION` counts squared:
+worth :math:`\varphi` that is :math:`\varphi\,\mu q`. A normal density also needs a constant term:
+where the expectation is zero, its variance would vanish and a count of zero would have infinite
+density, so that genes without counts would force a proportion to exactly zero. Counts are whole
+numbers, and this rounding adds a constant variance of `RESOLUTION` counts squared:
 
 .. math:: \varphi\,\mu q + c\,\varphi^2 .
 """

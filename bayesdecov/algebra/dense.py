@@ -2,7 +2,7 @@ r"""Convolution density with a full covariance matrix per cell type.
 
 .. math:: V(q) = \sum_j q_j^2 \Sigma_j + \mathrm{diag}(\varphi\,\mu q + \varphi^2 / 4)
 
-One Cholesky factor of ``V`` a sample gives everything; cost O(J G^3).
+One Cholesky factor of ``V`` per sample suffices; cost O(J G^3).
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Dense:
         return max(1, _CHUNK_FLOATS // max(1, self.Sigma.size))
 
     def covariance(self, q: Array, phi: Array) -> Array:
-        """``V(q)``, one ``(gene, gene)`` matrix a sample."""
+        """``V(q)``, one ``(gene, gene)`` matrix per sample."""
         n_types, n_genes = self.Sigma.shape[:2]
         flat = (q * q) @ self.Sigma.reshape(n_types, -1)
         V = flat.reshape(len(q), n_genes, n_genes)
@@ -68,7 +68,7 @@ class Dense:
     def scan(self, q: Array, y: Array, phi: float) -> Pieces:
         """Values at the shared points ``q`` (point, cell_type) for all bulks: (sample, point).
 
-        One factorisation a point serves every sample, which makes a look over the simplex cheap.
+        One factorisation per point serves every sample, which makes a scan of the simplex cheap.
         """
         L = cholesky(self.covariance(q, np.full(len(q), phi)))
         residuals = y[None] - (q @ self.mu.T)[:, None, :]

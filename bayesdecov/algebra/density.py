@@ -1,4 +1,4 @@
-"""What every covariance structure offers, and evaluation in chunks that bound the memory."""
+"""Interface of every covariance structure, and evaluation in chunks to bound memory."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class Density(Protocol):
         """How many samples are evaluated at once."""
 
     def approximate_hessian(self) -> Density:
-        """The same density to climb with: its Hessian may leave out what weighs little."""
+        """The same density for optimisation: its Hessian may omit terms of little weight."""
 
     def project(self, y: Array) -> Array:
-        """What the density needs of bulks ``y`` (sample, gene)."""
+        """The data that the density needs from bulks ``y`` (sample, gene)."""
 
     def pieces(self, q: Array, y: Array, phi: Array, *, order: int = 2) -> Pieces:
         """``log|V|`` and ``Q`` for every sample, derivatives up to ``order``."""

@@ -9,8 +9,8 @@ Cheng et al. 2005):
    U^\top \mathrm{diag}(w(q))\, U \approx \sum_{s \in S} w_s(q)\, T_s, \qquad
    T_s = U^\top \mathrm{diag}(X_{\cdot s})\, U .
 
-The only part of an evaluation that costs genes times factors squared costs genes in ``S`` (some
-thirty) times factors squared instead. All else stays exact.
+The only part of an evaluation whose cost is genes times factors squared then costs genes in ``S``
+(some thirty) times factors squared. Everything else remains exact.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from bayesdecov.algebra.terms import Array
 
 _TOLERANCE = 1e-6  # of the interpolated diagonal, relative to its largest direction
 _FEWEST_GENES, _FEWEST_FACTORS = 200, 20  # below these the exact density is as fast
-_CHUNK_FLOATS = 200_000  # of the largest work array: what stays in a processor's cache
+_CHUNK_FLOATS = 200_000  # of the largest work array, to fit into a processor's cache
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Interpolated(LowRank):
 
 
 def helps(density: Density) -> bool:
-    """Whether `interpolate` gives anything."""
+    """Whether `interpolate` reduces the cost."""
     return (
         isinstance(density, LowRank)
         and density.n_genes >= _FEWEST_GENES
@@ -65,7 +65,7 @@ def interpolate(density: LowRank, q: Array, phi: float) -> LowRank:
     density
         The exact density.
     q
-        A hundred points spread over the region; farther out it is less accurate.
+        About a hundred points spread over the region; outside it accuracy is lower.
     phi
         Counting noise of the sample.
     """

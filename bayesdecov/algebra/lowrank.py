@@ -56,7 +56,7 @@ class LowRank:
     exact_hessian: bool = field(default=True, kw_only=True)
 
     def approximate_hessian(self) -> LowRank:
-        """The same without the dearest and lightest part of the Hessian (some 2 %)."""
+        """The same without the most expensive part of the Hessian (some 2 % of its size)."""
         return replace(self, exact_hessian=False)
 
     @property
@@ -96,7 +96,7 @@ class LowRank:
         return weighted_grams(self.U, 1 / d)
 
     def factorise(self, q: Array, phi: Array) -> Factors:
-        """Everything about ``V(q)`` that does not depend on the data."""
+        """The factors of ``V(q)``, which do not depend on the data."""
         mean, d = self.moments(q, phi)
         weights = q[:, self.owner]
         gram = weighted_grams(self.U, 1 / d)
@@ -161,7 +161,7 @@ class LowRank:
         )
 
     def _values(self, q: Array, y: Array, phi: Array) -> Pieces:
-        """``log|V|`` and ``Q`` alone: all that needs (gene, factor) numbers is one product each."""
+        """``log|V|`` and ``Q`` alone, with one (gene, factor) product per sample."""
         mean, d = self.moments(q, phi)
         r = y - mean
         r_over_d = r / d
@@ -179,7 +179,7 @@ class LowRank:
 
     @staticmethod
     def _leverages(P: Array, b: Array) -> Array:
-        """``tr(P' diag(b_i) P P' diag(b_j) P)``: ten times the cost of all else, little weight."""
+        """``tr(P' diag(b_i) P P' diag(b_j) P)``: ten times the cost of the rest, little weight."""
         n, _, n_types = b.shape
         inner = np.empty((n, n_types, P.shape[2], P.shape[2]))
         for i, j in np.ndindex(n, n_types):
@@ -206,5 +206,5 @@ def weighted_grams(U: Array, weights: Array) -> Array:
     if U.shape[1]:
         for i, each in enumerate(np.sqrt(weights)):
             scaled = U * each[:, None]
-            np.dot(scaled.T, scaled, out=grams[i])  # of a matrix with itself: half the work
+            np.dot(scaled.T, scaled, out=grams[i])  # product with itself: half the work
     return grams

@@ -33,7 +33,7 @@ def inverse_trigamma(value: float) -> float:
 def variance_prior(variances: Array, df: int) -> VariancePrior:
     """Fit the prior to sample variances with ``df`` degrees of freedom each.
 
-    Variances below ``SMALLEST`` of the median (genes that are fitted exactly) count as that.
+    Variances below ``SMALLEST`` of the median (genes fitted exactly) are set to that value.
     """
     variances = np.maximum(variances, SMALLEST * np.median(variances))
     half = df / 2
@@ -47,7 +47,7 @@ def variance_prior(variances: Array, df: int) -> VariancePrior:
 
 
 def moderated(variances: Array, df: int, prior: VariancePrior) -> Array:
-    """Each variance drawn towards the prior's location: 1 / E[1/sigma^2 given the data]."""
+    """Each variance shrunk towards the prior's location: 1 / E[1/sigma^2 given the data]."""
     if np.isinf(prior.df):
         return np.full_like(variances, prior.location)
     return np.asarray((prior.df * prior.location + df * variances) / (prior.df + df))

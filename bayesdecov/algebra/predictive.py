@@ -1,4 +1,4 @@
-r"""What a fitted density predicts: how far the data may lie, and each gene given all others.
+r"""Predictions of a fitted density: distance of replicated data, each gene given all others.
 
 With :math:`\Theta = V^{-1}`, :math:`u = \Theta r` and :math:`Q = r^\top u`:
 

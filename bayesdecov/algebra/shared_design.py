@@ -1,4 +1,4 @@
-r"""Least squares of every gene on one design, and what a mixed model needs of it.
+r"""Least squares of every gene on one design, and its summaries for a mixed model.
 
 With :math:`y_g = X(\beta + \gamma_g) + \varepsilon_g` and the same ``X`` for all genes,
 :math:`b_g = (X^\top X)^{-1}X^\top y_g` and the residual sums of squares are sufficient, and the
@@ -16,7 +16,7 @@ from scipy.linalg import solve_triangular
 
 from bayesdecov.algebra.terms import Array
 
-_CHUNK = 2048  # genes at a time, so that residuals never need memory of their own
+_CHUNK = 2048  # genes at a time, to bound the memory of residuals
 
 
 class LeastSquares(NamedTuple):
@@ -27,7 +27,7 @@ class LeastSquares(NamedTuple):
     b
         Coefficients, (gene, column).
     mean
-        Their mean over genes: least squares of everything.
+        Their mean over genes: least squares on all data.
     V
         :math:`(X^\top X)^{-1}`, (column, column).
     rss
@@ -75,7 +75,7 @@ def coefficients(X: Array, Y: Array) -> tuple[Array, Array]:
 def assembled(
     X: Array, b: Array, rss: Array, random: NDArray[np.intp] | None = None
 ) -> LeastSquares:
-    """What a mixed model needs, from the `coefficients` of all genes."""
+    """Summaries for a mixed model, from the `coefficients` of all genes."""
     n, n_columns = X.shape
     random = np.arange(n_columns) if random is None else random
     R = np.linalg.qr(X)[1]

@@ -50,8 +50,8 @@ def to_mrna(p: Array, per_cell: Array) -> Array:
 def shift_log_odds(p: Array, shift: Array) -> Array:
     """Draws (sample, ..., draw, cell_type) with the log-odds of their last type shifted.
 
-    Draws take the replicates of ``shift`` (replicate, sample) in turn; the other types keep their
-    proportions to each other. ``-shift`` undoes it.
+    Draws use the replicates of ``shift`` (replicate, sample) in turn; the ratios of the other types
+    are unchanged. ``-shift`` undoes it.
     """
     turn = np.arange(p.shape[-2]) % len(shift)
     step = shift[turn].T.reshape(len(p), *[1] * (p.ndim - 3), len(turn))
@@ -93,7 +93,7 @@ def pull_back(term: Term, p: Array, scale: Array | None = None) -> Term:
     r"""Derivatives in the free coordinates of a function of ``q = s p`` (DeCovarT Eq. 16-17).
 
     :math:`\nabla_x = J^\top g` and :math:`\nabla^2_x = J^\top H J + \sum_i g_i \nabla^2 q_i`. The
-    contraction of the second derivatives is written out, so no (J, J-1, J-1) array is formed.
+    contraction of the second derivatives is explicit, so no (J, J-1, J-1) array is formed.
     """
     n, n_types = p.shape
     s = np.ones(n) if scale is None else scale

@@ -1,4 +1,4 @@
-r"""The likelihood of a design that all genes share, as a function of the design.
+r"""The likelihood of a design shared by all genes, as a function of the design.
 
 With :math:`y_g = Xb_g + \varepsilon_g`, :math:`b_g \sim N(\beta, \Psi)` and noise
 :math:`\sigma^2(W^\top W)^{-1}`, the likelihood of all ``m`` genes, maximised over
@@ -23,9 +23,9 @@ from bayesdecov.algebra.terms import Array
 
 
 class Moments(NamedTuple):
-    """What the genes leave in the samples: Gram matrix (n, n) and sum (n,) of whitened genes.
+    """Sufficient statistics of the genes: Gram matrix (n, n) and sum (n,) of whitened genes.
 
-    ``power`` is what genes that move together are worth: their effective over their real number.
+    ``power`` accounts for correlated genes: their effective number over their actual number.
     """
 
     gram: Array
@@ -36,7 +36,7 @@ class Moments(NamedTuple):
 
     @property
     def centred(self) -> Array:
-        """The Gram matrix of deviations from the mean gene."""
+        """The Gram matrix of deviations from the mean over genes."""
         return self.gram - np.outer(self.total, self.total) / self.genes
 
 
@@ -62,7 +62,7 @@ class Subspace(NamedTuple):
 
 
 def moments(Y: Array, whitener: Array, power: float = 1.0) -> Moments:
-    """Of genes ``Y`` (gene, sample)."""
+    """Statistics of genes ``Y`` (gene, sample)."""
     white = Y @ whitener.T
     return Moments(white.T @ white, white.sum(axis=0), len(Y), whitener, power)
 

@@ -1,4 +1,4 @@
-r"""The two halves of every Gaussian log-density, and how they are put together.
+r"""The two parts of every Gaussian log-density, and their combination.
 
 With ``V(q)`` the covariance and ``r = y - mu q`` the residual, a convolution density needs only
 
@@ -24,7 +24,7 @@ class Term(NamedTuple):
     """A scalar function of ``q`` for every sample, with its derivatives.
 
     ``value`` is ``(sample,)``, ``gradient`` ``(sample, k)`` and ``hessian`` ``(sample, k, k)``;
-    derivatives that were not asked for are empty arrays.
+    derivatives that were not requested are empty arrays.
     """
 
     value: Array
@@ -42,7 +42,7 @@ class Pieces(NamedTuple):
 
 
 class Contractions(NamedTuple):
-    """What a covariance structure must compute; `assemble` does the rest.
+    """Quantities that a covariance structure must compute for `assemble`.
 
     ``B_j = dV/dq_j`` and ``S_j = 1/2 d2V/dq_j2``; ``u = Theta r``; ``c_j = mu_j + B_j u``.
     """

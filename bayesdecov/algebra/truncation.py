@@ -1,8 +1,8 @@
 r"""Means and covariances from the central part of a contaminated multivariate normal.
 
-Trimming the genes that are far from the centre makes the rest look too tight. For a
+Trimming genes far from the centre makes the variance of the rest too small. For a
 :math:`d`-dimensional standard normal cut at the :math:`1-S` quantile ``q`` of its squared length
-the covariance of what is left is :math:`F_{d+2}(q)/(1-S)` times the identity, in closed form.
+the covariance of the remainder is :math:`F_{d+2}(q)/(1-S)` times the identity, in closed form.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _GRID = 501  # points of the one-dimensional integral over the ball
 _LARGEST_STEPS = 10
 _MAD = 1.4826  # a normal's standard deviation over its median absolute deviation
 _NEAR, _FAR = 3.0, 3.0
-_FARTHEST = 1e-3  # probability that any of m normal rows is beyond the limit
+_FARTHEST = 1e-3  # probability that any of m normal rows exceeds the limit
 _ROOT_FLOOR = 1e-6  # of the largest eigenvalue
 
 
@@ -82,7 +82,7 @@ def central(x: Array) -> tuple[Array, Array]:
 
 
 def far_out(x: Array) -> NDArray[np.bool_]:
-    """Rows three times farther out than the farthest of as many normal ones would be."""
+    """Rows three times as far from the centre as the most extreme of as many normal rows."""
     m, d = x.shape
     centre, cov = central(x)
     t = (x - centre) @ inverse_root(cov)
@@ -91,12 +91,12 @@ def far_out(x: Array) -> NDArray[np.bool_]:
 
 
 class RobustMean(NamedTuple):
-    """A centre corrected for trimming around it, and how it was found."""
+    """A centre corrected for trimming around it, and details of the iteration."""
 
     centre: Array
     iterations: int
     step: float  # length of the last move, in standard deviations
-    inflation: float  # of the variance, against the plain mean
+    inflation: float  # of the variance, relative to the plain mean
     converged: bool
 
 

@@ -1,4 +1,4 @@
-"""What every published method takes and returns."""
+"""Input and output of every published method."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Answer:
     coefficients
         (sample, cell_type), not normalised; negative where a method allows it.
     other
-        Share of the mixture that none of the cell types explains, (sample,); None where a method
+        Share of the mixture that no cell type explains, (sample,); None where a method
         does not estimate one.
     facts
         One number per sample by name, for the diagnostics.
@@ -36,7 +36,7 @@ Estimator = Callable[[Array, Array, Array], Answer]
 
 
 class Baseline(NamedTuple):
-    """A method: where it was published, what it expects and what it returns.
+    """A method: its publication, the input it expects and its output.
 
     ``estimate`` takes ``mu`` (gene, cell_type), ``y`` (sample, gene) on one linear scale and
     ``variance`` (gene, cell_type), the reference's variance between replicates (zeros if unknown).
@@ -54,9 +54,9 @@ Scorer = Callable[[Array, NDArray[np.bool_]], Array]
 
 
 class Score(NamedTuple):
-    """A score of gene sets, which is no proportion.
+    """A score of gene sets, which is not a proportion.
 
-    ``score`` takes expression (sample, gene) and membership (set, gene); (sample, set) comes back.
+    ``score`` takes expression (sample, gene) and membership (set, gene); it returns (sample, set).
     """
 
     name: str

@@ -14,9 +14,9 @@ _LARGEST = 100.0  # weight over the median weight
 def epic(mu: Array, y: Array, variance: Array) -> Answer:
     r"""Minimise :math:`\sum_g w_g (y_g - \mu_g p)^2` over :math:`p \ge 0, \sum_j p_j \le 1`.
 
-    Genes that vary little between replicates for what they express weigh more: :math:`w_g =
-    \sum_j \mu_{gj} / (v_{gj} + \epsilon)`, cut at a hundred times the median. What the coefficients
-    leave to one are other cells. Bulk and reference must be on one scale.
+    Genes that vary little between replicates relative to their mean weigh more: :math:`w_g =
+    \sum_j \mu_{gj} / (v_{gj} + \epsilon)`, capped at a hundred times the median. One minus the
+    sum of the coefficients is the share of other cells. Bulk and reference must be on one scale.
     """
     floor = 1e-12 + 1e-6 * np.mean(mu) ** 2
     weights = (mu / (variance + floor)).sum(axis=1) if variance.any() else np.ones(len(mu))

@@ -1,4 +1,4 @@
-"""Non-negative least squares on the genes that are no outliers."""
+"""Non-negative least squares on the genes that are not outliers."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def fardeep(mu: Array, y: Array, variance: Array) -> Answer:
     A gene is an outlier where its residual exceeds :math:`k` times the median absolute residual.
     :math:`k` is chosen for every sample by a criterion that counts each outlier as a parameter,
     :math:`n\log(\mathrm{RSS}/n) + (J + n_{out} + 1)(\log n + 1)`, from 2 to 10 (at 1 half of the
-    genes would go). The published algorithm also bounds how many genes one step may take out or
-    back; here the steps go on until nothing changes. Fact: ``outliers``.
+    genes would go). The published algorithm also bounds how many genes one step may remove or
+    restore; here steps are repeated until nothing changes. Fact: ``outliers``.
     """
     found = [_adaptive(mu, row) for row in y]
     return Answer(

@@ -15,7 +15,7 @@ def nusvr(mu: Array, y: Array, variance: Array) -> Answer:
     """Regress every standardised sample on the standardised signature, for three nu.
 
     The nu whose fit with its non-negative, normalised coefficients has the smallest root mean
-    squared error is taken. Facts: ``nu``, and ``fit_correlation``, the statistic of `p_values`.
+    squared error is chosen. Facts: ``nu``, and ``fit_correlation``, the statistic of `p_values`.
     """
     X = (mu - mu.mean()) / mu.std()
     best = [_best(X, row) for row in y]
@@ -47,7 +47,7 @@ def _best(X: Array, row: Array) -> tuple[Array, float, float]:
 def p_values(mu: Array, y: Array, rng: np.random.Generator, permutations: int = 100) -> Array:
     """Share of random mixtures that the signature fits as well as each sample, (sample,).
 
-    A random mixture takes its genes' values from all values of the samples, with replacement.
+    A random mixture draws its genes' values from all values of the samples, with replacement.
     """
     X = (mu - mu.mean()) / mu.std()
     null = [_best(X, rng.choice(y.ravel(), mu.shape[0]))[2] for _ in range(permutations)]

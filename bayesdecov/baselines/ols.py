@@ -11,7 +11,7 @@ from bayesdecov.baselines.answer import Answer, Baseline
 def ols(mu: Array, y: Array, variance: Array) -> Answer:
     r"""Minimise :math:`\|y - \mu b\|^2`, then set negative coefficients to zero.
 
-    Without solving again, as in the DeCovarT paper's comparison; ``negative`` counts them.
+    The rest is not solved again, as in the DeCovarT paper's comparison; ``negative`` counts them.
     """
     free = np.linalg.lstsq(mu, y.T, rcond=None)[0].T
     return Answer(np.maximum(free, 0.0), facts={"negative": (free < 0).sum(axis=1).astype(float)})

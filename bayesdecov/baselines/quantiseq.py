@@ -1,4 +1,4 @@
-"""Least squares with a share for what is not in the reference."""
+"""Least squares with a share for content absent from the reference."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from bayesdecov.baselines.simplex import quadratic
 def quantiseq(mu: Array, y: Array, variance: Array) -> Answer:
     r"""Minimise :math:`\|y - \mu p\|^2` over :math:`p \ge 0, \sum_j p_j \le 1`.
 
-    What the coefficients leave to one is the uncharacterised content. Bulk and reference must be on
-    one scale. The published pipeline's own signature, its correction for mRNA content and its
-    removal of aberrant genes are not part of this.
+    One minus the sum of the coefficients is the uncharacterised content. Bulk and reference must
+    be on one scale. The published pipeline's own signature, its correction for mRNA content and its
+    removal of aberrant genes are not included.
     """
     p = quadratic(mu, y, exactly_one=False)
     return Answer(p, other=1.0 - p.sum(axis=1))

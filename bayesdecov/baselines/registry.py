@@ -1,4 +1,4 @@
-"""All baselines and scores by their names."""
+"""All baselines and scores by name."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ _STEPS = 100
 
 
 def rlm(mu: Array, y: Array, variance: Array) -> Answer:
-    """Huber's M-estimator without intercept for every sample; negative coefficients stay.
+    """Huber's M-estimator without intercept for every sample; negative coefficients are kept.
 
     Threshold 1.345 and scale by the median absolute deviation of the residuals, as in ABIS.
     """

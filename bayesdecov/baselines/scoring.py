@@ -17,7 +17,7 @@ from bayesdecov.io.tables import expression_frame
 def score(expression: Any, sets: Any, method: str = "ssgsea") -> pd.DataFrame:
     """Score gene sets (markers of cell types, say) in every sample.
 
-    Scores are no proportions: they compare samples for one set, not sets with each other.
+    Scores are not proportions: they compare samples for one set, not sets with each other.
 
     Parameters
     ----------

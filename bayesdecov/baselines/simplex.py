@@ -20,7 +20,7 @@ def simplex(mu: Array, y: Array, variance: Array) -> Answer:
 def quadratic(mu: Array, y: Array, *, exactly_one: bool, weights: Array | None = None) -> Array:
     r"""Weighted least squares over :math:`p \ge 0` with :math:`\sum_j p_j = 1` or at most 1.
 
-    A quadratic programme (Goldfarb & Idnani 1983) of the size of the number of cell types.
+    A quadratic programme (Goldfarb & Idnani 1983) with one variable per cell type.
     """
     if weights is not None:
         root = np.sqrt(weights)

@@ -1,4 +1,4 @@
-"""Align a bulk with a reference: genes matched, both on one scale."""
+"""Align a bulk with a reference: match genes and bring both to one scale."""
 
 from __future__ import annotations
 

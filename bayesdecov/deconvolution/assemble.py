@@ -83,7 +83,7 @@ def assemble(
 
 
 def _quantity(scale: str, per_cell: Array | None) -> str:
-    """What the proportions are fractions of."""
+    """Name of the quantity of which the proportions are fractions."""
     if per_cell is not None:
         return "cell fractions"
     total = scale in ("counts", "per million")
@@ -126,7 +126,7 @@ def _draws(
 def _without(
     estimates: Estimates, posterior: Posterior, refused: NDArray[np.bool_], model: Model
 ) -> tuple[Estimates, Posterior]:
-    """Nothing but the mode where the approximation is refused: no draws, no covariance."""
+    """Keep only the mode where the approximation is refused: no draws, no covariance."""
     p, size, covariance = (
         part.copy() for part in (estimates.p, estimates.size, estimates.covariance)
     )
@@ -151,7 +151,7 @@ def _tell(
     posterior: Posterior | None,
     max_pareto_k: float,
 ) -> None:
-    """What a user should know of the samples, as notes and warnings."""
+    """Add notes and warnings about the samples."""
     notes, samples = prepared.notes, prepared.samples
     n = len(samples)
     failed = samples[~estimates.converged]
@@ -185,14 +185,14 @@ def _tell(
         if len(high):
             notes.warn(
                 f"the Laplace approximation is refused for {len(high)} of {n} samples (Pareto-k "
-                f"above {max_pareto_k:g}), which have their mode but no intervals: "
-                f"{checks.some(high)}; use method='nuts', or max_pareto_k=inf to take it anyway"
+                f"above {max_pareto_k:g}); they have a mode but no intervals: "
+                f"{checks.some(high)}; use method='nuts', or max_pareto_k=inf to accept it"
             )
     if "r_hat" in diagnostics:
         unknown = diagnostics["r_hat"].isna()
         least = diagnostics[["ess_bulk", "ess_tail"]].min(axis=1)
         poor = {
-            "convergence is not known (it takes two chains or more)": unknown,
+            "convergence cannot be assessed (needs at least two chains)": unknown,
             "chains disagree (R-hat)": ~unknown & ~(diagnostics["r_hat"] <= R_HAT),
             "few effective draws": ~unknown & ~(least >= ESS),
             "divergences": diagnostics["divergences"] > 0,

@@ -1,9 +1,9 @@
 r"""The exact posterior of every sample by NUTS.
 
-Samples are independent given the reference, so each has chains, step sizes and diagnostics of its
-own. The chains move in coordinates in which the normal approximation at the mode is standard
-normal, :math:`x = \hat x + R u`, and see the same NumPy density as the optimiser: nothing is
-compiled, and any structure of the covariances keeps its speed.
+Samples are independent given the reference, so each has its own chains, step sizes and
+diagnostics. The chains move in coordinates in which the normal approximation at the mode is
+standard normal, :math:`x = \hat x + R u`, and use the same NumPy density as the optimiser:
+nothing is compiled, and any structure of the covariances keeps its speed.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from bayesdecov.deconvolution.posterior import Posterior, laplace_approximation,
 from bayesdecov.nuts import Chains, Density, run_nuts
 from bayesdecov.sampling import Schedule
 
-_LEAPFROGS = 5  # of a draw
+_LEAPFROGS = 5  # per draw
 _OVERHEAD = 1e-4  # seconds of a sampler's step beside the density
 
 
 def expected_minutes(model: Model, data: Data, schedule: Schedule, workers: int) -> float:
-    """A guess of how long sampling takes, from the time of one gradient."""
+    """Estimated sampling time, from the time of one gradient."""
     q = np.full((1, model.n_types), 1 / model.n_types)
     y, phi = model.density.project(data.y[:1]), np.nan_to_num(data.phi[:1], nan=1.0)
     seconds = []

@@ -1,7 +1,7 @@
-"""What the whole cohort teaches before its samples are fitted one by one.
+"""Quantities learned from the whole cohort before its samples are fitted one by one.
 
-The stage stands between the alignment and the fits of single samples. It sees all bulks at once and
-hands on the reference that every sample is fitted with, and what it knows of each sample beyond it.
+The stage stands between the alignment and the fits of single samples. It uses all bulks at once and
+returns the reference for all fits, and what it has learned about single samples.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from bayesdecov.unknown_content.learn import learn
 
 
 class Learned(NamedTuple):
-    """What the samples share: the reference, and shifts of log-odds (replicate, sample)."""
+    """The samples' common reference, and shifts of log-odds (replicate, sample)."""
 
     reference: Reference
     log_odds_shift: Array | None = None
@@ -34,9 +34,9 @@ def learn_from_cohort(
     other: np.random.Generator | None,
     notes: Notes,
 ) -> Learned:
-    """Learn what single bulks cannot tell.
+    """Learn what cannot be learned from single bulks.
 
-    ``other`` is given where cells that the reference does not know are to be a type of their own.
+    ``other`` is given where cells that are absent from the reference form a type of their own.
     """
     if other is None:
         return Learned(reference)
@@ -46,12 +46,12 @@ def learn_from_cohort(
 def _with_other(
     aligned: Aligned, reference: Reference, free: bool, rng: np.random.Generator, notes: Notes
 ) -> Learned:
-    """The reference with a cell type learned from the cohort, and what resampling says of it."""
+    """The reference with a cell type learned from the cohort, and its resampling uncertainty."""
     if free:
         raise InputError(
             "other",
-            "needs bulk and reference on one scale: what is missing from a total cannot "
-            "be seen where the total is free",
+            "needs bulk and reference on one scale: a share missing from the total cannot "
+            "be estimated where the total is free",
             found=aligned.said,
             fix="give counts or TPM of all genes for both, or size_factor='fixed' if a unit "
             "means the same in both",

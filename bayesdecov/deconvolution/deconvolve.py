@@ -51,8 +51,8 @@ def deconvolve(
         importance sampling, with draws. "nuts": the exact posterior by Hamiltonian Monte Carlo,
         chains for every sample. Published methods to compare with: "nnls",
         "simplex", "ols", "rlm", "fardeep", "nusvr", "epic", "quantiseq" (see
-        `bayesdecov.baselines`; what they say beside proportions, like ``other``, the share that no
-        cell type explains, is in the diagnostics).
+        `bayesdecov.baselines`; their estimates beside proportions, like ``other``, the share that
+        no cell type explains, are in the diagnostics).
     prior
         "flat": Dirichlet(1). "decovart": DeCovarT Eq. 8, the likelihood times
         :math:`|V|^{-1/2}`, needed to reproduce the paper; it pulls proportions together.
@@ -60,10 +60,11 @@ def deconvolve(
         `bayesdecov.algebra.priors`.
     noise
         "none": all variability is biology, as in the paper. "counting": adds the counting noise of
-        the bulk, :math:`\varphi_i` per unit of mean expression, and takes the replicates' own off
-        their covariance; phi is 1e6 / library size for counts, and estimated where it is unknown
-        (it then also stands for background and differences between platforms). "auto": "none" for
-        exact moments and for ``factor`` references where phi is unknown, otherwise "counting".
+        the bulk, :math:`\varphi_i` per unit of mean expression, and subtracts the replicates'
+        counting noise from their covariance; phi is 1e6 / library size for counts, and estimated
+        where it is unknown (it then also absorbs background and differences between platforms).
+        "auto": "none" for exact moments and for ``factor`` references where phi is unknown,
+        otherwise "counting".
     seed
         None, an int or a Generator, for the draws. Results do not depend on ``n_jobs``.
     n_jobs
@@ -88,27 +89,28 @@ def deconvolve(
         power that this requires; the factor, and the coverage before and after, are in ``facts``
         and ``notes``. Needs three donors with all cell types, or three replicates of each.
     other
-        Add a cell type "other" for cells that the reference does not know. Their mean profile is
+        Add a cell type "other" for cells that are absent from the reference. Their mean profile is
         learned from the cohort (on all genes that the reference was made from, if they are known:
-        markers of known cells say little about others), its level from what is missing to one, and
-        the uncertainty of both from resampled genes and samples. ``fit.probability_above(.05)``
-        and ``p_other`` of the diagnostics give the probability that there are any. Needs bulk and
-        reference on one scale. A few samples that all hold the same share of other cells are hard
-        to tell from an error of the reference: intervals are wide then. Unknown cells that resemble
-        a known cell type are only seen as far as they do not.
+        markers of known cells provide little information about others), its level from the
+        difference of the known shares from one, and the uncertainty of both by resampling genes
+        and samples. ``fit.probability_above(.05)`` and ``p_other`` of the diagnostics give the
+        probability that a sample contains them. Needs bulk and reference on one scale. In a few
+        samples with the same share, other cells are hard to distinguish from an error of the
+        reference: intervals are then wide. Unknown cells that resemble a known cell type are
+        detected only as far as they differ from it.
     mrna_per_cell
         Amount of mRNA per cell of each type (Series or dict, any unit): turns fractions of mRNA
         into fractions of cells.
     assume_linear
-        Take the bulk as linear although it looks like logarithms.
+        Treat the bulk as linear although it looks log-transformed.
     progress
-        Show a progress bar on standard error. None: for work of several shards at a terminal.
+        Show a progress bar on standard error. None: only at a terminal and for several shards.
 
     Returns
     -------
     Deconvolution
         ``.proportions``, ``.intervals(prob)``, ``.diagnostics``, ``.to_inference_data()``. The
-        diagnostics hold, per sample: ``converged``, ``iterations``, ``rdm`` (relative distance to
+        diagnostics are, per sample: ``converged``, ``iterations``, ``rdm`` (relative distance to
         maximum), ``log_likelihood``, ``rmse`` and ``correlation`` between the bulk and its fit,
         ``misfit`` (Mahalanobis distance / number of genes; 1 is expected), ``predictive_p``
         (probability that replicated data lie farther away, under the posterior or at the
@@ -117,12 +119,12 @@ def deconvolve(
         ``pareto_k``; "nuts": ``r_hat``, ``ess_bulk``, ``ess_tail``, ``mcse`` (worst of the cell
         types), ``divergences``, ``e_bfmi``, ``step_size``, ``tree_depth``; ``other=True``:
         ``p_other``, the probability that more than 5 % is other cells; and a ``verdict`` in
-        words, "good" if there is nothing to say.
+        words, "good" if no problem was found.
 
     Raises
     ------
     InputError
-        Says which argument, the rule, what was found and what to do.
+        States the argument, the rule, what was found and what to do.
 
     Examples
     --------

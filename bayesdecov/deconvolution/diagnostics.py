@@ -1,4 +1,4 @@
-"""One row of diagnostics per sample, and what is wrong with it."""
+"""One row of diagnostics per sample, and its problems."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def not_a_mixture(table: pd.DataFrame, n_genes: int) -> pd.Series:
 
 
 def findings(table: pd.DataFrame, n_genes: int, limit: float) -> list[list[Finding]]:
-    """What is wrong with each sample, from its row of diagnostics."""
+    """Problems of each sample, from its row of diagnostics."""
     strange = not_a_mixture(table, n_genes)
     found = []
     for name, row in zip(table.index, table.to_dict("records"), strict=True):
@@ -101,7 +101,7 @@ def _agreement(model: Model, data: Data, estimates: Estimates) -> dict[str, Arra
 
 
 def _probability_of_other(estimates: Estimates, posterior: Posterior | None) -> Array:
-    """Probability that more than `OTHER_SHARE` of a sample is cells the reference lacks."""
+    """Probability that cells the reference lacks exceed `OTHER_SHARE` of a sample."""
     if posterior is not None:
         drawn = posterior.p[..., -1].reshape(len(posterior.p), -1)
         return np.where(np.isfinite(drawn).all(axis=1), (drawn > OTHER_SHARE).mean(axis=1), np.nan)
@@ -110,7 +110,7 @@ def _probability_of_other(estimates: Estimates, posterior: Posterior | None) -> 
 
 
 def _of_chains(posterior: Posterior) -> dict[str, Array]:
-    """Convergence of every sample's chains; with a single draw there is nothing to say."""
+    """Convergence of every sample's chains; NaN where there are too few draws."""
     import xarray as xr
 
     stats = posterior.stats

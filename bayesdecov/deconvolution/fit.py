@@ -39,7 +39,7 @@ class Modes(NamedTuple):
 
 
 class Estimates(NamedTuple):
-    """What a fit reports of every sample."""
+    """Estimates that a fit reports for every sample."""
 
     p: Array  # (sample, cell_type)
     size: Array  # (sample,)
@@ -54,7 +54,7 @@ class Estimates(NamedTuple):
 
 
 def unpack(model: Model, x: Array) -> tuple[Array, Array | None]:
-    """Proportions and (where it is free) the size factor of free coordinates."""
+    """Proportions and (where it is free) the size factor at the free coordinates."""
     theta = x[:, : model.n_types - 1]
     return simplex.proportions(theta), np.exp(x[:, -1]) if model.free_size else None
 
@@ -142,7 +142,7 @@ def _maximise(
 
 
 def _inside(model: Model, x: Array) -> Array:
-    """Free coordinates moved off the boundary, where the gradient says nothing any more."""
+    """Free coordinates moved off the boundary, where the gradient vanishes."""
     k = model.n_types - 1
     moved = x.copy()
     p = simplex.proportions(x[:, :k])
@@ -190,7 +190,7 @@ def maximum_a_posteriori(model: Model, data: Data) -> Estimates:
 def estimates(
     model: Model, data: Data, modes: Modes, pieces: Pieces, p: Array, size: Array, covariance: Array
 ) -> Estimates:
-    """What is reported of a fit, in the bulk's own unit (it works on ``y = bulk / unit``)."""
+    """The estimates of a fit, in the bulk's own unit (it works on ``y = bulk / unit``)."""
     n_genes = model.density.n_genes
     log_likelihood = log_density(pieces, n_genes, df=model.df).value
     return Estimates(

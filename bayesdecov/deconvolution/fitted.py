@@ -1,4 +1,4 @@
-"""A fitted deconvolution: what was estimated, and with which model."""
+"""A fitted deconvolution: the estimates and their model."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Normal(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class FittedProportions(Proportions):
-    """Cell-type proportions of bulk samples, how sure they are, and how they were made.
+    """Cell-type proportions of bulk samples, their uncertainty, and how they were estimated.
 
     Attributes
     ----------
@@ -33,19 +33,20 @@ class FittedProportions(Proportions):
         (``method="map"``), the posterior mean (``"laplace"``, ``"nuts"``), or a baseline's
         estimate.
     diagnostics
-        One row per sample, see the columns' meaning in `deconvolve`.
+        One row per sample; `deconvolve` explains the columns.
     method, prior, noise
-        What was done.
+        The method, prior and noise model of the fit.
     quantity
         "mRNA fractions", "cell fractions", or "fractions of the reference's units".
     settings
-        What was asked for: every option after defaults were resolved, with the seed.
+        The options used, with defaults resolved, and the seed.
     facts
-        What was found: scale, alignment, seconds, the factor and coverage of a calibration.
+        Results beside the estimates: scale, alignment, seconds, factor and coverage of a
+        calibration.
     notes
-        What was found and decided: scale, missing genes, fallbacks, guesses.
+        Findings and decisions: scale, missing genes, fallbacks, guesses.
     reference
-        The reference on the genes that were used.
+        The reference, restricted to the genes used.
     draws
         Posterior draws (`Draws`); None without a posterior.
     model, normal
@@ -58,8 +59,8 @@ class FittedProportions(Proportions):
         Beside draws: proportions that maximise the posterior density ("map") and the likelihood
         ("mle"), samples x cell types.
     log_odds_shift
-        Where there are `other` cells: shifts of their log-odds in the draws for the
-        uncertainty of their profile, (replicate, sample); draws take the replicates in turn.
+        Where there are `other` cells: shifts of their log-odds in the draws, which represent the
+        uncertainty of their profile, (replicate, sample); draws use the replicates in turn.
     """
 
     prior: str
@@ -76,7 +77,7 @@ class FittedProportions(Proportions):
     command = "deconvolve"
 
     def record(self, **about: Any) -> dict[str, Any]:
-        """What ``run.json`` holds, with how the reference was made."""
+        """The content of ``run.json``, with the settings of the reference."""
         record = super().record(**about)
         record["settings"] |= {
             "reference": self.reference.settings,
@@ -85,7 +86,7 @@ class FittedProportions(Proportions):
         return record
 
     def posterior_draws(self) -> PosteriorDraws:
-        """Draws and the prior that is in them; no prior for a bootstrap or DeCovarT Eq. 8."""
+        """Draws and the prior they include; no prior for a bootstrap or DeCovarT Eq. 8."""
         found = super().posterior_draws()
         if self.draws is None or self.model is None:
             return found._replace(prior=None)
@@ -101,7 +102,7 @@ class FittedProportions(Proportions):
         if self.model is None:
             raise InputError(
                 "fit",
-                "this needs a likelihood",
+                "must have a likelihood for this",
                 found=f"method={self.method!r}",
                 fix="use method 'map', 'laplace' or 'nuts'",
             )

@@ -1,7 +1,7 @@
 """Deterministic-mixture adaptive importance sampling (Cornuet et al. 2012), many targets at once.
 
-Proposals are multivariate t, each round around the moments that those before have found; all of
-them together are weighted by the density over the mixture of all rounds.
+Proposals are multivariate t. Each round is centred and scaled by the moments found in the previous
+rounds; all proposals are weighted by the density over the mixture of all rounds.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ DF = 5.0  # of the proposals
 
 
 class Proposals(NamedTuple):
-    """Proposals (row, proposal, parameter), their log-densities, weights, and what they teach.
+    """Proposals (row, proposal, parameter), their log-densities, weights and moments.
 
     ``rounds`` holds the mean, the root of the covariance and the size of every round;
     ``log_mixture`` is the log-density of their mixture.
@@ -53,7 +53,7 @@ def adapt(
     rngs: list[np.random.Generator],
     before: Proposals | None = None,
 ) -> Proposals:
-    """Rounds of proposals, each around what those before have taught, all of them weighted."""
+    """Rounds of weighted proposals, each from the moments of the previous rounds."""
     if before is None:
         n, k = mean.shape
         before = Proposals(np.empty((n, 0, k)), np.empty((n, 0)), np.empty((n, 0)), mean, root, ())

@@ -1,4 +1,4 @@
-"""A fit in ArviZ's terms, and the same model in PyMC."""
+"""A fit as an ArviZ container, and the same model in PyMC."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def _posterior(fit: FittedProportions, coords: dict[str, Any]) -> xr.Dataset:
 
 
 def _sample_stats(fit: FittedProportions, coords: dict[str, Any]) -> xr.Dataset:
-    """The sampler's statistics; of the other methods that no draw diverged."""
+    """The sampler's statistics; for other methods, that no draw diverged."""
     if fit.draws is not None and fit.draws.stats:
         stats = {name: value.transpose(1, 2, 0) for name, value in fit.draws.stats.items()}
     else:
@@ -183,7 +183,7 @@ def to_pymc(fit: FittedProportions, **options: Any) -> Any:
     arguments: dict[str, Any] = {
         "prior": "decovart" if ours.of_paper else ours.prior,
         "counting_noise": phi if fit.noise == "counting" else None,
-        # the likelihood settles the size factor; its prior only has to be in the right place
+        # the likelihood determines the size factor; its prior only needs the right location
         "size_factor": unit_of(fit) if ours.free_size else None,
         "df": ours.df,
     }

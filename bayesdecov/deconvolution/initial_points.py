@@ -1,7 +1,7 @@
-"""Where the optimiser starts, and how several modes of a likelihood are found.
+"""Starting points of the optimiser, chosen to find several modes of a likelihood.
 
 Two kinds of starting points: generalised least squares for every sample, clipped into the simplex,
-and the best of a set of points shared by all samples (one factorisation a point serves all of
+and the best of a set of points shared by all samples (one factorisation per point serves all of
 them). With two cell types the whole interval is scanned and every local maximum is a start.
 """
 
@@ -24,7 +24,7 @@ _GRID = np.linspace(0.01, 0.99, 25)
 def initial_points(
     model: Model, data: Data, projected: Array, phi: Array
 ) -> tuple[NDArray[np.intp], Array]:
-    """Rows and starting ``theta``; a row that deserves several starts appears several times."""
+    """Rows and starting ``theta``; a row with several starts appears several times."""
     n = len(data.y)
     points = candidates(model.n_types)
     scanned = model.target(model.density.scan(points, projected, float(np.median(phi)))).value

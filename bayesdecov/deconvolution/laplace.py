@@ -1,11 +1,11 @@
-r"""Laplace approximation, made exact by adaptive importance sampling as far as that goes.
+r"""Laplace approximation, refined by adaptive importance sampling.
 
-The normal at the mode of the free coordinates is too short where a proportion is close to zero: its
-logarithm has a long left tail. So the normal is only the first of a few rounds of proposals (a
-multivariate t around the current mean and covariance); all of them together are weighted by the
+The normal at the mode of the free coordinates is too light-tailed where a proportion is close to
+zero: its logarithm has a long left tail. So the normal is only the first of a few rounds of
+proposals (a multivariate t with the current mean and covariance). All proposals are weighted by the
 density over their mixture (deterministic-mixture adaptive importance sampling, Cornuet et al.
-2012), and draws are resampled from these weights. Their Pareto shape ``k`` says whether that
-worked (Vehtari et al. 2024).
+2012), and draws are resampled with these weights. Their Pareto shape ``k`` indicates whether this
+succeeded (Vehtari et al. 2024).
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ from bayesdecov.optimize import Objective
 
 _ROUNDS = 4
 _PER_ROUND = 250
-_LAST = 1000  # proposals of the last round, or as many as draws are asked for
+_LAST = 1000  # proposals of the last round, or the number of draws requested if larger
 _MORE, _EFFECTIVE = 3, 0.8  # further rounds where fewer are effective than this share of the last
 _CHUNK_FLOATS = 4_000_000
 _SUPPORT = 100  # points that an interpolated density is made from
 _CHECKED, _ACCURACY = 8, 0.02  # points where it is checked, largest difference of log-densities
-_NOTHING = 8.0  # a log-weight that is lower than the largest by this is nothing
+_NOTHING = 8.0  # a log-weight below the largest by this is negligible
 
 
 def laplace(model: Model, data: Data, draws: int, rngs: list[np.random.Generator]) -> Posterior:
@@ -66,7 +66,7 @@ def _refined(
     last: int,
     rngs: list[np.random.Generator],
 ) -> Iterator[tuple[np.ndarray, Proposals]]:
-    """Adapt from the normal at the mode, and further where few proposals carry the weight."""
+    """Adapt from the normal at the mode; add rounds where few proposals carry the weight."""
     exact = log_posterior(model, normal.modes.projected, normal.modes.phi, jacobian=True, order=0)
     target = exact
     if helps(model.density):
@@ -93,7 +93,7 @@ def _refined(
 def _around(model: Model, normal: LaplaceApproximation, row: int) -> Model:
     """The model with a density for one sample, interpolated where proposals will lie."""
     mean, root = normal.modes.x[row], normal.root[row]
-    rng = np.random.default_rng(0)  # where to interpolate is not a matter of chance
+    rng = np.random.default_rng(0)  # the choice of points is not random
     steps = rng.standard_normal((_SUPPORT, len(mean)))
     steps /= np.sqrt(rng.chisquare(DF, _SUPPORT) / DF)[:, None]
     steps[0] = 0.0
@@ -104,10 +104,10 @@ def _around(model: Model, normal: LaplaceApproximation, row: int) -> Model:
 
 
 def _close(found: Proposals, exact: Objective, rows: np.ndarray) -> bool:
-    """Whether interpolated densities of one sample differ from exact ones by what is not seen.
+    """Whether interpolated and exact densities of one sample differ negligibly.
 
-    Looked at are proposals spread over the weight and proposals spread over all; those without any
-    weight by either density do not count.
+    The check uses proposals spread over the weight and proposals spread over all; those with
+    negligible weight under both densities are ignored.
     """
     weights = found.log_weights[0]
     spread = np.cumsum(truncated(weights[None])[0])

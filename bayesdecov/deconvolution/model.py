@@ -29,7 +29,7 @@ LIKELIHOOD, EQ8 = 0.5, 1.0  # weights of the log-determinant: the likelihood, De
 
 
 class Data(NamedTuple):
-    """Bulks as the fit takes them.
+    """Bulks as the fit uses them.
 
     ``y`` (sample, gene) is on the reference's scale, divided by ``unit`` (sample,) where the size
     factor is free. ``phi`` (sample,), the counting noise in the same unit, is NaN where it has to
@@ -85,12 +85,12 @@ class Model:
 
     @cached_property
     def genewise(self) -> Dense | LowRank:
-        """The density in the form in which every single gene can be seen."""
+        """The density in the form that gives every gene separately."""
         density: Dense | LowRank = self.covariance.density(self.mu, counting=True)  # type: ignore[assignment]
         return density
 
     def target(self, pieces: Pieces) -> Term:
-        """What is maximised, without the prior: the likelihood, or DeCovarT Eq. 8."""
+        """The objective without the prior: the likelihood, or DeCovarT Eq. 8."""
         term = log_density(
             pieces, self.density.n_genes, logdet_weight=self.logdet_weight, df=self.df
         )
@@ -101,7 +101,7 @@ class Model:
         return self.power * information(pieces, self.density.n_genes, df=self.df)
 
     def data(self, y: Array, phi: Array) -> Data:
-        """Bulks (sample, gene) on the scale of the reference as this model takes them."""
+        """Bulks (sample, gene) on the scale of the reference, as this model uses them."""
         unit: Array = np.ones(len(y))
         if self.free_size:
             unit = rough_size_factor(y, self.mu)

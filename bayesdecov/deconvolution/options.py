@@ -1,4 +1,4 @@
-"""What `deconvolve` was asked for, checked before any work is done."""
+"""The options of `deconvolve`, checked before any work is done."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ NOISES = ("auto", "none", "counting")
 SIZE_FACTORS = ("auto", "fixed", "free")
 PRIORS = ("flat", "decovart", "normal")
 METHODS = ("map", "laplace", "nuts", *BASELINES)
-# enough in coordinates that are standard normal to begin with
+# enough in coordinates that are approximately standard normal
 USUAL = Schedule(draws=1000, tune=300, target_accept=0.85)
 
 
 @dataclass(frozen=True, kw_only=True)
 class DeconvolutionRequest:
-    """What `deconvolve` documents, by the same names."""
+    """The options that `deconvolve` documents, under the same names."""
 
     method: str = "map"
     prior: str | Prior = "flat"
@@ -85,10 +85,10 @@ class DeconvolutionRequest:
                 "other",
                 "cannot be combined with "
                 + ("calibrate" if self.calibrate else f"method={method!r}"),
-                fix="leave one of them out: pseudo-bulks hold known cells only"
+                fix="leave one of them out: pseudo-bulks contain known cells only"
                 if self.calibrate
                 else "use method='map', 'laplace' or 'nuts'; 'epic' and "
-                "'quantiseq' have an other of their own in the diagnostics",
+                "'quantiseq' report their own 'other' in the diagnostics",
             )
         _ = self.schedule
 

@@ -1,4 +1,4 @@
-r"""What every sampled posterior has: the normal it starts from, its draws, and their summary.
+r"""Parts of every sampled posterior: its initial normal, its draws, and their summary.
 
 The posterior of the free coordinates ``x`` (with the Jacobian of the simplex map) is expanded at
 its maximum, :math:`x \sim N(\hat x, (-H)^{-1})`. Where the Hessian is not negative definite the
@@ -29,7 +29,7 @@ from bayesdecov.deconvolution.fit import (
 )
 from bayesdecov.deconvolution.model import LIKELIHOOD, Data, Model
 
-_PREDICTIVE = 20_000  # genes times draws of the predictive check: many genes vary less by draw
+_PREDICTIVE = 20_000  # genes times draws of the predictive check; it varies less with many genes
 
 
 class LaplaceApproximation(NamedTuple):
@@ -138,7 +138,7 @@ def maxima(model: Model, data: Data) -> tuple[Array, Array]:
 
 
 def _predictive_p(model: Model, modes: Modes, p: Array, size: Array | None, n: int) -> Array:
-    """Mean over some of the draws of the probability that replicated data lie farther away."""
+    """Probability that replicated data lie farther away, averaged over some draws."""
     per_sample = len(p) // n
     wanted = int(np.clip(_PREDICTIVE / model.density.n_genes, 20, 100))
     some = np.unique(np.linspace(0, per_sample - 1, wanted).astype(int))

@@ -1,4 +1,4 @@
-"""What a fit predicts: replicated bulks, draws of the prior, and each gene given all others."""
+"""Predictions of a fit: replicated bulks, draws of the prior, each gene given all others."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def expression_of(fit: FittedProportions, positions: np.ndarray) -> Array:
 
 
 def room(fit: FittedProportions, count: int, samples: int | None = None) -> int:
-    """How many draws of whole bulks (``samples`` of them) are reasonable, at most ``count``."""
+    """Number of draws of whole bulks (``samples`` of them) to keep, at most ``count``."""
     n = fit.bulk.shape[1] if samples is None else samples
     return max(1, min(count, _LARGEST // max(n * fit.bulk.shape[0], 1)))
 
@@ -53,7 +53,7 @@ def phi_of(fit: FittedProportions) -> Array:
 
 
 def replicate(model: Model, phi: Array, q: Array, rng: np.random.Generator) -> Array:
-    """Bulks as the fit would see them again, (..., sample, gene) for ``q`` (..., sample, type).
+    """Replicated bulks under the fit, (..., sample, gene), for ``q`` (..., sample, type).
 
     ``phi`` (sample,) is the bulks' counting noise.
     """
@@ -94,7 +94,7 @@ def prior_draws(
     """Proportions (fractions of mRNA) and size factors from the prior, (1, draw, sample, ...).
 
     DeCovarT Eq. 8 is the flat prior times :math:`|V|^{-1/2}`, drawn by importance resampling.
-    A free size factor has no proper prior; it is drawn as `to_pymc` has it.
+    A free size factor has no proper prior; it is drawn from the prior of `to_pymc`.
     """
     model = fit.require_model()
     n, n_types = fit.proportions.shape
@@ -140,7 +140,7 @@ def leave_one_gene_out(fit: FittedProportions, count: int = 1000) -> pd.DataFram
     if fit.draws is None:
         raise InputError(
             "fit",
-            "leave-one-out needs posterior draws",
+            "must have posterior draws for leave-one-out",
             found=fit.method,
             fix="use method 'laplace' or 'nuts'",
         )

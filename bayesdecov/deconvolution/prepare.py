@@ -1,4 +1,4 @@
-"""From tables to what is fitted: aligned, on one scale, noise and prior chosen, a model built."""
+"""From tables to a model: align them on one scale, choose noise and prior, build the model."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ AUTO_DF = 4.0
 
 @dataclass(frozen=True)
 class Prepared:
-    """A model, the data that it is fitted to, and where they come from."""
+    """A model, the data that it is fitted to, and their origin."""
 
     model: Model
     data: Data
@@ -52,7 +52,7 @@ def prepare(
 ) -> Prepared:
     """Align, bring to one scale, learn from the cohort, choose the noise and build the model.
 
-    ``other`` is given where cells that the reference does not know are to be a type of their own.
+    ``other`` is given where cells that are absent from the reference form a type of their own.
     """
     checks.check_choice(noise, NOISES, "noise")
     checks.check_choice(size_factor, SIZE_FACTORS, "size_factor")
@@ -64,7 +64,7 @@ def prepare(
     checks.check_collinear(reference.mean, "reference")
     alike = checks.find_nearly_collinear(reference.mean)
     if alike:
-        notes.warn(f"these cell types can hardly be distinguished with these genes: {alike}")
+        notes.warn(f"these genes hardly distinguish these cell types: {alike}")
     reference, shift = learn_from_cohort(
         aligned, reference, free_size=free, other=other, notes=notes
     )
@@ -124,7 +124,7 @@ def _prior_of(prior: str | Prior, cell_types: pd.Index, other: bool) -> tuple[Pr
 
 
 def _with_concentration(prior: Dirichlet, n_types: int) -> Dirichlet:
-    """The prior with a concentration of 1 for `OTHER`, where others have their own and it none."""
+    """The prior with concentration 1 for `OTHER` where only the known types have their own."""
     alpha = prior.alpha
     if isinstance(alpha, (Mapping, pd.Series)):
         return prior if OTHER in alpha else Dirichlet({**alpha, OTHER: 1.0})
@@ -135,10 +135,10 @@ def _with_concentration(prior: Dirichlet, n_types: int) -> Dirichlet:
 def _automatic_noise(reference: Reference, phi: Array) -> str:
     """Counting noise wherever it is known or needed.
 
-    Exact moments are the whole model. A shared diagonal (``factor``) already keeps genes that are
-    silent in a cell type from looking exact, and without counting noise its likelihood does not
-    depend on the number of genes; elsewhere an unknown noise is estimated, because a bulk of
-    another platform with a little background would otherwise be fitted to its silent genes.
+    Exact moments are the whole model. With a shared diagonal (``factor``), genes that are silent in
+    a cell type have noise already, and without counting noise the cost of the likelihood does not
+    depend on the number of genes. Elsewhere an unknown noise is estimated, because silent genes
+    with a little background from another platform would otherwise dominate the fit.
     """
     if reference.scale == "exact":
         return "none"

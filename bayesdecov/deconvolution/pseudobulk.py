@@ -1,13 +1,13 @@
 r"""Intervals with nominal coverage under an estimated reference, calibrated on its replicates.
 
-A posterior is as honest as its covariances, and covariances from a handful of donors are too small
-in the directions that matter; and a donor's cell types resemble each other, which the model does
-not know. The replicates themselves show by how much. A donor (or, where donors are not known, one
+A posterior is only as well calibrated as its covariances. Covariances from a handful of donors are
+too small in the directions that matter, and the model ignores that cell types of one donor resemble
+each other. The replicates themselves show by how much. A donor (or, where donors are not known, one
 replicate of every cell type) is taken out, the reference is estimated from the others, bulks are
-put together from what was taken out in proportions like the cohort's, and their proportions are
-estimated. Where 95 %
-intervals hold fewer of them, the likelihood is raised to the power :math:`1/\kappa^2` (which widens
-a normal posterior :math:`\kappa`-fold) until they do.
+mixed from the profiles taken out, in proportions like the cohort's, and their proportions are
+estimated. Where 95 % intervals contain fewer than 95 % of them, the likelihood is raised to the
+power :math:`1/\kappa^2` (which widens a normal posterior :math:`\kappa`-fold) that gives nominal
+coverage.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _BULKS = 64  # pseudo-bulks in all, at least
 _FOLDS = 8  # references without a replicate, at most
 _FEWEST = 3  # replicates of a cell type, or donors
 _PROPOSALS = [200, 200, 400]
-_BROAD = 1.5  # inflation that proposals are made for
+_BROAD = 1.5  # inflation that the proposals are made for
 _CONCENTRATION = 30.0  # of the Dirichlet around a bulk's own estimate
 _PROB = 0.95
 _CLOSE = 0.005  # of the factor
@@ -45,7 +45,7 @@ _LARGEST = 10.0
 
 
 class Inflation(NamedTuple):
-    """The factor, coverage of 95 % intervals before and after, and what bulks said so."""
+    """The factor, coverage of 95 % intervals before and after, and the bulks it is based on."""
 
     factor: float
     before: float
@@ -55,7 +55,7 @@ class Inflation(NamedTuple):
 
 
 class _Fold(NamedTuple):
-    """Pseudo-bulks of the replicates that a reference does not know, and their proportions."""
+    """Pseudo-bulks of the replicates left out of a reference, and their proportions."""
 
     model: Model
     data: Data
@@ -64,7 +64,7 @@ class _Fold(NamedTuple):
 
 
 def inflation(prepared: Prepared, rng: np.random.Generator) -> Inflation:
-    """How many times wider intervals have to be, at least 1."""
+    """Factor by which intervals have to be widened, at least 1."""
     folds = list(_folds(prepared, rng))
     weighed = [_weighed(fold, rng) for fold in folds]
     wanted = ndtri(0.5 + _PROB / 2)
@@ -86,15 +86,15 @@ def inflation(prepared: Prepared, rng: np.random.Generator) -> Inflation:
 
 
 class _Weighed(NamedTuple):
-    """Proposals of every pseudo-bulk, to be weighed for any power of the likelihood."""
+    """Proposals of every pseudo-bulk, to be reweighted for any power of the likelihood."""
 
     truth: Array  # (bulk, cell_type)
     p: Array  # (bulk, proposal, cell_type)
     log_likelihood: Array  # (bulk, proposal)
-    log_rest: Array  # log prior over the proposals' own density
+    log_rest: Array  # log of prior over proposal density
 
     def scores(self, factor: float) -> Array:
-        """Normal scores of the truth in its posterior, of all bulks and cell types."""
+        """Normal scores of the true proportions in their posteriors, (bulk, cell type) pooled."""
         log_weights = self.log_likelihood / factor**2 + self.log_rest
         below = np.einsum("bp,bpk->bk", truncated(log_weights), self.p < self.truth[:, None])
         return np.asarray(ndtri(np.clip(below, 1e-6, 1 - 1e-6)).ravel())
@@ -134,7 +134,7 @@ def _folds(prepared: Prepared, rng: np.random.Generator) -> Iterator[_Fold]:
     if of_donors is None and reference.donors is not None:
         prepared.notes.warn(
             f"fewer than {_FEWEST} donors have all cell types: single replicates are left out, so "
-            "what a donor's cell types share is not calibrated"
+            "the similarity of a donor's cell types is not calibrated"
         )
     outs = _replicates_out(codes, names, rng) if of_donors is None else of_donors
     centre = maximum_a_posteriori(prepared.model, prepared.data).p
@@ -150,7 +150,7 @@ def _folds(prepared: Prepared, rng: np.random.Generator) -> Iterator[_Fold]:
 
 
 _Outs = list[tuple[NDArray[np.intp], NDArray[np.intp]]]
-"""Of every fold the replicate of each cell type that bulks are made from, and all that are out."""
+"""For every fold: the replicate of each cell type in the bulks, and all replicates left out."""
 
 
 def _replicates_out(codes: NDArray[np.intp], names: list[str], rng: np.random.Generator) -> _Outs:
@@ -160,7 +160,7 @@ def _replicates_out(codes: NDArray[np.intp], names: list[str], rng: np.random.Ge
     if few:
         raise InputError(
             "calibrate",
-            f"needs {_FEWEST} replicates of every cell type or more",
+            f"needs at least {_FEWEST} replicates of every cell type",
             found=f"fewer of {checks.some(few)}",
             fix="leave it out",
         )
@@ -212,7 +212,7 @@ def _without(
     y = truth @ values[:, out].T
     phi = np.resize(bulks.phi * bulks.unit, len(y))  # in the bulk's unit
     if np.isfinite(phi).all() and (phi > 0).all():
-        scale = (bulks.y * bulks.unit[:, None]).mean() / y.mean()  # the bulk may be in another
+        scale = (bulks.y * bulks.unit[:, None]).mean() / y.mean()  # the bulk's unit may differ
         y = rng.poisson(np.maximum(y * scale / phi[:, None], 0)) * phi[:, None] / scale
         phi = phi / scale
     model = model_of(

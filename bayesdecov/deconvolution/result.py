@@ -14,7 +14,7 @@ from bayesdecov.deconvolution.sensitivity import leave_one_type_out
 
 
 class Deconvolution(FittedProportions):
-    """Cell-type proportions of bulk samples, how sure they are, and how they were made.
+    """Cell-type proportions of bulk samples, their uncertainty, and how they were estimated.
 
     The attributes are those of `bayesdecov.deconvolution.fitted.FittedProportions`:
     ``proportions``, ``diagnostics``, ``method``, ``prior``, ``noise``, ``quantity``, ``settings``,
@@ -24,26 +24,26 @@ class Deconvolution(FittedProportions):
     def to_inference_data(
         self, *, log_likelihood: bool = False, seed: Any = 0, samples: int | None = None
     ) -> Any:
-        """ArviZ container with dims ``(chain, draw, sample, cell_type)``, for every method alike.
+        """ArviZ container with dims ``(chain, draw, sample, cell_type)`` for every method.
 
         Groups: ``posterior`` (a point estimate is one draw), ``sample_stats``, ``prior``,
         ``prior_predictive`` and ``posterior_predictive`` (about a hundred draws of the bulks, fewer
         where these are large), ``observed_data``, ``constant_data``, and ``fit`` (estimates,
         diagnostics, and the normal approximation as ``mean_vector`` and ``covariance_matrix``).
-        Baselines have no prior and predict nothing. Native to the ArviZ that is installed:
+        Baselines have no prior and predict nothing. The type follows the installed ArviZ:
         ``InferenceData`` (0.23) or ``xarray.DataTree`` (1.x).
 
         Parameters
         ----------
         log_likelihood
             Add ``log_likelihood``: every gene's log-density given all other genes of its sample,
-            (chain, draw, sample, gene), for ``arviz.loo``. Leaving out a whole sample would leave
-            nothing that says anything about its proportions.
+            (chain, draw, sample, gene), for ``arviz.loo``. Without a whole sample no data would
+            inform its proportions.
         seed
             For prior and predictive draws.
         samples
-            Of the whole cohort where the fit is a part of it: it decides how many predictive draws
-            are kept.
+            Size of the whole cohort where the fit is a part of it: determines how many predictive
+            draws are kept.
         """
         return to_inference_data(self, log_likelihood=log_likelihood, seed=seed, samples=samples)
 
@@ -54,23 +54,23 @@ class Deconvolution(FittedProportions):
         -------
         pandas.DataFrame
             Per sample: elpd (expected log predictive density, sum over genes), se, p_loo (effective
-            number of parameters), pareto_k (largest over genes; above .7 do not trust it).
+            number of parameters), pareto_k (largest over genes; unreliable above .7).
         """
         return leave_one_gene_out(self)
 
     def leave_one_type_out(self) -> pd.DataFrame:
-        """What would have happened had the reference lacked a cell type, for each of them.
+        """Effect on the estimates if the reference lacked a cell type, for each in turn.
 
-        The likelihood is maximised again without the cell type. Where its share goes and whether
-        the fit becomes visibly worse says what a cell type that is really missing would do.
+        The likelihood is maximised again without the cell type. Which types absorb its
+        share, and how much worse the fit becomes, shows the effect of a cell type that is missing.
 
         Returns
         -------
         pandas.DataFrame
             Tidy: left_out, mean_share (of the type left out), cell_type, absorbed (fraction of the
-            missing share that this cell type takes over; they add up to 1), largest_change (of its
-            proportion in any sample), misfit_ratio (median over samples of the misfit without over
-            with the type: near 1: it would go unnoticed). Fractions of mRNA.
+            missing share that this cell type absorbs; they add up to 1), largest_change (of its
+            proportion in any sample), misfit_ratio (median over samples of the misfit without the
+            type over that with it; near 1, its absence would go unnoticed). Fractions of mRNA.
         """
         return leave_one_type_out(self)
 

@@ -26,7 +26,7 @@ from bayesdecov.reference.reference import Reference
 from bayesdecov.sampling import Schedule
 
 _REACHED = 0.93  # coverage after calibration below which something is wrong
-_LONG = 15.0  # minutes of sampling that a user should know of
+_LONG = 15.0  # minutes of sampling from which a user is warned
 
 
 def run(
@@ -37,10 +37,10 @@ def run(
     stream: int | None = None,
     first: int = 0,
 ) -> Deconvolution:
-    """What `deconvolve` does.
+    """Carry out `deconvolve`.
 
     Draws depend on ``stream`` (from the seed, if it is not given) and on a sample's number, which
-    starts at ``first``: a part of a cohort gets what it gets within the whole.
+    starts at ``first``: a part of a cohort gets the same results as within the whole.
     """
     started = time.perf_counter()
     rng = checks.make_generator(request.seed)
@@ -89,15 +89,15 @@ def run(
 
 
 def _tell(request: DeconvolutionRequest, prepared: Prepared) -> None:
-    """What follows from the method alone."""
+    """Notes that follow from the method alone."""
     method = request.method
     if method in BASELINES and "other" in BASELINES[method].returns and prepared.model.free_size:
         prepared.notes.warn(
-            f"{method!r} takes bulk and reference on one scale, which is not known here: the bulk "
+            f"{method!r} assumes bulk and reference on one scale, which is unknown here: the bulk "
             "was scaled by least squares, so other content is hardly detected"
         )
     if request.bootstrap:
-        prepared.notes.info("intervals are from genes drawn with replacement")
+        prepared.notes.info("intervals are from a bootstrap of genes")
 
 
 def _settings(request: DeconvolutionRequest, prepared: Prepared, workers: int) -> dict[str, Any]:
@@ -125,7 +125,7 @@ def _settings(request: DeconvolutionRequest, prepared: Prepared, workers: int) -
 
 
 def _warn_if_long(prepared: Prepared, schedule: Schedule, workers: int) -> None:
-    """Say so where sampling will take long."""
+    """Warn where sampling will take long."""
     at_once = workers if workers > 0 else joblib.cpu_count()
     minutes = expected_minutes(prepared.model, prepared.data, schedule, at_once)
     if minutes > _LONG:
@@ -137,7 +137,7 @@ def _warn_if_long(prepared: Prepared, schedule: Schedule, workers: int) -> None:
 
 
 def as_reference(reference: Any, assume_linear: bool) -> Reference:
-    """A Reference from what users hand over."""
+    """A Reference from the argument of a user."""
     if isinstance(reference, Reference):
         return reference
     if isinstance(reference, (str, Path)) and str(reference).lower().endswith(".nc"):
@@ -155,17 +155,17 @@ def _calibrated(prepared: Prepared, rng: np.random.Generator) -> tuple[Prepared,
     """The model with its likelihood tempered to nominal coverage, and the record of it."""
     found = inflation(prepared, rng)
     if found.factor == 1:
-        said = f"intervals were left as they are: those of 95 % held {found.before:.1%}"
+        said = f"intervals were not widened: 95 % intervals contained {found.before:.1%}"
     else:
         said = (
-            f"intervals were widened {found.factor:.2f}-fold: those of 95 % held "
+            f"intervals were widened {found.factor:.2f}-fold: 95 % intervals contained "
             f"{found.before:.1%} before and {found.after:.1%} after"
         )
     out = "donors" if found.donors else "replicates (donors are not known)"
     say = prepared.notes.info if found.after > _REACHED else prepared.notes.warn
     say(
-        f"calibration: {said} of the proportions of {found.bulks} pseudo-bulks of {out} that the "
-        "reference did not know"
+        f"calibration: {said} of the proportions of {found.bulks} pseudo-bulks of {out} that "
+        "were left out of the reference"
     )
     record = {
         "inflation": found.factor,

@@ -1,4 +1,4 @@
-"""What a missing cell type would have done: every one left out of the reference in turn."""
+"""Effect of a missing cell type: each one left out of the reference in turn."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def leave_one_type_out(fit: FittedProportions) -> pd.DataFrame:
     names = list(reference.cell_types)
     if len(names) < 3:
         raise InputError(
-            "fit", "needs three cell types or more to leave one out", found=f"{len(names)}"
+            "fit", "needs at least three cell types to leave one out", found=f"{len(names)}"
         )
     whole = _refitted(fit, reference)
     rows = []
@@ -67,7 +67,7 @@ def _without(reference: Reference, j: int) -> Reference:
 
 
 def _refitted(fit: FittedProportions, reference: Reference) -> tuple[Array, Array]:
-    """Maxima of the likelihood with some of the cell types, and how badly they fit."""
+    """Maxima of the likelihood with some of the cell types, and their misfit."""
     known = fit.require_model()
     model = model_of(reference, fit.noise, free_size=known.free_size, df=known.df)
     found = maximum_a_posteriori(model, model.data(fit.bulk.to_numpy().T, phi_of(fit)))

@@ -1,7 +1,7 @@
-"""Samples in shards: what one worker fits, and how the parts come together again.
+"""Samples in shards: the work of one worker, and how the parts are joined.
 
-Shards have a fixed size and every sample has its own random stream, so results are the same bits
-whatever the number of workers.
+Shards have a fixed size and every sample has its own random stream, so results are identical bit by
+bit for any number of workers.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _SHARD_FLOATS = 50_000  # samples x genes of one shard; never depends on n_jobs
 
 
 class Output(NamedTuple):
-    """Estimates of some samples, draws where the method has them, and what a baseline says.
+    """Estimates of some samples, draws where the method has them, and output of a baseline.
 
     ``replicates`` of a bootstrap are proportions (sample, replicate, cell_type) and size factors
     (sample, replicate).
@@ -41,7 +41,7 @@ class Output(NamedTuple):
 
 
 class Task(NamedTuple):
-    """What is done to every sample, whatever shard it is in.
+    """Settings of the fit, the same in every shard.
 
     ``variances`` (gene, cell_type) are the reference's, for baselines; ``bootstrap`` is how often
     these are repeated. ``stream`` is the random stream that each sample's own is derived from.
@@ -75,14 +75,14 @@ def run_shards(
 
 
 def shard_size(method: str, n_genes: int) -> int:
-    """Samples of a shard: what is computed together never depends on the number of workers."""
+    """Samples of a shard, which never depend on the number of workers."""
     return 1 if method == "nuts" else max(32, min(4096, _SHARD_FLOATS // n_genes))
 
 
 def _fit_received(task: Task, data: Data, first: int) -> Output:
     """Fit some samples in a worker.
 
-    Arrays can arrive at odd addresses, where NumPy sums in another order: copies are aligned.
+    Arrays may arrive unaligned, where NumPy sums in another order: copies are aligned.
     """
     return _fit_shard(copy.deepcopy(task), copy.deepcopy(data), first)
 

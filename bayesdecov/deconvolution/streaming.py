@@ -1,7 +1,7 @@
-"""Cohorts of any size: shards are fitted, kept on disk and joined, and a killed run goes on.
+"""Cohorts of any size: shards are fitted, kept on disk and joined; killed runs can resume.
 
-Memory holds one shard. What a sample gets does not depend on the size of shards, on the number of
-workers or on interruptions: its random stream is that of its number in the cohort.
+Memory holds one shard. A sample's result does not depend on the size of shards, the number of
+workers or interruptions: its random stream is determined by its number in the cohort.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _SAME = (
     "size_factor",
     "df",
     "alignment",
-)  # decided of every shard, and once for all
+)  # decided for every shard, and must agree
 _TABLES = ("proportions.csv", "intervals.csv", "diagnostics.csv")
 
 
@@ -59,22 +59,23 @@ def deconvolve_to(
 ) -> Path:
     """Deconvolve a cohort of any size into a folder, shard by shard.
 
-    The folder is what ``deconvolve(...).write(folder)`` makes, and appears when all is done. Until
-    then finished shards wait in a hidden folder beside it; the same call after an interruption
-    takes them from there. `contrast`, `fastmix`, `report` and `compare` read the folder.
+    The folder has the content that ``deconvolve(...).write(folder)`` writes, and appears when the
+    run is complete. Until then finished shards are kept in a hidden folder beside it, from which
+    the same call resumes after an interruption. `contrast`, `fastmix`, `report` and `compare` read
+    the folder.
 
     Parameters
     ----------
     folder
-        For the results.
+        Output folder.
     bulk
         As in `deconvolve`. An AnnData that is backed by its file, or the path of an .h5ad, is read
         shard by shard; other tables are in memory as a whole.
     reference, method, options
         As in `deconvolve`. ``calibrate`` and ``other`` learn from the whole cohort and cannot be
-        used. Without a ``seed`` it is taken from the input, so that the run can go on.
+        used. Without a ``seed`` it is derived from the input, so that the run can resume.
     shard_size
-        Samples that are in memory at a time; rounded up to what is computed together.
+        Samples in memory at a time; rounded up to a multiple of the samples fitted together.
     prob
         Probability of the intervals.
     force
@@ -110,7 +111,7 @@ def deconvolve_to(
         if getattr(chosen, name):
             raise InputError(
                 name,
-                "learns from the whole cohort, which is never in memory here",
+                "needs the whole cohort, which is never in memory here",
                 fix="use deconvolve(), or the command without --shard-size",
             )
     checks.check_whole(shard_size, "shard_size")
@@ -139,7 +140,7 @@ def deconvolve_to(
             show = len(starts) > 1 and sys.stderr.isatty()
         try:
             parts = list(track(done, sizes, "Deconvolving", show=show, unit="samples"))
-        except InputError:  # the same call would end here again
+        except InputError:  # the same call would fail here again
             shutil.rmtree(work, ignore_errors=True)
             raise
         with whole_folder(folder, force=force) as partial:
@@ -157,14 +158,14 @@ def _shards(
     prob: float,
     spans: list[tuple[int, int]],
 ) -> Iterator[Path]:
-    """Folders of all shards in order; those that are there are not made again."""
+    """Folders of all shards in order; existing ones are kept."""
     decided: dict[str, Any] = {}
     for number, (start, stop) in enumerate(spans):
         part = work / f"{number:06d}"
         if not _whole(part):
             shutil.rmtree(part, ignore_errors=True)
             with warnings.catch_warnings():
-                if number:  # what has been said once; notes are in run.json
+                if number:  # warn once; notes are in run.json
                     warnings.simplefilter("ignore", BayesdecovWarning)
                 fit = run(
                     blocks.take(start, stop),
@@ -184,7 +185,7 @@ def _shards(
             if found[name] != decided[name]:
                 raise InputError(
                     "bulk",
-                    f"samples {start + 1} to {stop} differ from those before in {name!r}",
+                    f"samples {start + 1} to {stop} differ from the preceding ones in {name!r}",
                     found=f"{found[name]!r} after {decided[name]!r}",
                     fix="bring all samples to one scale",
                 )
@@ -192,7 +193,7 @@ def _shards(
 
 
 def _whole(part: Path) -> bool:
-    """Whether a shard is there as it was written."""
+    """Whether a shard exists unchanged."""
     try:
         return part.is_dir() and not not_ours(part)
     except InputError:
@@ -228,7 +229,7 @@ def _join(
 
 
 def _fingerprint(blocks: Blocks, reference: Reference, request: DeconvolutionRequest) -> str:
-    """A digest of everything that decides the results."""
+    """A digest of everything that determines the results."""
     digest = hashlib.sha256(__version__.encode())
     digest.update(repr(replace(request, n_jobs=1, progress=None)).encode())
     for names in (blocks.columns, blocks.index, reference.genes, reference.cell_types):

@@ -1,4 +1,4 @@
-"""What data can say before they are asked: conditions, confusable types, detectable changes."""
+"""What data can resolve, before analysis: conditioning, confused types, detectable changes."""
 
 from bayesdecov.doctor.bulk import examine_bulk
 from bayesdecov.doctor.cohort import examine_cohort

@@ -1,8 +1,8 @@
 r"""How finely these bulks can be deconvolved with this reference.
 
-Everything is asked of the model itself: the expected information about the proportions at the
-cohort's mean composition says which cell types are confused, and bulks drawn from the fitted model
-say how much of a cell type it takes to be seen.
+Everything is computed from the model itself: the expected information about the proportions at the
+cohort's mean composition shows which cell types are confused, and bulks drawn from the fitted model
+show the smallest proportion of a cell type that is detected.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ from bayesdecov.io.tables import expression_frame
 from bayesdecov.reference.reference import Reference
 
 LEVEL, POWER = 0.05, 0.8
-_BULKS = 100  # simulated bulks of each share
-_NULL = 400  # and without the cell type
-_CONFUSED = 0.1  # exchange between two types that goes unnoticed: above it they count as confused
-_CORRELATED = -0.7  # and their errors are correlated at least so much
+_BULKS = 100  # simulated bulks per share
+_NULL = 400  # simulated bulks without the cell type
+_CONFUSED = 0.1  # undetected exchange between two types above which they count as confused
+_CORRELATED = -0.7  # correlation of their errors, at most
 _LARGEST_MISFIT = 3.0
-_ILL = 30.0  # condition number that is worth a word
+_ILL = 30.0  # condition number that is reported
 _PLAIN, _WEIGHTED = "condition of the mean profiles", "condition as the model weighs genes"
 
 
@@ -59,7 +59,7 @@ def examine_bulk(
     bulk, reference
         As for `bayesdecov.deconvolve`.
     seed
-        Of the simulated bulks.
+        Seed of the simulated bulks.
     assume_linear
         As for `bayesdecov.deconvolve`.
 
@@ -67,7 +67,7 @@ def examine_bulk(
     -------
     Examination
         ``str()`` is one page. Sections: the mean composition with the error of a typical bulk, the
-        smallest proportion that is seen (at 5 % false alarms, 80 % of the time) and the smallest
+        smallest detectable proportion (80 % power at 5 % false alarms) and the smallest
         difference between two halves of the cohort; the pairs of cell types that are confused; the
         condition numbers.
 
@@ -120,7 +120,7 @@ def examine_bulk(
 
 
 def confusable(at: Typical, mu: Array, names: list[str]) -> pd.DataFrame:
-    """Every pair: how alike the profiles are, how their errors go together, what goes unnoticed."""
+    """Every pair: similarity of profiles, correlation of errors, largest undetected exchange."""
     with np.errstate(divide="ignore"):
         logs = np.log2(mu + 1e-3 * mu.mean(axis=0))
     alike = np.corrcoef(logs.T)
@@ -144,7 +144,7 @@ def confusable(at: Typical, mu: Array, names: list[str]) -> pd.DataFrame:
 
 def _typical(model: Model, fitted: Estimates, unit: Array, rng: np.random.Generator) -> Typical:
     p = np.nanmean(fitted.p, axis=0)
-    p = 0.98 * p / p.sum() + 0.02 / len(p)  # inside of the simplex, where errors have two sides
+    p = 0.98 * p / p.sum() + 0.02 / len(p)  # inside the simplex, where errors are two-sided
     phi = float(np.nanmedian(fitted.phi / unit))
     at = Typical(p, np.eye(len(p)), phi)
     drawn = _simulated(model, np.repeat(p[None], _BULKS, axis=0), at, rng)
@@ -152,7 +152,7 @@ def _typical(model: Model, fitted: Estimates, unit: Array, rng: np.random.Genera
 
 
 def _simulated(model: Model, p: Array, at: Typical, rng: np.random.Generator) -> Estimates:
-    """What is estimated in bulks drawn from the fitted model at ``p``."""
+    """Estimates from bulks drawn from the fitted model at ``p``."""
     phi = np.full(len(p), at.phi)
     return maximum_a_posteriori(model, model.data(replicate(model, phi, p, rng), phi))
 
@@ -166,7 +166,7 @@ def _cell_types(
     null = _simulated(model, np.repeat(without, _NULL, axis=0), at, rng).p.reshape(J, _NULL, J)
     threshold = np.array([np.quantile(null[j, :, j], 1 - LEVEL) for j in range(J)])
     smallest = np.array([_smallest(model, at, j, threshold[j], rng) for j in range(J)])
-    # one bulk has no spread, and no two groups
+    # one bulk has no spread and cannot be halved
     spread = np.nanstd(fitted.p, axis=0, ddof=1) if len(fitted.p) > 1 else np.full(J, np.nan)
     table = pd.DataFrame(
         {
@@ -182,7 +182,7 @@ def _cell_types(
 
 
 def _with(p: Array, j: int, share: float) -> Array:
-    """The composition with ``share`` of type ``j`` and the others as they are to each other."""
+    """The composition with ``share`` of type ``j``, the ratios of the others unchanged."""
     rest = np.where(np.arange(len(p)) == j, 0.0, p)
     whole = (1 - share) * rest / rest.sum()
     whole[j] = share
@@ -192,7 +192,7 @@ def _with(p: Array, j: int, share: float) -> Array:
 def _smallest(
     model: Model, at: Typical, j: int, threshold: float, rng: np.random.Generator
 ) -> float:
-    """The proportion of type ``j`` that exceeds the threshold with the wanted power.
+    """The proportion of type ``j`` that exceeds the threshold with the required power.
 
     Bulks at several shares around the error of a typical one; their shortfall from the true share
     is interpolated. NaN where half of the tissue would not be enough.
@@ -210,7 +210,7 @@ def _smallest(
 
 
 def detectable_difference(n: int) -> float:
-    """Difference between two halves of ``n`` samples that a t-test sees, in standard deviations."""
+    """Difference between two halves of ``n`` samples that a t-test detects, in sd."""
     first, second = n // 2, n - n // 2
     if first < 2:
         return float("nan")
@@ -224,12 +224,12 @@ def detectable_difference(n: int) -> float:
 
 
 def visible_differences(smallest: pd.Series, n: int) -> list[str]:
-    """A sentence about two halves of a cohort, where it has halves."""
+    """A sentence about two halves of a cohort, if it can be halved."""
     known = smallest.dropna()
     if not len(known):
         return []
     return [
-        f"Two groups of {n // 2} samples differ visibly in their proportions from "
+        f"Two groups of {n // 2} samples differ detectably in their proportions from "
         f"{known.min():.1%} ({known.idxmin()}) to {known.max():.1%} ({known.idxmax()}) of "
         "tissue."
     ]
@@ -240,7 +240,7 @@ def _plain_condition(mu: Array) -> float:
 
 
 def _weighted_condition(model: Model, at: Typical) -> float:
-    """Of the profiles after genes were weighed by their covariance in a typical bulk."""
+    """Condition number of the profiles, weighted by the covariance in a typical bulk."""
     y = model.density.project((at.p @ model.mu.T)[None])
     pieces = evaluate(model.density, at.p[None], y, np.array([at.phi]))
     F = pieces.information_mean[0]
@@ -259,7 +259,7 @@ def _verdict(
         worst = confused.iloc[0]
         said.append(
             f"Not distinguishable with these genes: {checks.some(confused.index)}. In the worst "
-            f"pair an exchange of {worst['smallest_exchange']:.0%} of the tissue goes unnoticed: "
+            f"pair an exchange of {worst['smallest_exchange']:.0%} of the tissue is undetected: "
             "merge the types, or add genes that differ between them."
         )
     else:
@@ -280,25 +280,25 @@ def _verdict(
     if len(hidden):
         said.append(
             f"The average share of {checks.some(hidden, 8)} is below that: these "
-            "estimates say little about a single bulk."
+            "estimates provide little information about a single bulk."
         )
     said += visible_differences(types["smallest_difference"], n)
     if conditions[_PLAIN] > _ILL:
         said.append(
             f"The mean profiles are ill-conditioned ({conditions[_PLAIN]:.3g}); weighted as in the "
-            f"model they have {conditions[_WEIGHTED]:.3g}."
+            f"model, their condition number is {conditions[_WEIGHTED]:.3g}."
         )
     strange = int((misfit > _LARGEST_MISFIT).sum())
     if strange:
         said.append(
-            f"{strange} of {n} bulks: farther from every mixture than the model allows: "
-            "content that the reference lacks, another platform, or too few donors in the "
-            "reference."
+            f"{strange} of {n} bulks lie farther from every mixture than the model allows: "
+            "possible causes are content that the reference lacks, another platform, or too few "
+            "donors in the reference."
         )
     few = types.index[types["replicates"].between(1, 2)]
     if len(few):
         said.append(
-            f"One or two replicates only: {checks.some(few)}. Their variability is guessed "
+            f"One or two replicates only: {checks.some(few)}. Their variability is inferred "
             "from the others; intervals cannot be calibrated."
         )
     return said

@@ -1,8 +1,8 @@
-r"""What effects can be found with these proportions and covariates.
+r"""Effects that can be detected with these proportions and covariates.
 
 The standard error of a coefficient is :math:`\sigma\sqrt{V_{ll}}` with :math:`V = (X^\top X)^{-1}`
-whatever the gene, so a design can be judged before any gene was measured. Errors of proportions
-leave :math:`I - V\sum_i A_i\Delta_iA_i^\top` of the effects, with :math:`\Delta_i` their
+for every gene, so a design can be judged before any gene is measured. Errors of proportions
+attenuate the effects by :math:`I - V\sum_i A_i\Delta_iA_i^\top`, with :math:`\Delta_i` their
 covariances and :math:`A_i` the design's derivative.
 """
 
@@ -51,9 +51,9 @@ def examine_cohort(
     -------
     Examination
         ``str()`` is one page. Sections: the design's columns with their variance inflation,
-        standard error and smallest effect in residual standard deviations of a gene, and what
-        errors of proportions leave of it; the cell types with their spread between samples, the
-        error of a proportion and the smallest difference between two halves of the cohort.
+        standard error and smallest effect in residual standard deviations of a gene, and the share
+        of it that errors of proportions leave; the cell types with their spread between samples,
+        the error of a proportion and the smallest difference between two halves of the cohort.
 
     Examples
     --------
@@ -76,7 +76,7 @@ def examine_cohort(
                 "proportions, covariates",
                 "must share sample names",
                 found=f"{checks.some(cells.index, 3)} / {checks.some(table.index, 3)}",
-                fix="name the samples alike",
+                fix="use the same sample names in both",
             )
         for name, index in (("proportions", cells.index), ("covariates", table.index)):
             spare = index.difference(samples)
@@ -129,7 +129,7 @@ def examine_cohort(
 def _add_errors(
     columns: pd.DataFrame, types: pd.DataFrame, covariance: Array, lifts: Array, V: Array
 ) -> None:
-    """What errors of proportions leave of effects, and of differences between samples."""
+    """Share of effects, and of differences between samples, left by errors of proportions."""
     lost = np.einsum("iak,ikl,ibl->ab", lifts, covariance, lifts, optimize=True)
     columns["left_of_effect"] = np.clip(1 - np.diag(V @ lost), 0.0, 1.0)
     types["error"] = np.sqrt(np.einsum("ikk->k", covariance) / len(covariance))
@@ -154,10 +154,10 @@ def _verdict(
     if len(products):
         effect = products["smallest_effect"]
         said.append(
-            f"One gene alone shows an effect of a covariate in a cell type from "
+            f"In a single gene, the smallest detectable effect of a covariate in a cell type is "
             f"{effect.min():.2g} ({effect.idxmin()}) to {effect.max():.2g} ({effect.idxmax()}) "
-            "of its residual standard deviations, per unit of proportion and standard deviation "
-            "of the covariate; methods that share strength between genes see somewhat less."
+            "residual standard deviations, per unit of proportion and standard deviation "
+            "of the covariate; methods that share strength between genes detect somewhat less."
         )
     per_column = n / len(columns)
     if per_column < 3:
@@ -169,14 +169,14 @@ def _verdict(
         worst = columns.loc[products.index, "left_of_effect"] if len(products) else None
         if worst is not None and worst.min() < _ATTENUATED:
             said.append(
-                f"Errors of proportions would leave {worst.min():.0%} to {worst.max():.0%} of the "
-                "effects in cell types if they were ignored: use method='joint'."
+                f"If ignored, errors of proportions would shrink effects in cell types to "
+                f"{worst.min():.0%} to {worst.max():.0%}: use method='joint'."
             )
         else:
             said.append("Errors of proportions shrink effects negligibly.")
     elif not stated:
         said.append(
-            "The errors of the proportions are unknown; if they are not small, state them "
+            "The errors of the proportions are unknown; if they are not small, provide them "
             "(a posterior, or standard errors)."
         )
     return said + visible_differences(types["smallest_difference"], n)

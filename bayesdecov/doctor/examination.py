@@ -1,4 +1,4 @@
-"""What an examination returns: a verdict in words, and the tables behind it."""
+"""Result of an examination: a verdict in words, and the tables behind it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Examination(Result):
     sections
         Tables by title, the most important rows first.
     settings, notes
-        Options, and what was found on the way: identifiers, scale, samples left out.
+        Options, and notes on identifiers, scale and samples left out.
     """
 
     title: str
@@ -59,9 +59,9 @@ class Examination(Result):
         }
 
     def record(self, **about: Any) -> dict[str, Any]:
-        """What ``run.json`` holds, with the verdict."""
+        """The content of ``run.json``, with the verdict."""
         return super().record(**about) | {"verdict": list(self.verdict)}
 
     def extra_files(self, folder: Path) -> None:
-        """``verdict.txt``: what is printed."""
+        """Write ``verdict.txt``, the printed page."""
         (folder / "verdict.txt").write_text(f"{self}\n", encoding="utf-8")

@@ -1,1 +1,1 @@
-"""References: what every cell type expresses, how genes vary together, and how sure we are."""
+"""References: mean expression of every cell type, gene-gene covariances, their uncertainty."""

@@ -1,4 +1,4 @@
-"""The three ways to a reference, as functions that return the fields of `Reference`."""
+"""The three ways to make a reference, as functions that return the fields of `Reference`."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def from_samples(
     names = sorted(labels.unique())
     codes = pd.Categorical(labels, categories=names).codes.astype(np.intp)
     if scale.kind == "counts" and assume_linear:
-        scale = Scale("linear", f"{scale.reason}, absolute scale kept as asked")
+        scale = Scale("linear", f"{scale.reason}, absolute scale kept as requested")
         notes.info("purified: whole numbers kept as they are, not scaled to counts per million")
     if scale.kind == "counts":
         table, totals = per_million(table)

@@ -1,8 +1,8 @@
 r"""Covariances from replicates of purified samples.
 
 All estimators work on deviations from the type's mean, standardised by *moderated* standard
-deviations (`variance.moderate`), so that the correlations are estimated and the variances are
-shared knowledge. All of them are positive definite from two replicates up.
+deviations (`variance.moderate`), so that correlations are estimated separately and variances
+borrow strength from all genes. All estimates are positive definite from two replicates.
 """
 
 from __future__ import annotations

@@ -52,7 +52,7 @@ def factor_covariance(
 ) -> tuple[FactorCovariance, dict[str, object]]:
     """Shared diagonal up to a multiplier per type, plus the shrunken sample covariance."""
     level = np.exp(np.log(variances).mean(axis=0))
-    D = (variances / level).mean(axis=1)  # what the mixture's variance is at equal proportions
+    D = (variances / level).mean(axis=1)  # the mixture's variance at equal proportions
     root = np.sqrt(D)
     multiplier = np.empty(len(names))
     loadings, owner = [], []

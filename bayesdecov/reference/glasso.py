@@ -9,7 +9,8 @@ is minimised over a path of penalties from the largest correlation downwards; as
 :math:`\Theta` in the criterion is the *unpenalised* maximum likelihood on the support that the
 penalty selects, so the shrinkage of the lasso does not count against an edge. The path ends where
 that maximum no longer exists (a gene with as many neighbours as replicates). Genes that the
-thresholded correlations do not connect are solved apart, which is exact (Mazumder & Hastie 2012).
+thresholded correlations do not connect are solved separately, which is exact (Mazumder & Hastie
+2012).
 """
 
 from __future__ import annotations
@@ -76,7 +77,7 @@ def _fit(R: Array, n: int, penalty: float) -> SparseFit | None:
             continue
         block = np.ix_(members, members)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # EBIC judges what came out
+            warnings.simplefilter("ignore", ConvergenceWarning)  # EBIC judges the result
             W, T = graphical_lasso(R[block], alpha=penalty, tol=1e-3, max_iter=50)
         support = T != 0
         if support.sum(axis=0).max() >= n:

@@ -1,4 +1,4 @@
-r"""Which genes tell the cell types apart: the rule for choosing markers.
+r"""Genes that distinguish the cell types: the rule for choosing markers.
 
 On ``log2(x + offset)``, with pooled within-type variances moderated over genes, every gene gets
 for each cell type its *smallest* t statistic against any other type,
@@ -6,9 +6,9 @@ for each cell type its *smallest* t statistic against any other type,
 .. math:: t_{gj} = \min_{k \ne j}
           \frac{\bar x_{gj} - \bar x_{gk}}{\tilde s_g \sqrt{1/n_j + 1/n_k}} .
 
-Cell types take turns, each choosing its best gene not yet taken, as long as that gene is at least
-1.5-fold above the nearest other type. When no such gene is left the remaining places go, again in
-turn, to the genes that best separate each *pair* of types. The rule uses nothing but the reference.
+Cell types choose in turn, each its best gene not yet chosen, as long as that gene is at least
+1.5-fold above the nearest other type. When no such gene is left, the remaining places are filled,
+again in turn, with the genes that best separate each *pair* of types. Only the reference is used.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def choose_markers(
     Parameters
     ----------
     means
-        Mean expression on the linear scale (gene, cell_type); silent genes are never taken.
+        Mean expression on the linear scale (gene, cell_type); silent genes are never chosen.
     log_means
         Means of the log-expression (gene, cell_type).
     log_variance
@@ -64,7 +64,7 @@ def choose_markers(
 
 
 def _take_turns(queues: list[NDArray[np.intp]], count: int, taken: set[int]) -> set[int]:
-    """Round robin over ranked lists, skipping what is already taken."""
+    """Round robin over ranked lists, skipping entries already taken."""
     chosen = set(taken)
     iterators = [iter(queue) for queue in queues]
     while iterators and len(chosen) < count:

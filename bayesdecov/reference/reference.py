@@ -1,4 +1,4 @@
-"""`Reference`: the means and covariances of every cell type, and where they come from."""
+"""`Reference`: the means and covariances of every cell type, and their origin."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from bayesdecov.reference.structures import Covariance, FactorCovariance
 
 @dataclass(frozen=True)
 class Reference:
-    r"""Purified cell types: means, gene-gene covariances, and how certain both are.
+    r"""Purified cell types: means, gene-gene covariances, and their uncertainty.
 
     Make one with `from_samples` (replicates of purified cells), `from_signature` (one profile per
     type) or `from_moments` (means and covariances that are known).
@@ -85,8 +85,8 @@ class Reference:
         ----------
         purified
             Expression, genes x samples, linear scale: counts (turned into counts per million,
-            sizes of the libraries kept) or CPM, TPM or any linear unit (kept as they are, so
-            differences in mRNA content between cell types stay). An AnnData or a path is accepted.
+            library sizes kept) or CPM, TPM or any linear unit (kept as they are, so differences
+            in mRNA content between cell types remain). An AnnData or a path is accepted.
         labels
             Series (or dict, or the path of a table) from sample to cell type.
         covariance
@@ -100,9 +100,9 @@ class Reference:
             Series (or dict) from sample to donor. Samples of one donor are alike in all cell types;
             ``deconvolve(calibrate=True)`` then leaves out whole donors.
         assume_linear
-            Take the table as it is: as linear although it looks like logarithms, and on its
+            Use the table unchanged: as linear although it looks log-transformed, and on its
             absolute scale although it looks like counts, which otherwise become counts per
-            million. Needed where the totals carry the amount of mRNA per cell.
+            million. Needed where the totals represent the amount of mRNA per cell.
 
         Raises
         ------
@@ -134,8 +134,8 @@ class Reference:
         """Make a reference from a signature matrix: one mean profile per cell type.
 
         Without replicates there is no covariance to estimate: it is diagonal, with a standard
-        deviation of 0.3 times the mean, and `deconvolve` rescales it for every sample. The result
-        says so.
+        deviation of 0.3 times the mean, and `deconvolve` rescales it for every sample. The notes
+        of the result record this.
 
         Parameters
         ----------
@@ -151,7 +151,7 @@ class Reference:
     def from_moments(
         cls, mean: pd.DataFrame, covariances: Any, replicates: Any = None
     ) -> Reference:
-        """Take means and covariances exactly as given: nothing is floored, scaled or chosen.
+        """Use means and covariances exactly as given: nothing is floored, scaled or chosen.
 
         Parameters
         ----------
@@ -211,14 +211,14 @@ class Reference:
 
     @classmethod
     def load(cls, path: str | Path) -> Reference:
-        """Read what `save` wrote."""
+        """Read a reference written by `save`."""
         return cls(**storage.load(Path(path)))
 
     def __str__(self) -> str:
         kind = "full matrices"
         if isinstance(self.covariance, FactorCovariance):
             factors = self.covariance.U.shape[1]
-            kind = f"diagonal + {factors} factors" if factors else "came out diagonal"
+            kind = f"diagonal + {factors} factors" if factors else "estimated as diagonal"
         counts = ", ".join(f"{name} {n}" for name, n in self.replicates.items())
         lines = [
             f"Reference: {len(self.genes)} genes x {len(self.cell_types)} cell types, "

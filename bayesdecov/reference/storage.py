@@ -22,7 +22,7 @@ from bayesdecov.reference.structures import Covariance, DenseCovariance, FactorC
 
 _FORMAT = "bayesdecov reference 2"
 _WITHOUT_DIGEST = "bayesdecov reference 1"
-_AGAIN = "write it anew with 'bayesdecov reference' or Reference.save"
+_AGAIN = "write it again with 'bayesdecov reference' or Reference.save"
 _NO_FILE = "is not a readable netCDF file"
 
 
@@ -68,7 +68,7 @@ def save(fields: Mapping[str, Any], path: Path) -> None:
         },
     )
     dataset.attrs["digest"] = _digest(dataset)
-    encoding = {  # checksums: a damaged number is an error, not another reference
+    encoding = {  # checksums: a damaged number raises an error
         name: {"fletcher32": True}
         | ({"zlib": True, "complevel": 4} if variable.size > 1000 else {})
         for name, variable in dataset.data_vars.items()
@@ -79,7 +79,7 @@ def save(fields: Mapping[str, Any], path: Path) -> None:
 
 
 def check_target(path: Path, *, force: bool) -> None:
-    """Refuse to write where a reference must not go; only a reference is ever replaced."""
+    """Check the path of a new reference; only a reference is ever replaced."""
     if path.suffix.lower() != ".nc":
         raise InputError("out", "the name of a reference must end in .nc", found=repr(path.name))
     if path.is_dir():
@@ -134,7 +134,7 @@ def load(path: Path) -> dict[str, Any]:
             raise InputError(
                 "reference",
                 f"{str(path)!r} was changed since it was written",
-                found="another digest than it states",
+                found="a digest that differs from the recorded one",
                 fix=_AGAIN,
             )
         fields = _fields(data)
@@ -154,11 +154,11 @@ def load(path: Path) -> dict[str, Any]:
 
 
 class _Wrong(Exception):
-    """What cannot be in a reference."""
+    """Content that a reference cannot have."""
 
 
 def _check(fields: dict[str, Any]) -> None:
-    """Numbers that a reference can have: a file could hold any."""
+    """Check that the numbers of a file are possible in a reference."""
     mean, covariance = fields["mean"], fields["covariance"]
     for axis, what in ((mean.index, "gene"), (mean.columns, "cell type")):
         checks.check_plain_names(axis, "reference", what)
@@ -192,7 +192,7 @@ def _check(fields: dict[str, Any]) -> None:
         len(covariance.owner)
         and not 0 <= covariance.owner.min() <= covariance.owner.max() < n_types
     ):
-        raise _Wrong("factors of cell types that there are not")
+        raise _Wrong("factors of unknown cell types")
 
 
 def _digest(data: xr.Dataset) -> str:

@@ -1,4 +1,4 @@
-"""The two ways in which covariances are stored, and how they turn into a density."""
+"""The two ways in which covariances are stored, and the densities they give."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bayesdecov.algebra.density import Density
 from bayesdecov.algebra.lowrank import LowRank
 from bayesdecov.algebra.terms import Array
 
-_NOISE_FLOOR = 0.01  # biology left after the counting noise is taken off, as a share of that noise
+_NOISE_FLOOR = 0.01  # biology left after subtracting the counting noise, as a share of that noise
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class DenseCovariance:
         return DenseCovariance(Sigma)
 
     def without_noise(self, noise: Array) -> DenseCovariance:
-        r"""Take independent noise variances (gene, cell_type) off, staying positive definite.
+        r"""Subtract independent noise variances (gene, cell_type), keeping positive definiteness.
 
         In units of the noise the total covariance is biology + I; eigenvalues below one are
         sampling error, so :math:`\max(\lambda - 1, 0.01)` is kept.
@@ -138,7 +138,7 @@ class FactorCovariance:
         )
 
     def without_noise(self, noise: Array) -> FactorCovariance:
-        """Take independent noise variances (gene, cell_type) off the diagonal."""
+        """Subtract independent noise variances (gene, cell_type) from the diagonal."""
         return replace(self, D=np.maximum(self.D - noise, _NOISE_FLOOR * noise), multiplier=None)
 
     def combined(

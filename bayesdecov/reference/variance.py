@@ -1,7 +1,7 @@
 r"""Variances from few replicates: a mean-variance trend and moderation towards it.
 
-Sample variances of two or three replicates are wild. As in limma (Smyth 2004,
-doi:10.2202/1544-6115.1027) each is drawn towards a trend,
+Sample variances of two or three replicates are very imprecise. As in limma (Smyth 2004,
+doi:10.2202/1544-6115.1027) each is shrunk towards a trend,
 
 .. math:: \tilde s^2_{gj} = \frac{d_0 s_0^2(\mu_{gj}) + d_j s^2_{gj}}{d_0 + d_j},
 
@@ -22,7 +22,7 @@ from bayesdecov.algebra.moderation import SMALLEST_EXCESS, inverse_trigamma
 from bayesdecov.algebra.terms import Array
 
 FALLBACK_CV = 0.3  # coefficient of variation where no cell type has replicates
-_MEAN_FLOOR = 0.01  # of the gene's mean over cell types: where a silent gene sits on the trend
+_MEAN_FLOOR = 0.01  # of the gene's mean over cell types: the least mean used in the trend
 
 
 class Moderated(NamedTuple):
@@ -34,7 +34,7 @@ class Moderated(NamedTuple):
 
 
 def moderate(means: Array, variances: Array, replicates: NDArray[np.int64]) -> Moderated:
-    """Draw sample variances towards the mean-variance trend.
+    """Shrink sample variances towards the mean-variance trend.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ def moderate(means: Array, variances: Array, replicates: NDArray[np.int64]) -> M
     weights = 1 / np.sqrt(polygamma(1, half) + 0.1)
     trend = np.polynomial.Polynomial.fit(level[usable], centred, degree, w=weights)
     inside = np.clip(level, level[usable].min(), level[usable].max())
-    # outside the range that was seen the coefficient of variation is kept constant
+    # outside the observed range the coefficient of variation is kept constant
     prior = np.exp(trend(inside) + 2 * (level - inside))
     excess = np.mean((centred - trend(level[usable])) ** 2 - polygamma(1, half))
     prior_df = inverse_trigamma(float(excess)) * 2 if excess > SMALLEST_EXCESS else np.inf

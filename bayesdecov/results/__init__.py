@@ -1,1 +1,1 @@
-"""What analyses return and leave in a folder: tables, groups of an ArviZ container, a record."""
+"""Results of analyses and their folders: tables, groups of an ArviZ container, a record."""

@@ -1,7 +1,7 @@
-r"""Posterior draws of proportions and the prior that is in them, whatever they come from.
+r"""Posterior draws of proportions from any source, and the prior they include.
 
-What uses them as a likelihood (a cohort's distribution, the mixed model's true proportions) weighs
-them by one over that prior.
+Analyses that use them as a likelihood (a cohort's distribution, the mixed model's true proportions)
+weight them by one over that prior.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ LEAST = 1e-12  # a draw's smallest proportion
 class PosteriorDraws(NamedTuple):
     """Draws (sample, draw, cell_type) with their prior; NaN where a sample has no posterior.
 
-    ``prior`` is of the fractions of mRNA where ``per_cell`` (mRNA of a cell of each type) is given,
-    and None where it is unknown or cannot be divided out (DeCovarT Eq. 8). ``unshifted`` are the
-    draws that have this prior, where those of ``p`` were shifted for an uncertainty that is not the
-    sample's own (None: they were not).
+    ``prior`` is that of the fractions of mRNA where ``per_cell`` (mRNA per cell of each type) is
+    given, and None where it is unknown or cannot be divided out (DeCovarT Eq. 8). ``unshifted`` are
+    the draws that have this prior, where those of ``p`` were shifted for an uncertainty shared by
+    samples (None: they were not).
     """
 
     p: Array
@@ -39,7 +39,7 @@ class PosteriorDraws(NamedTuple):
     def log_prior(self, p: Array) -> Array:
         """Log prior density of log-ratios, up to a constant, over the last axis of ``p``."""
         log_p = np.log(np.maximum(p if self.per_cell is None else to_mrna(p, self.per_cell), LEAST))
-        if isinstance(self.prior, Dirichlet):  # as a density of log-ratios: the Jacobian is in
+        if isinstance(self.prior, Dirichlet):  # as a density of log-ratios: includes the Jacobian
             return np.asarray((log_p * np.asarray(self.prior.alpha, dtype=float)).sum(axis=-1))
         assert isinstance(self.prior, SoftmaxNormal)
         centred = log_p - log_p.mean(axis=-1, keepdims=True)
@@ -58,7 +58,7 @@ def before_shift(draws: Array, shift: Array | None, per_cell: Array | None) -> A
 
 
 def no_prior(argument: str) -> InputError:
-    """The error of those who have to divide the prior out."""
+    """The error of analyses that have to divide the prior out."""
     return InputError(
         argument,
         "must have a prior that can be divided out",
@@ -68,7 +68,7 @@ def no_prior(argument: str) -> InputError:
 
 
 def no_posterior(argument: str, method: str) -> InputError:
-    """The error of those who need draws."""
+    """The error of analyses that need draws."""
     return InputError(
         argument,
         "must have a posterior",

@@ -1,4 +1,4 @@
-"""What every stage that yields proportions returns: estimates, with their uncertainty."""
+"""Result of every stage that estimates proportions, with their uncertainty."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from bayesdecov.results.result import Result
 
 
 class Draws(NamedTuple):
-    """Posterior draws of every sample, and what the sampler says of each of them.
+    """Posterior draws of every sample, and the sampler's statistics of each of them.
 
     ``proportions`` (sample, chain, draw, cell_type); ``stats`` by the names of ArviZ's schema, each
     (sample, chain, draw); ``size_factor`` (sample, chain, draw) of a deconvolution.
@@ -39,7 +39,7 @@ class Draws(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Proportions(Result):
-    """Proportions of samples with their uncertainty, whatever they were made from.
+    """Proportions of samples with their uncertainty, from any kind of data.
 
     Attributes
     ----------
@@ -48,17 +48,17 @@ class Proportions(Result):
     diagnostics
         One row per sample.
     method
-        What was done.
+        Name of the method.
     quantity
-        What the proportions are fractions of.
+        The quantity of which the proportions are fractions.
     settings
-        What was asked for: every option after defaults were resolved, with the seed.
+        The options used, with defaults resolved, and the seed.
     facts
-        What was found: seconds, scale, factors of a calibration.
+        Results beside the estimates: seconds, scale, factors of a calibration.
     notes
-        What was found and decided during the analysis.
+        Findings and decisions of the analysis.
     covariance
-        Of the estimates, (sample, cell_type, cell_type); None where there is none.
+        Covariance of the estimates, (sample, cell_type, cell_type); None where there is none.
     draws
         Posterior draws (`Draws`); None without a posterior.
     """
@@ -90,13 +90,13 @@ class Proportions(Result):
         inputs: Mapping[str, Path] | None = None,
         arguments: Sequence[str] = (),
     ) -> dict[str, Any]:
-        """What ``run.json`` holds, with the quantity and the probability of the intervals."""
+        """The content of ``run.json``, with the quantity and the probability of the intervals."""
         record = super().record(prob=prob, inputs=inputs, arguments=arguments)
         record["settings"] |= {"quantity": self.quantity, "interval_probability": prob}
         return record
 
     def posterior_draws(self) -> PosteriorDraws:
-        """Draws and the prior that is in them, for what takes them as a likelihood.
+        """Draws and the prior they include, for analyses that use them as a likelihood.
 
         Raises
         ------
@@ -111,7 +111,7 @@ class Proportions(Result):
         )
 
     def intervals(self, prob: float = 0.95) -> pd.DataFrame:
-        """Intervals that hold the proportions with probability ``prob``.
+        """Intervals that contain the proportions with probability ``prob``.
 
         Equal-tailed quantiles of the draws where there are any (laplace, nuts, gating, baselines
         with a bootstrap; NaN where the Laplace approximation was refused). MAP: Wald intervals from
@@ -130,7 +130,7 @@ class Proportions(Result):
             tail = (1 - prob) / 2
             pooled = self.draws.pooled
             sd = pooled.std(axis=1, ddof=1)
-            # ends that one more draw falls between with probability prob, also of few draws
+            # one more draw falls between these ends with probability prob, even with few draws
             low, high = np.quantile(pooled, [tail, 1 - tail], axis=1, method="weibull")
         elif self.covariance is not None:
             sd = np.sqrt(np.maximum(np.einsum("njj->nj", self.covariance), 0.0))
@@ -152,7 +152,7 @@ class Proportions(Result):
         """Probability that each proportion is larger than ``threshold``, samples x cell types.
 
         The share of the draws where there are any; otherwise from the normal approximation (MAP).
-        NaN where nothing is known about uncertainty.
+        NaN where the uncertainty is unknown.
         """
         threshold = checks.check_probability(threshold, "threshold")
         values = self.proportions.to_numpy()
@@ -187,7 +187,7 @@ class Proportions(Result):
         return adata
 
     def _about(self) -> dict[str, Any]:
-        """What `to_anndata` says of the method."""
+        """Settings that `to_anndata` stores."""
         return {"method": self.method}
 
     def __str__(self) -> str:

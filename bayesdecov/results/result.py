@@ -1,4 +1,4 @@
-"""What every analysis returns: tables, an ArviZ container where something was drawn, a record."""
+"""Result of every analysis: tables, an ArviZ container where there are draws, a record."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class Result(ABC):
     compressed
         Names of the tables that are written as ``.csv.gz``.
     settings
-        What was asked for: every option after defaults were resolved.
+        The options used, with defaults resolved.
     facts
-        What was found: numbers that are estimates or measurements of the whole analysis.
+        Estimates and measurements of the whole analysis.
     notes
-        What was found and decided during the analysis, in words.
+        Findings and decisions of the analysis, in words.
     """
 
     command: ClassVar[str]
@@ -41,17 +41,17 @@ class Result(ABC):
 
     @abstractmethod
     def tables(self, prob: float = 0.95) -> dict[str, pd.DataFrame]:
-        """All tables by the names of their files; intervals hold the truth with ``prob``.
+        """All tables by file name; intervals contain the true value with probability ``prob``.
 
         A table whose index has a name is written with it, any other without its index.
         """
 
     def to_inference_data(self) -> Any:
-        """ArviZ container of what was drawn; None where a result has no draws."""
+        """ArviZ container of the draws; None where a result has none."""
         return None
 
     def extra_files(self, folder: Path) -> None:  # noqa: B027 (a hook that most do not need)
-        """Write what is neither a table nor the posterior into ``folder``."""
+        """Write files other than tables and the posterior into ``folder``."""
 
     def record(
         self,
@@ -60,7 +60,7 @@ class Result(ABC):
         inputs: Mapping[str, Path] | None = None,
         arguments: Sequence[str] = (),
     ) -> dict[str, Any]:
-        """What ``run.json`` holds: settings and facts, versions, checksums of the inputs, warnings.
+        """Content of ``run.json``: settings, facts, versions, checksums of the inputs, warnings.
 
         ``arguments`` are those of the command line.
         """

@@ -1,4 +1,4 @@
-"""A finished run, from the fit in memory or from its folder: what reports and comparisons read."""
+"""A finished run, from the fit in memory or from its folder, for reports and comparisons."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Run:
     Attributes
     ----------
     name
-        What comparisons call it.
+        Name of the run in comparisons.
     command
         "deconvolve", "fastmix" or "gate".
     tables
@@ -48,7 +48,7 @@ class Run:
     groups
         The ArviZ groups as Datasets.
     record
-        What ``run.json`` holds: settings, versions, inputs, warnings, timings.
+        The content of ``run.json``: settings, versions, inputs, warnings, timings.
     source
         The fit, or its folder.
     """
@@ -62,13 +62,13 @@ class Run:
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """Every option after defaults were resolved."""
+        """The options used, with defaults resolved."""
         settings: Mapping[str, Any] = self.record["settings"]
         return settings
 
     @property
     def version(self) -> str:
-        """The bayesdecov that made it."""
+        """Version of bayesdecov that made the run."""
         return str((self.record.get("versions") or {}).get("bayesdecov", ""))
 
     @property
@@ -78,7 +78,7 @@ class Run:
 
     @property
     def seconds(self) -> float:
-        """How long it took."""
+        """Duration of the run."""
         return checks.to_number(self.settings.get("seconds"))
 
     @property
@@ -88,7 +88,7 @@ class Run:
         return bool(posterior.sizes["chain"] * posterior.sizes["draw"] > 1)
 
     def posterior_draws(self) -> PosteriorDraws:
-        """Draws of the proportions and the prior that is in them.
+        """Draws of the proportions and the prior they include.
 
         Raises
         ------
@@ -96,7 +96,7 @@ class Run:
             The run has no proportions, or a single draw of them.
         """
         if self.command == EFFECTS:
-            raise InputError("run", "must hold proportions", found=f"a run of {self.command!r}")
+            raise InputError("run", "must contain proportions", found=f"a run of {self.command!r}")
         if not self.sampled:
             raise no_posterior("run", self.method)
         posterior = self.groups["posterior"]
@@ -135,7 +135,7 @@ class Run:
         if name not in known:
             raise InputError(
                 "run",
-                "must have a prior with a name (flat, normal)",
+                "must have a named prior (flat or normal)",
                 found=name,
                 fix="use the Python function with the fit itself",
             )
@@ -156,14 +156,14 @@ def run_of(source: Any, name: str | None = None) -> Run:
         return _from_result(source, name)
     raise InputError(
         "fit",
-        "must be what deconvolve, fastmix or gate return, or a run's folder",
+        "must be a result of deconvolve, fastmix or gate, or a run's folder",
         found=type(source).__name__,
         fix="give runs as separate arguments" if isinstance(source, list) else "",
     )
 
 
 def usable(*runs: Run) -> AbstractContextManager[None]:
-    """What cannot be understood of finished runs is an error of their folders, not ours."""
+    """Report unreadable content of finished runs as an error of their folders."""
     folders = [run.source for run in runs if isinstance(run.source, Path)]
     return readable(folders[0], "a finished run", "run") if folders else nullcontext()
 
@@ -209,14 +209,14 @@ def _from_folder(folder: Path, name: str | None) -> Run:
     if absent:
         raise InputError(
             "run",
-            f"{str(folder)!r} must hold all files of its run",
+            f"{str(folder)!r} must contain all files of its run",
             found=f"no {', '.join(absent)}",
             fix="run it again",
         )
     if not isinstance(record["settings"].get("method"), str):
         raise InputError(
             "run",
-            f"{str(folder)!r} must say the method of its run",
+            f"{str(folder)!r} must state the method of its run",
             found=repr(record["settings"].get("method"))[:40],
         )
     tables = {}
@@ -231,7 +231,7 @@ def _from_folder(folder: Path, name: str | None) -> Run:
 
 
 def _tidy(path: Path) -> pd.DataFrame:
-    """A tidy table whose names stay text, also "007" and "NA"."""
+    """A tidy table in which names remain text, also "007" and "NA"."""
     with opened(path, "run") as raw:
         table = pd.read_csv(raw, dtype=str, keep_default_na=False)
     for name in table.columns:

@@ -1,1 +1,1 @@
-"""Cells that the reference does not know: their profile, learned from a cohort, and their share."""
+"""Cells absent from the reference: their profile, learned from a cohort, and their share."""

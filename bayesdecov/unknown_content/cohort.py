@@ -1,4 +1,4 @@
-"""What a cohort shows beside its known cell types: whole transcriptomes on one scale."""
+"""Whole transcriptomes of a cohort and its known cell types, on one scale."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _FEWEST = 50
 
 @dataclass(frozen=True)
 class ObservedCohort:
-    """Bulks and means of the known cell types on all genes that both have.
+    """Bulks and means of the known cell types, on their common genes.
 
     ``y`` (sample, gene); ``mu`` (gene, cell_type); ``phi`` (sample,) counting noise per unit of
     expression; ``relative_variance`` of a gene within a cell type (variance over squared mean);
@@ -64,7 +64,7 @@ def observed(whole: pd.DataFrame, phi: Array, reference: Reference) -> ObservedC
     means = means.loc[means.index.isin(whole.index), list(reference.cell_types)]
     y, mu = whole.loc[means.index].to_numpy().T, means.to_numpy()
     marked = means.index.isin(reference.genes)
-    size = np.maximum(y.mean(axis=0), mu.mean(axis=1)) + marked * 1e300  # keep what was chosen
+    size = np.maximum(y.mean(axis=0), mu.mean(axis=1)) + marked * 1e300  # keep chosen genes
     rows = np.sort(np.argsort(-size, kind="stable")[: max(_MOST, int(marked.sum()))])
     y, mu, genes = y[:, rows], mu[rows], means.index[rows]
     level = np.median(mu, axis=1) + _LEVEL_FLOOR * mu.mean()
@@ -73,7 +73,7 @@ def observed(whole: pd.DataFrame, phi: Array, reference: Reference) -> ObservedC
     if len(genes) < _FEWEST or not (owner >= 0).any():
         raise InputError(
             "other",
-            f"needs {_FEWEST} genes and markers of the known cell types to see others",
+            f"needs {_FEWEST} genes and markers of the known cell types to detect others",
             found=f"{len(genes)} genes, {int((owner >= 0).sum())} of them markers",
         )
     variances = reference.covariance.variances()

@@ -1,4 +1,4 @@
-"""A reference with one more cell type, and what its uncertainty does to proportions."""
+"""A reference with one more cell type, and the effect of its uncertainty on proportions."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from bayesdecov.unknown_content.profile import Profile
 OTHER = "other"
 _MARKER = 2.0  # times higher in unknown cells than in any other
 _FLOOR = 0.01  # of the level of an ordinary cell: no gene is certain to be silent
-_SEEN = 0.002  # a share below cannot be told from none
+_SEEN = 0.002  # a lower share cannot be distinguished from zero
 
 
 def with_profile(reference: Reference, cohort: ObservedCohort, profile: Profile) -> Reference:
-    """The reference with `OTHER`, its markers, and means moved by what the cohort has in common.
+    """The reference with `OTHER`, its markers, and means shifted by the cohort's common deviation.
 
-    Unknown cells get as many marker genes of their own as a known cell type has on average.
+    Unknown cells get as many marker genes as a known cell type has on average.
     """
     genes, names = reference.genes, list(reference.cell_types)
     at = cohort.genes.get_indexer(genes)
@@ -32,7 +32,7 @@ def with_profile(reference: Reference, cohort: ObservedCohort, profile: Profile)
     rows = np.concatenate([at, new])
     h = np.maximum(profile.h, _FLOOR * cohort.level)[rows]
     known = np.vstack([reference.mean.to_numpy(), cohort.mu[new]])
-    # proportions sum to one: what is added to every mean is added to every mixture
+    # proportions sum to one: adding to every mean adds the same to every mixture
     shifted = np.maximum(known + profile.shift[rows, None], 0.0)
     counting = np.nan_to_num(reference.counting.to_numpy())
     of_genes = cohort.relative_variance * cohort.mu[new] ** 2 + cohort.mu[new] * counting

@@ -1,4 +1,4 @@
-"""Unknown cells of a cohort: profile and shares in turn, and how far another cohort would differ.
+"""Unknown cells of a cohort: profile and shares, estimated in turn, and their uncertainty.
 
 The reference's unit fixes the level: known and unknown shares of every sample sum to one.
 """
@@ -38,7 +38,7 @@ class _State(NamedTuple):
 
 
 def learn(cohort: ObservedCohort, rng: np.random.Generator) -> Foreign:
-    """Profile and shares; genes and samples are drawn with replacement to say how sure they are."""
+    """Profile and shares, with their uncertainty from a bootstrap of genes and samples."""
     n = len(cohort.y)
     rows = np.sort(rng.permutation(n)[:_LEARNED])
     some = cohort.take_samples(rows)
@@ -49,7 +49,7 @@ def learn(cohort: ObservedCohort, rng: np.random.Generator) -> Foreign:
 
 
 def _alternate(cohort: ObservedCohort, B: Array, w: Array, rounds: int) -> _State:
-    """Profile from shares and shares from profile, in turn."""
+    """Estimate profile from shares and shares from profile, in turn."""
     for _ in range(rounds):
         profile = regress(cohort, B, w)
         profile = profile._replace(h=anchored(cohort, profile.h))
@@ -64,7 +64,7 @@ def _alternate(cohort: ObservedCohort, B: Array, w: Array, rounds: int) -> _Stat
 
 
 def _all_shares(cohort: ObservedCohort, state: _State) -> Array:
-    """Shares of all samples, with the profile as it is."""
+    """Shares of all samples, given the profile."""
     n = len(cohort.y)
     B, w = np.tile(state.B.mean(axis=0), (n, 1)), np.full(n, state.w.mean())
     for _ in range(4):
@@ -76,7 +76,7 @@ def _all_shares(cohort: ObservedCohort, state: _State) -> Array:
 def _resampled(
     cohort: ObservedCohort, some: ObservedCohort, state: _State, rng: np.random.Generator
 ) -> Array:
-    """Shares of all samples as other genes and other samples would have them."""
+    """Shares of all samples, from resampled genes and samples."""
     n, n_genes = some.y.shape
     genes: NDArray[np.intp] = rng.integers(n_genes, size=(n_genes,))
     samples: NDArray[np.intp] = rng.integers(n, size=(n,))

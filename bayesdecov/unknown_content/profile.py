@@ -1,17 +1,17 @@
-r"""The mean profile of unknown cells, from what known cell types leave unexplained.
+r"""The mean profile of unknown cells, from the expression that known types do not explain.
 
 With proportions ``B`` (sample, cell_type) and shares ``w`` given, the remainder of sample i is
 
 .. math:: r_{ig} = y_{ig} - (B\mu^T)_{ig} = w_i h_g + \delta_g + \epsilon_{ig},
 
-``h`` the mean profile of unknown cells, ``delta`` what all samples have in common beyond the
-reference: its error, which replicates put at :math:`2\sum_j \bar b_j^2\sigma_{gj}^2 / n_j` (errors
-of donors that gave several cell types go together); ``epsilon`` the variation between donors,
-within known cells and (:math:`\tau` times ``h``) within unknown ones. Every gene is a regression on
-a line, with a broad prior of ``h`` around an ordinary cell.
+``h`` is the mean profile of unknown cells, ``delta`` the deviation from the reference that all
+samples share: its error, with variance :math:`2\sum_j \bar b_j^2\sigma_{gj}^2 / n_j` (errors are
+correlated where donors provided several cell types); ``epsilon`` is the variation between donors,
+within known cells and (:math:`\tau` times ``h``) within unknown ones. Every gene is a linear
+regression, with a broad prior of ``h`` around an ordinary cell.
 
-What is left over says ``h`` only up to what known cells could express as well. The markers of a
-cell type are the anchor: unknown cells are taken to express them like other genes of the same
+The remainder identifies ``h`` only up to a combination of the known profiles. The markers of a
+cell type are the anchor: unknown cells are assumed to express them like other genes of the same
 level (at the lower quartile, so that most markers may even be shared).
 """
 
@@ -24,7 +24,7 @@ import numpy as np
 from bayesdecov.algebra.terms import Array
 from bayesdecov.unknown_content.cohort import ObservedCohort
 
-_MEASUREMENT = 0.02  # relative error that nothing explains
+_MEASUREMENT = 0.02  # unexplained relative error
 _SPREAD = 1.5  # prior sd of h over the level of an ordinary cell
 _ROUNDS = 8
 _TAU = (0.3, 1.2)  # relative sd between donors of unknown cells, at least and at most
@@ -35,7 +35,7 @@ _ANCHOR_STEPS = 60
 
 
 class Profile(NamedTuple):
-    """Mean of unknown cells, its variance, that between donors; what all samples share."""
+    """Mean of unknown cells, its variance and that between donors; the shared deviation."""
 
     h: Array
     error: Array  # variance of h
@@ -79,7 +79,7 @@ def regress(cohort: ObservedCohort, B: Array, w: Array) -> Profile:
 
 
 def _between_donors(residual: Array, known: Array, part: Array, W: Array) -> float:
-    """Relative sd of unknown cells between donors, from what their mean leaves over."""
+    """Relative sd of unknown cells between donors, from the residuals of their mean."""
     weights = np.square(part * W)
     total = (weights * np.square(part)).sum()
     excess = (weights * (np.square(residual) - known)).sum()
@@ -87,7 +87,7 @@ def _between_donors(residual: Array, known: Array, part: Array, W: Array) -> flo
 
 
 def anchored(cohort: ObservedCohort, h: Array) -> Array:
-    """``h`` without what known cell types express: markers no different from other genes."""
+    """``h`` without the known profiles, so that markers behave like other genes."""
     marks = [cohort.owner == j for j in range(cohort.n_types)]
     usable = [j for j, rows in enumerate(marks) if _FEWEST <= rows.sum() < len(h)]
     height = {j: float(np.median(cohort.mu[marks[j], j] / cohort.level[marks[j]])) for j in usable}

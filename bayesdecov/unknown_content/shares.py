@@ -1,4 +1,4 @@
-"""Shares of known cell types and of a foreign profile in every sample: non-negative regression."""
+"""Shares of known cell types and of unknown cells in every sample: non-negative regression."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _ABOVE = 3.0  # how fast weights fall with residuals above the fit
 
 
 def regression(cohort: ObservedCohort, profile: Profile, B: Array, w: Array) -> tuple[Array, Array]:
-    """Coefficients of known types and of ``profile.h``; ``B, w`` say how samples vary."""
+    """Coefficients of known types and of ``profile.h``; ``B, w`` determine the variances."""
     spread = variance(cohort, B) + profile.shift_error
     spread += np.square(w)[:, None] * (profile.between + profile.error)
     X = np.column_stack([cohort.mu, profile.h])

@@ -217,7 +217,7 @@ def test_other_content_is_in_the_diagnostics(cohort):
     made, reference = cohort
     half = made.bulk.copy()
     half.loc[reference.genes] *= 0.5  # half of the mixture expresses none of these genes
-    with pytest.warns(bd.BayesdecovWarning, match="takes bulk and reference on one scale"):
+    with pytest.warns(bd.BayesdecovWarning, match="assumes bulk and reference on one scale"):
         free = bd.deconvolve(half, reference, "quantiseq")
     assert free.diagnostics["other"].mean() < 0.2  # hidden in the size factor, as the warning says
     fixed = bd.deconvolve(half, reference, "quantiseq", size_factor="fixed")

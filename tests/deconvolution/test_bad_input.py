@@ -111,7 +111,7 @@ def test_hardly_distinct_types_are_named(cohort):
     near = cohort.mean.copy()
     rng = np.random.default_rng(0)
     near["twin"] = near["type2"] * (1 + 1e-6 * rng.normal(size=len(near)))
-    with pytest.warns(BayesdecovWarning, match="hardly be distinguished.*type2, twin"):
+    with pytest.warns(BayesdecovWarning, match="hardly distinguish these cell types: type2, twin"):
         bd.deconvolve(cohort.mean.add_prefix("bulk "), bd.Reference.from_signature(near), "simplex")
 
 

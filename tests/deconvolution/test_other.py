@@ -190,5 +190,5 @@ def test_leave_one_type_out_needs_three_types_and_a_likelihood(tissue, reference
     small = bd.Reference.from_samples(two.purified, two.labels, "diagonal", genes=40)
     with pytest.raises(InputError, match="three cell types"):
         bd.deconvolve(two.bulk, small).leave_one_type_out()
-    with pytest.raises(InputError, match="needs a likelihood"):
+    with pytest.raises(InputError, match="must have a likelihood"):
         bd.deconvolve(tissue.bulk, reference, "nnls").leave_one_type_out()

@@ -68,7 +68,7 @@ def test_a_baseline_predicts_nothing(fits):
         "constant_data",
         "fit",
     }
-    with pytest.raises(InputError, match="this needs a likelihood; found method='nnls'"):
+    with pytest.raises(InputError, match="must have a likelihood for this; found method='nnls'"):
         fits["nnls"].to_pymc()
 
 
@@ -135,7 +135,7 @@ def test_loo_agrees_with_arviz(fits):
     elpd = total.elpd_loo if hasattr(total, "elpd_loo") else total.elpd
     assert float(elpd) == pytest.approx(table["elpd"].sum(), rel=1e-3)
     assert (table["p_loo"] > 0).all()
-    with pytest.raises(InputError, match="needs posterior draws"):
+    with pytest.raises(InputError, match="must have posterior draws"):
         fits["map"].loo()
 
 

@@ -109,7 +109,7 @@ def test_what_is_refused(tissue, reference):
         bd.deconvolve(tissue.bulk, reference, "nnls", calibrate=True)
     few = tissue.purified.iloc[:, [0, 1, 5, 6, 10, 11]]
     small = bd.Reference.from_samples(few, tissue.labels[few.columns], "diagonal", genes=60)
-    with pytest.raises(InputError, match="needs 3 replicates of every cell type"):
+    with pytest.raises(InputError, match="needs at least 3 replicates of every cell type"):
         fit(tissue, small, True)
     with pytest.raises(InputError, match="every purified sample needs a donor"):
         bd.Reference.from_samples(

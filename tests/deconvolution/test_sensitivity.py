@@ -47,5 +47,5 @@ def test_two_cell_types_are_too_few(table):
     reference = table[1].reference
     two = bd.Reference.from_moments(reference.mean[["alike", "apart"]], np.stack([np.eye(30)] * 2))
     fit = bd.deconvolve(table[1].bulk, two)
-    with pytest.raises(InputError, match="needs three cell types or more"):
+    with pytest.raises(InputError, match="needs at least three cell types"):
         fit.leave_one_type_out()

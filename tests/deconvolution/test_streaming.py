@@ -136,7 +136,7 @@ def test_methods_without_a_posterior(cohort, reference, tmp_path):
 
 def test_what_needs_the_whole_cohort_is_refused(cohort, reference, tmp_path):
     for name in ("calibrate", "other"):
-        with pytest.raises(InputError, match=f"{name}: learns from the whole cohort"):
+        with pytest.raises(InputError, match=f"{name}: needs the whole cohort"):
             deconvolve_to(
                 tmp_path / "run", cohort.bulk, reference, "map", **of_deconvolve({name: True})
             )
@@ -147,7 +147,7 @@ def test_parts_on_different_scales_are_refused(cohort, reference, tmp_path):
     mixed = cohort.bulk.copy()
     mixed.iloc[:, 32:] = (mixed.iloc[:, 32:] + 1).round()
     mixed.iloc[:, 32:] += 1000 * np.eye(len(mixed), N - 32)  # counts
-    with pytest.raises(InputError, match="samples 33 to 64 differ from those before"):
+    with pytest.raises(InputError, match="samples 33 to 64 differ from the preceding ones"):
         deconvolve_to(tmp_path / "run", mixed, reference, "map", shard_size=32, df=None)
     assert not list(tmp_path.iterdir())
 

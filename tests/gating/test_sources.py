@@ -76,8 +76,8 @@ def test_one_file_by_two_paths_is_one_file(tmp_path):
     (TABLE, "files", "a table of events needs a sample name"),
     ({"a": [1]}, "files['a']", "must be a path or a table of events; found list"),
     ({1: "a", "1": "b"}, "files", "unique as text"),
-    ({"a\nb": "x.fcs"}, "files", "sample names must not hold control characters"),
-    (["a\x1b.fcs"], "files", "sample names must not hold control characters"),
+    ({"a\nb": "x.fcs"}, "files", "sample names must not contain control characters"),
+    (["a\x1b.fcs"], "files", "sample names must not contain control characters"),
 ])  # fmt: skip
 def test_what_names_no_files_is_refused(files, argument, said):
     with pytest.raises(InputError) as caught:

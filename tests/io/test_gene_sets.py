@@ -46,7 +46,7 @@ def test_a_gene_twice_counts_once_and_spaces_go(tmp_path):
     ("a\tb\tx\nname only\n", "line 2 of 'a.gmt'"), ("\tb\tx\n", "line 1 of 'a.gmt'"),
     ("a\tb\tx\na\tc\ty\n", "names of gene sets must be unique; found 'a'"),
     ("a\tb\t\t \n", "gene sets must not be empty; found 'a'"),
-    ("a\x1b\tb\tx\n", "gene set names must not hold control characters"),
+    ("a\x1b\tb\tx\n", "gene set names must not contain control characters"),
 ])  # fmt: skip
 def test_files_that_are_no_gmt(text, said, tmp_path):
     (tmp_path / "a.gmt").write_text(text)

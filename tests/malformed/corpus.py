@@ -123,9 +123,9 @@ CASES = [
          "bulk: .*cannot be read"),
     Case("open quote", "deconvolve", "bulk.csv", text(_quoted), "bulk: "),
     Case("truncated reference", "deconvolve", "reference.nc", raw(lambda b: b[: len(b) // 2]),
-         "reference: .*not a readable netCDF file.*Write it anew"),
+         "reference: .*not a readable netCDF file.*Write it again"),
     Case("text as reference", "deconvolve", "reference.nc", raw(lambda _: b"gene,a,b\nx,1,2\n"),
-         "reference: .*not a readable netCDF file.*Write it anew"),
+         "reference: .*not a readable netCDF file.*Write it again"),
     # bulk
     Case("gap", "deconvolve", "bulk.csv", cell(5, 2, np.nan), "bulk: must not have missing"),
     Case("infinite", "deconvolve", "bulk.csv", cell(5, 2, np.inf), "bulk: must not have missing"),

@@ -120,8 +120,8 @@ def first_version(cohort, tmp_path_factory):
     ("factor", "counting", -1.0, "negative or missing numbers of replicates or counts"),
     ("factor", "diagonal", -1.0, "variances that are"),
     ("factor", "loadings", np.nan, "variances that are missing"),
-    ("factor", "factor_cell_type", 3, "cell types that there are not"),
-    ("factor", "factor_cell_type", -1, "cell types that there are not"),
+    ("factor", "factor_cell_type", 3, "factors of unknown cell types"),
+    ("factor", "factor_cell_type", -1, "factors of unknown cell types"),
     ("full", "covariance", 0.0, "not positive definite"),
     ("factor", "gene", b"a\nb", "control characters"),
 ])  # fmt: skip
@@ -193,9 +193,9 @@ def test_damaged_settings_are_said(tmp_path, quick):
     bd.Reference.from_samples(cohort.purified, cohort.labels, "diagonal").save(path)
     with h5py.File(path, "a") as file:
         file.attrs["settings"] = '{"covariance"'
-    with pytest.raises(InputError, match=r"was changed since.*Write it anew"):
+    with pytest.raises(InputError, match=r"was changed since.*Write it again"):
         bd.Reference.load(path)
     with h5py.File(path, "a") as file:
         file.attrs["format"] = "bayesdecov reference 1"  # of version 0.1, without a digest
-    with pytest.raises(InputError, match=r"is damaged; found JSONDecodeError.*Write it anew"):
+    with pytest.raises(InputError, match=r"is damaged; found JSONDecodeError.*Write it again"):
         bd.Reference.load(path)

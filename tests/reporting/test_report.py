@@ -118,7 +118,7 @@ def test_from_the_folder_of_a_run(fits, tmp_path):
 def test_bad_targets(fits, tmp_path):
     with pytest.raises(InputError, match=r"must be an \.html file"):
         bd.report(fits["map"], tmp_path / "report.pdf")
-    with pytest.raises(InputError, match="what deconvolve, fastmix or gate return"):
+    with pytest.raises(InputError, match="a result of deconvolve, fastmix or gate"):
         bd.report(3, tmp_path / "report.html")
 
 

@@ -65,9 +65,13 @@ def test_weights_of_cells_are_put_in_the_order_of_the_types_and_shifts_taken_bac
 def test_what_has_no_draws_or_no_prior_with_a_name_is_refused():
     with pytest.raises(InputError, match=r"^run: must have a posterior; found method='map'"):
         run(DRAWS[:, :1, :1], method="map").posterior_draws()
-    with pytest.raises(InputError, match=r"^run: must hold proportions; found a run of 'fastmix'"):
+    with pytest.raises(
+        InputError, match=r"^run: must contain proportions; found a run of 'fastmix'"
+    ):
         run(command="fastmix").posterior_draws()
-    with pytest.raises(InputError, match=r"prior with a name .*; found Dirichlet\(alpha=2\.0\)"):
+    with pytest.raises(
+        InputError, match=r"must have a named prior .*; found Dirichlet\(alpha=2\.0\)"
+    ):
         run(prior="Dirichlet(alpha=2.0)").posterior_draws()
 
 
@@ -86,7 +90,7 @@ def test_a_run_is_taken_as_it_is_or_with_another_name():
     made = run()
     assert run_of(made) is made
     assert run_of(made, "two") == replace(made, name="two")
-    with pytest.raises(InputError, match=r"^fit: must be what deconvolve, .*; found int\.$"):
+    with pytest.raises(InputError, match=r"^fit: must be a result of deconvolve, .*; found int\.$"):
         run_of(3)
     with pytest.raises(InputError, match=r"found list\. Give runs as separate arguments\.$"):
         run_of([made])
@@ -108,7 +112,9 @@ class Toy(Result):
 def test_a_folder_that_is_no_whole_run_is_refused_with_what_it_lacks(tmp_path):
     Toy(method="map").write(tmp_path / "run")
     for read in (run_of, posterior_draws_of):
-        with pytest.raises(InputError, match=r"must hold all files .*; found no posterior\.nc\."):
+        with pytest.raises(
+            InputError, match=r"must contain all files .*; found no posterior\.nc\."
+        ):
             read(tmp_path / "run")
     (tmp_path / "run" / "intervals.csv").unlink()
     with pytest.raises(InputError, match=r"found no intervals\.csv, posterior\.nc\. Run it again"):
