@@ -121,3 +121,17 @@ def test_pages_speak_of_what_exists():
                 assert (page.parent / target).exists(), f"{page.name}: {target}"
         for script in re.findall(r"python (benchmarks/\w+\.py)", text):
             assert (ROOT / script).exists(), f"{page.name}: {script}"
+
+
+def test_the_map_of_the_source_is_right():
+    """Files and functions that docs/models.md names exist."""
+    lines = (ROOT / "docs/models.md").read_text("utf-8").partition("**Where to find**")[2]
+    folder = Path()
+    for cell in re.findall(r"`([\w/]+\.py)(?:: ([\w., ]+))?`", lines):
+        path = Path("bayesdecov") / cell[0]
+        if len(path.parts) == 2 and not (ROOT / path).exists():  # the folder of the one before
+            path = folder / cell[0]
+        folder = path.parent
+        source = (ROOT / path).read_text("utf-8")
+        for name in filter(None, cell[1].split(", ")):
+            assert f"def {name.rpartition('.')[2]}(" in source, f"{path}: {name}"
