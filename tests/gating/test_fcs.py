@@ -89,7 +89,7 @@ def test_broken_files(tmp_path, cytometry):
     }
     for name, content in cases.items():
         (tmp_path / name).write_bytes(content)
-        with pytest.raises(InputError, match=f"{name}.*no readable FCS file"):
+        with pytest.raises(InputError, match=f"{name}.*cannot be read as an FCS file"):
             read_raw(tmp_path / name)
     with pytest.raises(InputError, match="does not exist"):
         read_raw(tmp_path / "none.fcs")
