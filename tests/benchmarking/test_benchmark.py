@@ -270,7 +270,7 @@ def test_command_with_own_tables(data, tmp_path):
     scores = pd.read_csv(tmp_path / "out" / "scores.csv")
     assert set(scores["scenario"]) == {"own data"}
     result = run("benchmark", *own, "--out", tmp_path / "none", expect=2)
-    assert "purified: needs either" in result.stderr
+    assert "purified: must be given with --labels" in result.stderr
     result = run("benchmark", *sorted_cells, "--out", tmp_path / "none", expect=2)
     assert "bulk: is needed" in result.stderr
     result = run("benchmark", "-p", "luck", "--out", tmp_path / "none", expect=2)

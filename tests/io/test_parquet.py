@@ -76,7 +76,7 @@ def test_files_that_are_no_expression(tmp_path):
             Parquet(path, "bulk")
     table = pd.DataFrame({"a": [1.0]}, pd.MultiIndex.from_tuples([("x", "y")], names=["p", "q"]))
     table.to_parquet(path)
-    with pytest.raises(InputError, match=r"needs one column of gene names; found \['p', 'q'\]"):
+    with pytest.raises(InputError, match=r"must have one column of gene names; found \['p', 'q'\]"):
         Parquet(path, "bulk")
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(InputError, match=r"bulk: .*cannot be read as a parquet table"):
