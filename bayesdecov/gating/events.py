@@ -40,9 +40,9 @@ class Events:
     z
         (event, column), in units of the full scale: 0 to 1 for events on the scale.
     columns
-            Names shown.
-        names
-            All names by which each column can be found, an alias first.
+        Names shown.
+    names
+        All names by which each column can be found, an alias first.
     aliased
         Columns that have an alias.
     rows, total
@@ -113,7 +113,7 @@ def read_events(source: str | Path | pd.DataFrame, hierarchy: Hierarchy, name: s
     """Events of an FCS file, of DAFi's event table (.txt .tsv .csv, also .gz), or of a DataFrame.
 
     FCS files are compensated and transformed according to ``hierarchy.reading``; tables are used
-        as they are. A column called Time is left out.
+    as they are. A column called Time is left out.
     """
     if isinstance(source, pd.DataFrame):
         return _from_table(source, hierarchy, name or "events")

@@ -39,7 +39,7 @@ def read_hierarchy(
     Raises
     ------
     InputError
-            A rule is broken; the message names the gate and the field.
+        A rule is broken; the message names the gate and the field.
 
     Examples
     --------

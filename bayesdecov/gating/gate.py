@@ -58,7 +58,7 @@ def gate(
         stable a proportion is: estimates are means over seeds, and draws come from all of them.
     draws
         Posterior draws of each sample's proportions: Dirichlet(counts + 1/2), in equal parts
-                from the seeds.
+        from the seeds.
     n_jobs
         Number of files gated in parallel, through joblib; -1 for all cores.
     progress
@@ -68,7 +68,7 @@ def gate(
     -------
     Gating
         ``.counts``, ``.proportions``, ``.intervals()``, ``.table()``, ``.members(sample)``. Files
-                that failed are listed in ``.failures``, with a single warning.
+        that failed are listed in ``.failures``, with a single warning.
 
     Raises
     ------

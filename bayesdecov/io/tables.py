@@ -34,7 +34,7 @@ def read_table(path: str | Path, argument: str = "table", *, text: bool = False)
     ----------
     path
         A file ending in .csv, .tsv or .txt (each also .gz), .parquet or .h5ad. An .h5ad has
-                samples as observations and is returned as genes x samples.
+        samples as observations and is returned as genes x samples.
     argument
         What the table is, for messages.
     text

@@ -164,7 +164,10 @@ def test_reference_and_signature_as_cases(data):
     found = benchmark(cases, ["nnls", "map:covariance=factor"], memory=False)
     whole = found.overall.set_index(["level", "method"]).sort_index()
     assert whole.loc[("built", "nnls"), "rmse"] < 0.1
-    assert "needs purified samples" in whole.loc[("means", "map:covariance=factor"), "error"]
+    assert (
+        "must only be given with purified samples"
+        in whole.loc[("means", "map:covariance=factor"), "error"]
+    )
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
