@@ -75,7 +75,7 @@ def test_what_an_anndata_lacks_is_said(tmp_path, quick):
             del file[name]
         with pytest.raises(InputError, match=rf"bulk: .* has no {name}\. It must be an AnnData"):
             open_anndata(tmp_path / f"{name}.h5ad", "bulk")
-    with pytest.raises(InputError, match="table: needs expression in X"):
+    with pytest.raises(InputError, match="table: must have expression in X"):
         from_anndata(new_anndata(pd.Index(["a", "b"])))
 
 
