@@ -120,7 +120,7 @@ def test_pictures_and_page(found, tmp_path):
     assert {path.stem for path in (tmp_path / "plots").iterdir()} >= {"rmse", "r_types"}
     page = render(found, "out")
     assert "Closest to the truth" in page
-    assert "failed on some cohort: broken" in page
+    assert "failed on a cohort: broken" in page
     assert "ArithmeticError: no luck" in page
     again = pd.read_csv(tmp_path / "out" / "estimates.csv.gz")
     assert len(again) == len(found.estimates)

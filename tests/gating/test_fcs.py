@@ -108,7 +108,7 @@ def test_several_data_sets(tmp_path):
 
 @pytest.mark.real_data
 @pytest.mark.parametrize(("name", "said"), [
-    ("SG_2014-09-26_Duplicate_Names.fcs", "data end one byte off"),
+    ("SG_2014-09-26_Duplicate_Names.fcs", "end of data off by one byte"),
     ("data_start_offset_discrepancy_example.fcs", "offsets of the text segment"),
     ("data_stop_offset_discrepancy_example.fcs", "offsets of the text segment"),
 ])  # fmt: skip
