@@ -1,7 +1,7 @@
-"""Data to try: a simulated cohort that needs nothing, and real mixtures with a known truth.
+"""Example data: a simulated cohort without download, and real mixtures with a known truth.
 
 Real data are downloaded once, checked by SHA-256 and cached by pooch. The folder named by the
-environment variable ``BAYESDECOV_DATA`` is looked at first, for machines without a network.
+environment variable ``BAYESDECOV_DATA`` is searched first, for machines without a network.
 """
 
 from __future__ import annotations
@@ -47,9 +47,9 @@ class Dataset:
     proportions
         The truth, samples x cell types.
     samples
-        What else is known of the bulks, samples x columns.
+        Further information on the bulks, samples x columns.
     signature
-        Mean profiles, genes x cell types, where there are no replicates.
+        Mean profiles, genes x cell types, if there are no replicates.
     """
 
     name: str
@@ -73,7 +73,7 @@ def load(name: str) -> Dataset:
         doi:10.1038/s41592-019-0425-8, GEO GSE118767, MIT licence). "abis_pbmc": 12 human PBMC
         samples with flow cytometry of 17 cell types and the ABIS signature (Monaco et al. 2019,
         doi:10.1016/j.celrep.2019.01.041, GEO GSE107011); not downloaded, because the tables are
-        under the GPL: see the error for where they are.
+        under the GPL: the error message states where to get them.
     """
     return _LOADERS[checks.check_choice(name, tuple(_LOADERS), "name")]()
 
@@ -108,13 +108,13 @@ def _demo() -> Dataset:
 def _sc_mixology() -> Dataset:
     counts = read_table(_fetch("sc_mixology", _MIXOLOGY, "RNAmix_celseq2.count.csv.gz"))
     wells = read_table(_fetch("sc_mixology", _MIXOLOGY, "RNAmix_celseq2.metadata.csv.gz"))
-    # The metadata have the labels of two cell lines swapped (genotypes of single cells show it).
+    # The metadata swap the labels of two cell lines (as genotypes of single cells show).
     design = pd.DataFrame(
         {"H1975": wells["H1975_prop"], "H2228": wells["HCC827_prop"], "HCC827": wells["H2228_prop"]}
     ).astype(float)
     # Well L19 is wrong on both protocols: its label says .68/.16/.16, its RNA is nearly pure.
     design = design.drop(index="L19")
-    design = design.div(design.sum(axis=1), axis=0)  # written with two digits
+    design = design.div(design.sum(axis=1), axis=0)  # given with two digits
     counts = counts.loc[:, design.index]
     pure = design.max(axis=1) > 0.99
     samples = wells.loc[design.index[~pure], ["mRNA_amount", "total_count_per_cell"]]
@@ -135,7 +135,7 @@ def _abis_pbmc() -> Dataset:
     if not all(paths):
         raise InputError(
             "name",
-            "'abis_pbmc' is read from the folder that BAYESDECOV_DATA names",
+            "'abis_pbmc' must be in the folder that BAYESDECOV_DATA names",
             found=f"no abis_pbmc/{names[0]} there",
             fix=f"export {', '.join(names)} from the R package granulator (genes x samples, genes "
             "x cell types, samples x cell types as fractions)",
@@ -213,6 +213,6 @@ def _fetch(dataset: str, address: str, filename: str) -> Path:
             "name",
             f"{dataset!r} could not be downloaded from {address + filename}",
             found=str(error).split("\n")[0][:150],
-            fix="connect to the network, or set BAYESDECOV_DATA to a folder that holds "
+            fix="connect to the network, or set BAYESDECOV_DATA to a folder that contains "
             f"{dataset}/{filename}",
         ) from error

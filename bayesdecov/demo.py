@@ -1,4 +1,4 @@
-"""The demonstration: the main job from purified samples to pictures, against a known truth."""
+"""The demonstration: an analysis from purified samples to plots, with a known truth."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def run_demo(
         report(best, folder / "report.html")
         found.write(folder / "comparison")
         draw(found, folder / "comparison")
-        if name == "demo":  # small, ours to give away: the tables a user would bring
+        if name == "demo":  # small and free to copy: the tables that a user would have
             _write_input(data, folder / "input")
             console.print("\nsimulated effects of a group on the genes of three cell types:")
             console.print(str(_fastmix(folder)), markup=False)
@@ -111,7 +111,7 @@ def _say_what_next(name: str, out: Path, console: Console) -> None:
 
 
 def _fastmix(folder: Path) -> MixedEffects:
-    """The second verb on a simulated cohort, in a folder of its own inside of ``folder``."""
+    """Effects in a simulated cohort, in a separate folder inside ``folder``."""
     cohort = simulate.fastmix("III", "code", 1500, 50, correlation=0.5, seed=_SEED)
     fit = fastmix(cohort.expression, cohort.proportions, cohort.covariates, "mixture")
     (folder / "fastmix").mkdir()
@@ -130,7 +130,7 @@ def score(
 ) -> pd.DataFrame:
     """RMSE and bias against the truth, coverage and width of 95 % intervals, per method.
 
-    With ``groups`` (sample -> group) one row for each group too.
+    With ``groups`` (sample -> group), also one row for each group.
     """
     rows = []
     for method, fit in fits.items():

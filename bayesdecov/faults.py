@@ -1,7 +1,7 @@
-"""What ends a command from outside: interrupts, too little memory, pipes that were closed.
+"""External reasons that end a command: interrupts, lack of memory, closed pipes.
 
-Interrupts are remembered, because libraries swallow the exception while they are imported or call
-back.
+Interrupts are recorded, because libraries suppress the exception during their import or in
+callbacks.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ import signal
 import sys
 from typing import Any
 
-CLOSED_PIPE = 141  # what a shell reports of a program that SIGPIPE ended
+CLOSED_PIPE = 141  # exit status, in a shell, of a program ended by SIGPIPE
 _NO_MEMORY = ("failed to map segment", "cannot allocate memory", "unable to allocate")
 _seen: list[int] = []
 told: list[str] = []  # messages of errors that were printed
 
 
 def listen() -> None:
-    """Remember interrupts from now on; where a library swallows one, nothing is printed."""
+    """Record interrupts from now on; if a library suppresses one, nothing is printed."""
     if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
         return
     signal.signal(signal.SIGINT, _interrupt)
@@ -41,13 +41,13 @@ def interrupted() -> bool:
 
 
 def check() -> None:
-    """Raise an interrupt that was swallowed, before anything takes its final name."""
+    """Raise an interrupt that was suppressed, before any output gets its final name."""
     if _seen:
         raise KeyboardInterrupt
 
 
 def short_of_memory(error: BaseException | None) -> bool:
-    """Whether memory is what lacks, also to a library that could not be loaded."""
+    """Whether the error is a lack of memory, also in the loading of a library."""
     while error is not None:
         said = str(error).lower()
         if isinstance(error, MemoryError) or any(sign in said for sign in _NO_MEMORY):

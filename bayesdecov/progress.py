@@ -1,4 +1,4 @@
-"""A progress bar for long work; on standard error, and only where somebody asked for it."""
+"""A progress bar for long computations, on standard error and only if requested."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ T = TypeVar("T")
 def track(
     results: Iterable[T], sizes: Sequence[int], title: str, *, show: bool, unit: str
 ) -> Iterator[T]:
-    """Yield results; ``sizes`` says how much work each of them stands for."""
+    """Yield results; ``sizes`` is the amount of work for each of them."""
     if not show:
         yield from results
         return

@@ -1,9 +1,9 @@
 """A cohort on a Dask cluster, streamed to disk: python examples/cluster.py [FOLDER]
 
-Here the cluster is two processes of this machine. On yours two lines change: the one that makes
-the cluster (`dask_jobqueue.SLURMCluster(...)`, `Client("scheduler:8786")`, ...), and the path of
-the cohort (an .h5ad is read shard by shard). Results are the same bytes wherever they were made,
-and the same call goes on where a run was killed.
+Here the cluster is two local processes. For your cluster, change two lines: the creation of the
+cluster (`dask_jobqueue.SLURMCluster(...)`, `Client("scheduler:8786")`, ...), and the path of the
+cohort (an .h5ad is read shard by shard). Results are identical, byte by byte, on all systems, and
+the same call resumes a run that was killed.
 """
 
 from __future__ import annotations

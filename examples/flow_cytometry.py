@@ -1,8 +1,8 @@
 """From FCS files to the genes that respond in one cell type: gate, then fastmix.
 
-A hundred simulated donors, half of them treated. Their blood goes through a flow cytometer (eight
-colours, spillover, dead cells, doublets) and its expression is measured. Only the simulator knows
-the composition; the analysis starts from the files.
+A hundred simulated donors, half of them treated. Their blood is measured by flow cytometry (eight
+colours, spillover, dead cells, doublets), and its expression is measured. The true composition is
+known only to the simulation; the analysis starts from the files.
 
 Run it from anywhere: ``python examples/flow_cytometry.py [DONORS]`` (a minute or two for 100).
 """
@@ -28,7 +28,7 @@ def main(donors: int) -> None:
         files = blood.write(folder)  # one FCS file per donor, with its spillover matrix
         print(f"{len(files)} FCS files, e.g. {Path(files[0]).name}")
 
-        # 1. Gate them. The hierarchy could as well be a file: bd.gate(files, "gating.toml").
+        # 1. Gate them. The hierarchy can also be a file: bd.gate(files, "gating.toml").
         hierarchy = bd.simulate.blood_hierarchy()
         print(hierarchy)
         gated = bd.gate(files, hierarchy, seeds=3, n_jobs=-1)
@@ -52,7 +52,7 @@ def main(donors: int) -> None:
             hits = int(real[called].sum())
             print(
                 f"{name}, {title} proportions: {len(called)} genes called, {hits} of "
-                f"{int(real.sum())} that react"
+                f"{int(real.sum())} that respond"
             )
 
 

@@ -1,11 +1,11 @@
-"""Which cell types react in a rejected kidney, and how fragile is the answer?
+"""Which cell types respond to kidney rejection, and how stable is the result?
 
     python examples/kidney_rejection.py FOLDER [--method mixture] [--permutations 40] [--left-out N]
 
-FOLDER holds expression_log2.csv.gz (genes x samples), proportions_coulter.csv and metadata.csv
+FOLDER contains expression_log2.csv.gz (genes x samples), proportions_coulter.csv and metadata.csv
 with a column "group" (GEO series GSE20300: whole blood of 24 transplanted children, 15 with acute
-rejection and 9 stable, with measured cell counts). The genes found for each cell type are set
-beside what is found when the labels are shuffled, and when each patient is left out in turn.
+rejection and 9 stable, with measured cell counts). The genes found for each cell type are compared
+with those found when the labels are shuffled, and when each patient is left out in turn.
 """
 
 import argparse
@@ -23,7 +23,9 @@ parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
 parser.add_argument("folder", type=Path)
 parser.add_argument("--method", default="mixture")
 parser.add_argument("--permutations", type=int, default=40)
-parser.add_argument("--left-out", type=int, help="how many patients are left out in turn (all)")
+parser.add_argument(
+    "--left-out", type=int, help="number of patients left out in turn (default: all)"
+)
 parser.add_argument("--fdr", type=float, default=0.05)
 options = parser.parse_args()
 
@@ -75,5 +77,5 @@ report = pd.DataFrame(
         "in every run": stable.sum(),
     }
 )
-print(f"\nGenes with q < {options.fdr:g} by method={options.method!r}, and how fragile they are:")
+print(f"\nGenes with q < {options.fdr:g} by method={options.method!r}, and their stability:")
 print(report.round(3).to_string())

@@ -1,7 +1,7 @@
 """From your own tables to proportions with intervals: python examples/own_tables.py [FOLDER]
 
-FOLDER holds purified.csv (genes x samples), labels.csv (sample, cell_type) and bulk.csv
-(genes x samples). Without one a simulated cohort takes its place.
+FOLDER contains purified.csv (genes x samples), labels.csv (sample, cell_type) and bulk.csv
+(genes x samples). Without FOLDER a simulated cohort is used.
 """
 
 import sys
@@ -19,11 +19,11 @@ else:
     print(cohort.description)
     purified, labels, bulk = cohort.purified, cohort.labels, cohort.bulk
 
-# What every cell type expresses, and how genes vary together in it.
+# Mean expression and gene-gene covariance of every cell type.
 reference = bd.Reference.from_samples(purified, labels, covariance="factor", genes=300)
 print(reference)
 
-# The maximum of the likelihood beside the posterior: where do they differ, in posterior sd?
+# Differences between the maximum of the likelihood and the posterior mean, in posterior sd.
 mle = bd.deconvolve(bulk, reference, method="map")
 posterior = bd.deconvolve(bulk, reference, method="laplace", seed=1)
 print(posterior)
@@ -32,5 +32,5 @@ table["mle"] = mle.proportions.to_numpy().ravel()
 table["difference_in_sd"] = (table["mle"] - table["mean"]) / table["sd"]
 print(table.round(3).head(12).to_string(index=False))
 
-# Samples whose profile the reference explains worst.
+# Samples with profiles that the reference explains worst.
 print(posterior.diagnostics.sort_values("misfit", ascending=False).head(3).T.round(3))

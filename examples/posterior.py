@@ -28,10 +28,10 @@ def main(draws: int) -> None:
     idata = nuts.to_inference_data()
     print(az.summary(idata, var_names=["proportions"]).head(8))
 
-    # How well every gene is predicted from all others.
+    # Quality of the prediction of every gene from all others.
     print(nuts.loo())
     print(bd.report(nuts, "posterior-report.html", force=True))
 
 
-if __name__ == "__main__":  # samples are sampled in worker processes
+if __name__ == "__main__":  # sampling runs in worker processes
     main(int(sys.argv[1]) if len(sys.argv) > 1 else 1000)

@@ -1,16 +1,16 @@
-"""From purified cells to genes that respond, the uncertainty of every step carried into the next.
+"""From purified cells to genes that respond, with uncertainty propagated between steps.
 
     python examples/whole_pipeline.py [FOLDER] [SAMPLES]
 
 Simulated blood of 8 purified and 60 bulk donors: in half of the bulks monocytes are more frequent,
-and a tenth of the genes are twice as high in B cells. Everything that the later steps know of the
-earlier ones goes through what those return.
+and a tenth of the genes are twice as high in B cells. The later steps use only the results of the
+earlier ones.
 
 1. reference: means and covariances of the cell types, whole donors known
-2. doctor: can these data answer?
-3. proportions with a posterior, intervals calibrated on donors that the reference does not know
+2. doctor: can these data answer the question?
+3. proportions with a posterior, intervals calibrated on donors that are not in the reference
 4. contrast: do proportions differ?
-5. fastmix: which genes react in which cell type, errors of the proportions carried
+5. fastmix: which genes respond in which cell type, with errors of the proportions propagated
 6. reports
 """
 
@@ -44,7 +44,7 @@ def simulated(n: int):
         seed=1,
     )
     covariates = pd.DataFrame({"group": group}, index=data.bulk.columns)
-    # a change in one cell type adds in proportion to its share of each bulk
+    # a change in one cell type contributes in proportion to its share of each bulk
     of_type = data.purified.loc[:, data.labels == "B cell"].mean(axis=1)
     of_type /= of_type.sum()
     reacting = of_type[of_type > of_type.median()].sample(frac=0.2, random_state=1).index
@@ -55,7 +55,7 @@ def simulated(n: int):
 
 
 def main(folder: Path, n: int) -> None:
-    """Run everything with ``n`` samples and write it into ``folder``."""
+    """Run all steps with ``n`` samples and write the results to ``folder``."""
     bulk, data, covariates, reacting = simulated(n)
     reference = bd.Reference.from_samples(
         data.purified, data.labels, "factor", genes=150, donors=data.donors
@@ -73,18 +73,21 @@ def main(folder: Path, n: int) -> None:
     found.write(folder / "contrast", force=True)
 
     print(examine_cohort(fit, covariates), "\n")
-    expression = bulk / bulk.sum() * 1e6  # linear: effects of cell types add up
+    expression = bulk / bulk.sum() * 1e6  # linear: effects of cell types are additive
     expression = np.sqrt(expression[expression.mean(axis=1) > 20])  # and variances are stable
     effects = bd.fastmix(expression, fit, covariates, "joint")
     print(effects, "\n")
     effects.write(folder / "effects", force=True)
     plain = bd.fastmix(expression, fit.proportions, covariates, "mixture")
     columns = [name for name in effects.random if name.startswith("B cell.")]
-    for name, de in (("errors of proportions carried", effects), ("proportions as exact", plain)):
+    for name, de in (
+        ("errors of proportions propagated", effects),
+        ("proportions as exact", plain),
+    ):
         called = de.q_values.index[de.q_values[columns[0]] < 0.05]
         right = called.isin(reacting).sum()
         print(
-            f"B cells, {name}: {len(called)} genes called, {right} of them react in truth "
+            f"B cells, {name}: {len(called)} genes called, {right} of which truly respond "
             f"(of {expression.index.isin(reacting).sum()})"
         )
 

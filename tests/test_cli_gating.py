@@ -75,7 +75,7 @@ def test_a_folder_and_a_dafi_configuration(files, tmp_path):
 
 
 @pytest.mark.parametrize(("arguments", "said"), [
-    (("--k", "5"), "k: does not belong to a .toml hierarchy"),
+    (("--k", "5"), "k: must not be used with a .toml hierarchy"),
     (("--seeds", "0"), "seeds: must be a whole number"),
     (("--members", "xlsx"), "members: must be one of"),
     (("--prob", "95"), "prob: must lie between 0 and 1"),

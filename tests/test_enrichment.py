@@ -143,7 +143,7 @@ def test_dots(tests_of_genes):
     ({"genes": "nowhere.csv"}, "does not exist"), ({"fdr": 5}, "between 0 and 1"),
     ({"top": 0}, "top"), ({"direction": "left"}, "must be one of"),
     ({"smallest": 50}, "at least one must have 50"),
-    ({"sets": {"a": ["x", "y"]}}, "no gene of any set"),
+    ({"sets": {"a": ["x", "y"]}}, "must share genes with the expression"),
 ])  # fmt: skip
 def test_bad_input(tests_of_genes, change, said):
     options = {"genes": tests_of_genes, "sets": SETS} | change

@@ -30,7 +30,7 @@ def run(name, *arguments, folder):
         ("cluster", (), "200 samples in", ()),
         ("flow_cytometry", (12,), "12 FCS files", ()),
         ("posterior", (40,), "elpd", ("posterior-report.html",)),
-        ("whole_pipeline", ("out", 16), "errors of proportions carried",
+        ("whole_pipeline", ("out", 16), "errors of proportions propagated",
          ("out/effects.html", "out/proportions/proportions.csv")),
     ],
 )  # fmt: skip
@@ -59,4 +59,4 @@ def test_the_example_of_rejected_kidneys(tmp_path):
         folder=tmp_path,
     )
     assert done.returncode == 0, done.stderr
-    assert "how fragile they are" in done.stdout
+    assert "and their stability" in done.stdout

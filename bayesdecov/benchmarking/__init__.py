@@ -1,4 +1,4 @@
-"""Methods compared on problems with a known truth: simulated scenarios, real data, your own."""
+"""Comparison of methods on problems with a known truth: simulated, real, or the user's own."""
 
 from bayesdecov.benchmarking.benchmark import benchmark
 from bayesdecov.benchmarking.case import Case

@@ -1,4 +1,4 @@
-"""The verb: methods and problems in, one table of scores out."""
+"""`benchmark`: a table of scores from methods and problems."""
 
 from __future__ import annotations
 
@@ -43,29 +43,29 @@ def benchmark(
     problems
         Names of simulated scenarios ("noise", "donors", "unknown content", "missing type",
         "spill-over", "resolution", see `bayesdecov.benchmarking.scenarios`), of real data sets
-        ("sc_mixology", "abis_pbmc"), and `Case` of your own. None: all scenarios, and the real
-        data that are present on this machine.
+        ("sc_mixology", "abis_pbmc"), and your own `Case` objects. None: all scenarios, and the
+        real data that are available locally.
     methods
         Texts ``method[:option=value[,option=value]]``, such as "map", "nnls" or
-        "laplace:covariance=factor,size_factor=free"; ``covariance`` is the reference's, the rest
-        are options of `deconvolve`. Or a mapping from a name to such a text or to a function of
-        (bulk, reference) that returns proportions (samples x cell types). None: "map", "laplace"
-        and all baselines.
+        "laplace:covariance=factor,size_factor=free"; ``covariance`` is that of the reference, all
+        others are options of `deconvolve`. Or a mapping from a name to such a text or to a
+        function of (bulk, reference) that returns proportions (samples x cell types). None: "map",
+        "laplace" and all baselines.
     repeats
-        Simulated cohorts of each scenario (2; with ``quick`` 1).
+        Simulated cohorts per scenario. Default: 2; with ``quick``, 1.
     quick
-        Fewer samples, genes and levels: a minute.
+        Fewer samples, genes and levels: takes a minute.
     bootstrap
-        Intervals for baselines: estimates from genes drawn with replacement, this often (50 give
-        them their nominal probability, more make them less rough).
+        Intervals for baselines: number of bootstrap samples of genes (50 suffice for the nominal
+        probability, more make the interval ends less noisy).
     prob
         Probability of the intervals.
     memory
-        Also measure the memory; every estimate then runs twice.
+        Also measure memory, which runs every estimate twice.
     seed
-        An int; scenarios and methods start from it.
+        An int; scenarios and methods derive their seeds from it.
     n_jobs
-        Parallel workers over cases. Times are cleanest with 1.
+        Parallel workers over cases. Times are most accurate with 1.
     progress
         Show a progress bar on standard error. None: at a terminal.
 
@@ -78,7 +78,7 @@ def benchmark(
     Raises
     ------
     InputError
-        Unknown names or options; data sets that were asked for and are not there.
+        Unknown names or options; requested data sets that are not available.
 
     Examples
     --------
@@ -146,7 +146,7 @@ def _cases(
     if problems is None:
         here = [name for name in REAL if datasets.present(name)]
         notes += [
-            f"{name} is not on this machine and was left out (load it once, or set BAYESDECOV_DATA)"
+            f"{name} is not available and was left out (load it once, or set BAYESDECOV_DATA)"
             for name in REAL
             if name not in here
         ]
@@ -168,5 +168,5 @@ def _cases(
         raise InputError("problems", "must name at least one problem")
     keys = [(case.scenario, case.level, case.repeat) for case in cases]
     if len(set(keys)) < len(keys):
-        raise InputError("problems", "scenario, level and repeat must differ between cases")
+        raise InputError("problems", "must differ from each other in scenario, level or repeat")
     return cases

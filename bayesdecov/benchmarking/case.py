@@ -1,4 +1,4 @@
-"""One problem of a benchmark: bulks, what a method may know, and the truth."""
+"""One problem of a benchmark: bulks, the input of the methods, and the truth."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from bayesdecov.simulate.tissue import OTHER
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """Bulks with known proportions, and purified samples or a reference to estimate them with.
+    """Bulks with known proportions, and purified samples or a reference to estimate them.
 
     Attributes
     ----------
     scenario, level, repeat
-        What it stands for in tables: "noise", "1e5 counts", number of the simulated cohort.
+        Labels in tables, e.g. "noise", "1e5 counts", number of the simulated cohort.
     bulk
         Expression, genes x samples.
     truth
-        True proportions, samples x cell types; scaled to add up to 1.
+        True proportions, samples x cell types; scaled to sum to 1.
     purified, labels
         Purified samples and their cell types; or
     reference
         a `Reference` or a signature table (genes x cell types).
     genes
-        Number of markers to choose from purified samples; None for all genes.
+        Number of markers to select from purified samples; None for all genes.
     merge
-        From a cell type of the reference to one of the truth, where several are added up.
+        Mapping of cell types of the reference to those of the truth, where several are summed.
     other
-        True share of the bulk that is of no cell type of the reference; None where unknown.
+        True share of the bulk that belongs to no cell type of the reference; None if unknown.
     """
 
     scenario: str
@@ -51,7 +51,7 @@ class Case:
     repeat: int = 1
 
     def __post_init__(self) -> None:
-        """Names and tables are checked, and the truth scaled, once, here."""
+        """Check names and tables, and scale the truth."""
         for name in ("scenario", "level"):
             value = getattr(self, name)
             object.__setattr__(self, name, "" if value is None else str(value))
@@ -68,7 +68,7 @@ class Case:
         if len(taken):
             raise InputError(
                 "truth",
-                "must not have cell types of these names, which the scores use",
+                "must not have cell types with these names, which the scores use",
                 found=checks.some(taken),
                 fix="rename them",
             )
@@ -85,13 +85,13 @@ class Case:
         if len(empty):
             raise InputError(
                 "truth",
-                "every sample needs a positive proportion",
+                "must have a positive proportion in every sample",
                 found=f"only zeros in {checks.some(empty)}",
             )
         if (self.purified is None) == (self.reference is None):
-            raise InputError("case", "needs either purified samples or a reference")
+            raise InputError("case", "must have either purified samples or a reference")
         if self.purified is not None and self.labels is None:
-            raise InputError("labels", "are needed beside purified samples")
+            raise InputError("labels", "must be given with purified samples")
         object.__setattr__(self, "truth", truth.div(truth.sum(axis=1), axis=0))
         object.__setattr__(self, "bulk", bulk[shared])
 
@@ -101,13 +101,15 @@ class Case:
         return f"{self.scenario}: {self.level}" if self.level else self.scenario
 
     def build(self, covariance: str | None = None) -> Reference:
-        """The reference, with a covariance of that kind where there are replicates."""
+        """The reference, with a covariance of that kind if there are replicates."""
         if self.purified is not None:
             return Reference.from_samples(
                 self.purified, self.labels, covariance or "glasso", genes=self.genes
             )
         if covariance is not None:
-            raise InputError("covariance", "needs purified samples; this case has a reference")
+            raise InputError(
+                "covariance", "must only be given with purified samples; this case has a reference"
+            )
         if isinstance(self.reference, Reference):
             return self.reference
         return Reference.from_signature(self.reference)

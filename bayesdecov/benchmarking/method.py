@@ -1,4 +1,4 @@
-"""What runs in a benchmark: a method of `deconvolve` with its options, or the user's own."""
+"""Methods of a benchmark: methods of `deconvolve` with options, or the user's own."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ Own = Callable[[pd.DataFrame, Reference], Any]
 
 @dataclass(frozen=True)
 class Method:
-    """A name for the tables, and how to estimate.
+    """A name for the tables, and a method of estimation.
 
-    ``own`` takes (bulk, reference) and returns proportions (samples x cell types) or what
-    `deconvolve` returns; otherwise ``method`` and ``options`` are `deconvolve`'s.
+    ``own`` takes (bulk, reference) and returns proportions (samples x cell types) or a result of
+    `deconvolve`; otherwise ``method`` and ``options`` are those of `deconvolve`.
     """
 
     name: str
@@ -58,7 +58,7 @@ class Method:
             if not isinstance(found, (Proportions, pd.DataFrame)):
                 raise InputError(
                     self.name,
-                    "must return a DataFrame (samples x cell types) or what deconvolve returns",
+                    "must return a DataFrame (samples x cell types) or a result of deconvolve",
                     found=type(found).__name__,
                 )
             return found
@@ -102,7 +102,7 @@ def _parsed(name: str, text: Any) -> Method:
         if not equals or key not in _OPTIONS:
             raise InputError(
                 "methods",
-                f"options are written name=value, with the names {', '.join(_OPTIONS)}",
+                f"options must be written name=value, with the names {', '.join(_OPTIONS)}",
                 found=repr(part),
             )
         try:

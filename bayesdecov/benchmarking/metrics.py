@@ -1,12 +1,12 @@
-r"""How far estimates and intervals are from the truth, for each cell type and overall.
+r"""Errors of estimates and quality of intervals, for each cell type and overall.
 
 ``r`` and Lin's concordance ``ccc``, ``rmse``, ``mae``, ``bias`` (estimate - truth), and of the
 intervals ``coverage``, ``width`` and the interval score of Gneiting and Raftery (2007, Eq. 43),
 
 .. math:: (u - l) + \tfrac{2}{\alpha}(l - t)_+ + \tfrac{2}{\alpha}(t - u)_+,
 
-which is smallest for narrow intervals that hold the truth. Coverage is of truths inside of (0, 1):
-equal-tailed intervals of a continuous posterior never hold the ends.
+which is smallest for narrow intervals that contain the truth. Coverage is computed for truths
+inside (0, 1): equal-tailed intervals of a continuous posterior never contain 0 or 1.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ ALL = "all"
 def metrics(
     truth: pd.DataFrame, estimate: pd.DataFrame, low: Array, high: Array, *, prob: float = 0.95
 ) -> pd.DataFrame:
-    """One row per cell type and one for all; a sample without an estimate is as good as a guess.
+    """One row per cell type and one for all; a sample without an estimate counts as a guess.
 
-    Errors count it with equal proportions, so that a method gains nothing by leaving out what is
-    hard; correlations are over the others.
+    Its errors are those of equal proportions, so that a method gains nothing by leaving out
+    difficult samples; correlations are over the other samples.
 
     Parameters
     ----------
@@ -40,9 +40,9 @@ def metrics(
     -------
     pandas.DataFrame
         Indexed by cell type, "all" first. There ``r`` pools samples and cell types, ``r_types`` is
-        the mean of the cell types' own r (0 where estimates do not vary and the truth does), and
+        the mean of r over cell types (0 if estimates do not vary but the truth does), and
         ``bias`` the mean of their absolute biases.
-        ``intervals`` is the share of the estimates that have one.
+        ``intervals`` is the share of estimates with an interval.
     """
     t, x = truth.to_numpy(), estimate.to_numpy()
     known = np.isfinite(x)
@@ -102,7 +102,7 @@ def _row(
 
 
 def _correlation(t: Array, x: Array) -> float:
-    """Pearson's r; NaN where one of them does not vary."""
+    """Pearson's r; NaN if one of the two does not vary."""
     if len(t) < 2 or np.ptp(t) == 0 or np.ptp(x) == 0:
         return float("nan")
     return float(np.corrcoef(t, x)[0, 1])

@@ -1,4 +1,4 @@
-"""Real mixtures with a known truth as benchmark problems, where their data are present."""
+"""Real mixtures with a known truth as benchmark problems, if their data are available."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the page of a benchmark holds."""
+"""Contents of the page of a benchmark."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ from bayesdecov.reporting import words
 from bayesdecov.reporting.page import page
 from bayesdecov.reporting.parts import picture, section, table_of
 
-_FEWER, _MORE = 1.0, 0.8  # misses above twice the nominal or below a fifth get a remark
+_FEWER, _MORE = (
+    1.0,
+    0.8,
+)  # a remark is added if misses are above twice or below a fifth of the nominal rate
 _SHOWN = (
     "rmse_to_best",
     "best",
@@ -39,12 +42,12 @@ _SHOWN = (
 
 
 def render(found: Benchmark, name: str, record: Mapping[str, Any] | None = None) -> str:
-    """The HTML page of a benchmark; ``record`` is what its ``run.json`` holds."""
+    """The HTML page of a benchmark; ``record`` is the content of its ``run.json``."""
     return page(name, found.record() if record is None else record, content(found))
 
 
 def content(found: Benchmark) -> dict[str, Any]:
-    """Everything that the template shows."""
+    """Contents for the template."""
     table = found.summary()
     parts = [_failures(found)]
     if table["rmse"].notna().any():
@@ -68,8 +71,8 @@ def content(found: Benchmark) -> dict[str, Any]:
         "verdict": _verdict(found, table),
         "glance": _glance(found),
         "sections": [part for part in parts if part is not None],
-        "methods": "Every simulated bulk is one whole donor of its own; references come from other "
-        "donors. Markers are chosen from the reference alone. Nothing was tuned to these data.",
+        "methods": "Every simulated bulk is a different donor; references come from other "
+        "donors. Markers are selected from the reference alone. No method was tuned to these data.",
         "citations": [words.DECOVART, *papers],
     }
 
@@ -87,21 +90,23 @@ def _verdict(found: Benchmark, table: pd.DataFrame) -> dict[str, Any]:
         lambda part: ", ".join(part["scenario"] + " (" + part["level"] + ")"),
         include_groups=False,
     )
-    reasons = [f"{name} is the closest in: {places}" for name, places in wins.items()]
+    reasons = [f"{name} is closest to the truth in: {places}" for name, places in wins.items()]
     broken = [str(name) for name in table.index if name not in known.index]
     if broken:
-        reasons.append(f"left out here, because they failed on some cohort: {', '.join(broken)}")
+        reasons.append(
+            f"excluded from this ranking because they failed on a cohort: {', '.join(broken)}"
+        )
     covered = known[known["coverage"].astype(float).notna()]
     for name, row in covered.iterrows():
         value = float(row["coverage"])
         miss = 1 - float(found.settings["prob"])
         if not miss * (1 - _MORE) <= 1 - value <= miss * (1 + _FEWER):
             reasons.append(
-                f"{name}: nominal {float(found.settings['prob']):.0%} intervals hold "
+                f"{name}: nominal {float(found.settings['prob']):.0%} intervals contain "
                 f"{value:.0%} of the true values on average"
             )
     text = (
-        f"Closest to the truth over all: {known.index[0]}, with {first['rmse_to_best']:.2f} "
+        f"Closest to the truth overall: {known.index[0]}, with {first['rmse_to_best']:.2f} "
         f"times the error of the best method of each problem."
     )
     return {"colour": "plain", "text": text, "reasons": reasons}
@@ -128,10 +133,11 @@ def _glance(found: Benchmark) -> list[tuple[str, str]]:
 def _accuracy(found: Benchmark, table: pd.DataFrame) -> dict[str, Any]:
     text = (
         "Root mean squared error over samples and cell types, mean over repeats. rmse_to_best is "
-        "the geometric mean over problems of a method's error over the smallest one; best counts "
-        "the problems in which it was the smallest; worst is where it does worst. A sample without "
-        "an estimate counts as a guess of equal proportions (failed: their share, and those that "
-        "did not converge); failures are cohorts without any estimate, whose methods come last."
+        "the geometric mean over problems of the ratio of a method's error to the smallest error; "
+        "best counts the problems in which it was the smallest; worst is the problem with the "
+        "largest ratio. A sample without an estimate counts as a guess of equal proportions "
+        "(failed: share of these samples and of those that did not converge); failures are cohorts "
+        "without any estimate, and their methods come last."
     )
     shown = table[[name for name in _SHOWN if name in table]]
     shown = shown.dropna(axis=1, how="all")
@@ -150,8 +156,8 @@ def _intervals(found: Benchmark, table: pd.DataFrame) -> dict[str, Any] | None:
     if not table["coverage"].astype(float).notna().any():
         return None
     text = (
-        "How often intervals hold the truth (of truths inside of 0 and 1), how wide they are, and "
-        "the interval score, which rewards both; of the samples that have an interval (intervals: "
+        "Coverage of intervals (for truths strictly between 0 and 1), their width, and the "
+        "interval score, which combines both, for samples with an interval (intervals: "
         "their share). Methods without intervals are left out."
     )
     pictures = [
@@ -194,8 +200,8 @@ def _real(found: Benchmark, name: str) -> dict[str, Any] | None:
 
 def _cost(found: Benchmark) -> dict[str, Any]:
     text = (
-        "Seconds of one cohort on one thread, without building the reference (reference_seconds in "
-        "scores.csv) and without a bootstrap; most memory that was allocated at a time."
+        "Seconds per cohort on one thread, without building the reference (reference_seconds in "
+        "scores.csv) and without bootstrap; peak of allocated memory."
     )
     pictures = [
         picture(cost(found), "error against time"),

@@ -1,4 +1,4 @@
-"""What a benchmark returns: scores of every method, case and cell type."""
+"""The result of a benchmark: scores of every method, case and cell type."""
 
 from __future__ import annotations
 
@@ -40,15 +40,15 @@ class Benchmark(Result):
     ----------
     scores
         One row per case, method and cell type ("all" for all of them, "other" for content that
-        the reference does not know); the columns are those of `bayesdecov.benchmarking.metrics`
+        is absent from the reference); the columns are those of `bayesdecov.benchmarking.metrics`
         and, on the rows "all", ``failed`` (share of samples without an estimate or that did not
         converge), ``seconds`` (the estimate, one thread), ``interval_seconds`` (bootstrap),
-        ``reference_seconds`` (markers and covariances), ``memory_mb`` (most that was allocated at
-        a time) and ``error``.
+        ``reference_seconds`` (markers and covariances), ``memory_mb`` (peak of allocated memory)
+        and ``error``.
     estimates
         One row per case, method, sample and cell type: truth, estimate, low, high.
     settings, notes, facts
-        What was asked for; what was left out; seconds.
+        The requested options; problems left out; seconds.
     """
 
     scores: pd.DataFrame
@@ -67,8 +67,8 @@ class Benchmark(Result):
     def levels(self) -> pd.DataFrame:
         """Means over repeats: one row per scenario, level and method, in the order of the run.
 
-        ``rmse_se`` is the Monte-Carlo standard error of ``rmse``; ``failures`` counts repeats in
-        which the method gave nothing.
+        ``rmse_se`` is the Monte-Carlo standard error of ``rmse``; ``failures`` counts repeats
+        without any estimate.
         """
         whole = self.overall
         groups = whole.groupby(_WHERE, sort=False)
@@ -82,11 +82,11 @@ class Benchmark(Result):
         return table.reset_index()
 
     def summary(self) -> pd.DataFrame:
-        """One row per method, the best first; those with failures come after all others.
+        """One row per method, the best first; methods with failures come last.
 
-        ``rmse_to_best`` is the geometric mean, over scenarios and levels, of the method's rmse
-        over the smallest there (1: the best everywhere), ``best`` how often it was the best, and
-        ``worst`` its largest such ratio with the place; the rest are means.
+        ``rmse_to_best`` is the geometric mean, over scenarios and levels, of the ratio of the
+        method's rmse to the smallest (1: the best everywhere), ``best`` counts how often it was the
+        best, and ``worst`` is its largest ratio and where it occurred; all others are means.
         """
         levels = self.levels()
         levels["place"] = levels["scenario"] + ": " + levels["level"]

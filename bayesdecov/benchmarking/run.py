@@ -1,4 +1,4 @@
-"""One case through all methods: time, memory, metrics; a failure is a row."""
+"""All methods on one case: time, memory, metrics; failures become rows."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ _ROUNDING = 0.02  # own estimates may be this far from 1 in total
 
 
 class Found(NamedTuple):
-    """Of one case and method: rows of scores and of estimates."""
+    """Rows of scores and of estimates for one case and method."""
 
     scores: pd.DataFrame
     estimates: pd.DataFrame
 
 
 class Options(NamedTuple):
-    """What all cases share."""
+    """Settings common to all cases."""
 
     prob: float
     bootstrap: int | None
@@ -55,7 +55,7 @@ def run_case(case: Case, methods: Sequence[Method], options: Options) -> list[Fo
                 started = time.perf_counter()
                 try:
                     built[key] = case.build(key)
-                except Exception as error:  # whatever it is, the other methods go on
+                except Exception as error:  # the other methods must still run
                     built[key] = error
                 seconds[key] = time.perf_counter() - started
             found.append(_one(case, method, built[key], seconds[key], options))
@@ -93,7 +93,7 @@ def _scored(
     def estimate(bulk: pd.DataFrame) -> Proportions | pd.DataFrame:
         return method.estimate(bulk, reference, options.seed)
 
-    if method.own is None and method.name not in _WARM:  # load libraries before the clock runs
+    if method.own is None and method.name not in _WARM:  # load libraries before timing
         estimate(case.bulk.iloc[:, :2])
         _WARM.add(method.name)
     fit, seconds = _timed(lambda: estimate(case.bulk))
@@ -136,14 +136,14 @@ def _scored(
 
 
 def has_intervals(fit: Proportions | pd.DataFrame) -> bool:
-    """Whether a fit says how sure it is."""
+    """Whether a fit has intervals."""
     if isinstance(fit, pd.DataFrame):
         return False
     return fit.draws is not None or fit.covariance is not None
 
 
 def _merged(fit: Proportions | pd.DataFrame, case: Case) -> Proportions:
-    """On the truth's samples and cell types, several types added up where the case says so."""
+    """Align to the truth's samples and cell types; types are summed according to ``merge``."""
     samples, wanted = case.truth.index, case.truth.columns
     if isinstance(fit, pd.DataFrame):
         fit = Proportions(
@@ -164,10 +164,10 @@ def _merged(fit: Proportions | pd.DataFrame, case: Case) -> Proportions:
             lacking = "the reference" if argument == "truth" else "the truth"
             raise InputError(
                 argument,
-                f"has cell types that {lacking} does not have",
+                f"must not have cell types that {lacking} does not have",
                 found=checks.some(names),
-                fix="rename them, or say with merge which "
-                "of the reference's types add up to which of the truth's",
+                fix="rename them, or state with merge which "
+                "types of the reference sum to which type of the truth",
             )
     rows = fit.proportions.index.get_indexer(samples)
     if (rows < 0).any():
@@ -180,7 +180,7 @@ def _merged(fit: Proportions | pd.DataFrame, case: Case) -> Proportions:
     if len(total) and not np.allclose(total, 1, atol=_ROUNDING):
         raise InputError(
             "estimate",
-            "must add up to 1 in every sample",
+            "must sum to 1 in every sample",
             found=f"{total.min():.4g} to {total.max():.4g}",
         )
     add = (np.array(types)[:, None] == wanted.to_numpy()[None, :]).astype(float)
@@ -204,7 +204,7 @@ def _timed(call: Callable[[], T]) -> tuple[T, float]:
 
 
 def _peak(call: Callable[[], object]) -> float:
-    """Megabytes that Python and NumPy had allocated at most during a call."""
+    """Peak of the megabytes allocated by Python and NumPy during a call."""
     tracemalloc.start()
     try:
         call()

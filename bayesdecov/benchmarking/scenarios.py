@@ -1,15 +1,16 @@
 """Simulated problems, named as in the field's benchmarks; every bulk is one whole donor.
 
 noise
-    Fewer and fewer counts.
+    Decreasing numbers of counts.
 donors
-    Donors differ more and more from each other (heterogeneous, never pooled cells).
+    Increasing differences between donors (heterogeneous, never pooled cells).
 unknown content
-    Part of every bulk is of cells that the reference does not know and that differ between donors.
+    Part of every bulk comes from cells that are absent from the reference and differ between
+    donors.
 missing type
     One cell type, or a whole lineage, has no purified samples although it is in the bulks.
 spill-over
-    Every bulk is of a single cell type; types of one lineage become more and more alike.
+    Every bulk consists of a single cell type; types of one lineage become increasingly similar.
 resolution
     Eight types, their four lineages, and lineages as sums of the estimated types.
 """
@@ -99,7 +100,7 @@ SCENARIOS: dict[str, Callable[[Make, bool], Iterator[dict[str, Any]]]] = {
 def simulated(
     scenario: str, *, repeats: int = 2, quick: bool = False, seed: int = 1
 ) -> Iterator[Case]:
-    """All levels of a scenario, ``repeats`` times with fresh donors.
+    """All levels of a scenario, ``repeats`` times with new donors.
 
     A repeat has the same cell types and cohort seed at all levels, so levels can be compared.
     """

@@ -1,4 +1,4 @@
-"""The command line: parse, call, write. Everything it does can be done from Python too."""
+"""The command line: parse, call, write. All of its functions are also available from Python."""
 
 from bayesdecov.cli import (
     benchmark,
@@ -29,5 +29,5 @@ __all__ = [
 
 
 def run() -> None:
-    """Parse the command line and do what it says."""
+    """Parse and run a command line."""
     app(prog_name="bayesdecov")

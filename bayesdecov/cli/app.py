@@ -1,4 +1,4 @@
-"""The application: its options, and how errors and warnings are told."""
+"""The application: common options, and the reporting of errors and warnings."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ app = typer.Typer(
 
 
 class Terminal(Console):
-    """Text as it is; whoever stops listening ends the command quietly."""
+    """Plain text; a closed pipe ends the command quietly."""
 
     def __init__(self, *, stderr: bool = False) -> None:
         super().__init__(stderr=stderr, soft_wrap=True, highlight=False, emoji=False)
 
     def on_broken_pipe(self) -> None:
-        """End as a program that SIGPIPE ended."""
+        """Exit as if ended by SIGPIPE."""
         with suppress(SystemExit):
             super().on_broken_pipe()
         raise typer.Exit(CLOSED_PIPE)
@@ -48,7 +48,7 @@ class Terminal(Console):
 
 console, err = Terminal(), Terminal(stderr=True)
 _MEMORY = "not enough memory; use fewer genes or samples"
-# what the machine lacks, not what a user asked wrongly
+# errors of the machine, not of the user
 _MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.EMFILE)
 
 Out = Annotated[Path, typer.Option("--out", help="Folder for the results.")]
@@ -57,19 +57,19 @@ MaxMemory = Annotated[  # `guarded` sets it for every command that has it
     typer.Option(
         "--max-memory",
         metavar="SIZE",
-        help="Most memory that one input may take, e.g. 8GB. Default: half of the machine's "
+        help="Maximum memory for one input, e.g. 8GB. Default: half of the machine's "
         "(BAYESDECOV_MAX_MEMORY).",
     ),
 ]
 Force = Annotated[
-    bool, typer.Option("--force", help="Replace the output of an earlier run, and nothing else.")
+    bool, typer.Option("--force", help="Replace the output of an earlier run, but no other files.")
 ]
 Progress = Annotated[bool, typer.Option(help="Show a progress bar.")]
 AssumeLinear = Annotated[
     bool,
     typer.Option(
         "--assume-linear",
-        help="Take tables as linear and as they are, although they look like logs "
+        help="Use tables as they are, on the linear scale, even if they look like logarithms "
         "(or, in a reference, like counts).",
     ),
 ]
@@ -94,7 +94,7 @@ _held: ContextVar[ExitStack] = ContextVar("_held")
 
 
 def claim(out: Path, *, force: bool, inputs: Iterable[Path] = ()) -> None:
-    """Check an output folder, and keep other runs out of it until the command has ended."""
+    """Check an output folder, and lock it for other runs until the command ends."""
     from bayesdecov.io.outputs import claimed
 
     _held.get().enter_context(claimed(out, force=force, inputs=inputs))
@@ -110,7 +110,7 @@ def whole(
     prob: float = 0.95,
     read_first: str = "",
 ) -> Iterator[Path]:
-    """The folder of a result with its files in it, for more of them; then what it says."""
+    """A result's folder with its files, to which more can be added; then print its summary."""
     from bayesdecov.io.outputs import whole_folder
 
     with whole_folder(out, force=force) as folder:
@@ -121,20 +121,20 @@ def whole(
 
 
 def written(out: Path, read_first: str = "") -> None:
-    """Say where the results are, and which file to open first."""
+    """Print where the results are, and which file to open first."""
     hint = f" (open {out}/{read_first})" if read_first else ""
     console.print(f"written: {out}{hint}", markup=False)
 
 
 def guarded(command: Callable[..., None]) -> Callable[..., None]:
-    """Errors as one message on standard error: exit 2 for input, 1 for what should not happen."""
+    """Errors as one message on standard error: exit 2 for input errors, 1 for other errors."""
 
     @functools.wraps(command)
     def run(*args: Any, **kwargs: Any) -> None:
         with warnings.catch_warnings(), ExitStack() as stack:
             _held.set(stack)
             warnings.simplefilter("ignore", FutureWarning)
-            warnings.filterwarnings("ignore", "Glyph .* missing")  # of names in pictures
+            warnings.filterwarnings("ignore", "Glyph .* missing")  # in plots of names
             warnings.simplefilter("always", BayesdecovWarning)
             usual = warnings.showwarning
 
@@ -182,10 +182,12 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _written() -> str:
-    """What was written by the command, in words."""
+    """A phrase that lists the folders written by the command."""
     from bayesdecov.io.outputs import finished
 
-    return f"written before: {', '.join(map(str, finished))}" if finished else "nothing was written"
+    return (
+        f"already written: {', '.join(map(str, finished))}" if finished else "nothing was written"
+    )
 
 
 def fail(message: str, code: int) -> None:

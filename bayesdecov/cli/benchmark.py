@@ -26,15 +26,15 @@ if TYPE_CHECKING:
 @app.command()
 @guarded
 def benchmark(
-    out: Annotated[Path, typer.Option(help="Folder for tables, pictures and the HTML page.")],
+    out: Annotated[Path, typer.Option(help="Folder for tables, plots and the HTML page.")],
     problem: Annotated[
         list[str] | None,
         typer.Option(
             "--problem",
             "-p",
             help="noise, donors, 'unknown content', 'missing type', spill-over, resolution, "
-            "sc_mixology or abis_pbmc; again for more. Default: all that are present, or only "
-            "your own data.",
+            "sc_mixology or abis_pbmc; repeat for several. Default: all available, or "
+            "only your own data.",
         ),
     ] = None,
     method: Annotated[
@@ -42,7 +42,7 @@ def benchmark(
         typer.Option(
             "--method",
             "-m",
-            help="Such as map, nnls or laplace:covariance=factor,size_factor=free; again for more. "
+            help="E.g. map or laplace:covariance=factor,size_factor=free; repeat for several. "
             "Default: map, laplace and all baselines.",
         ),
     ] = None,
@@ -55,25 +55,32 @@ def benchmark(
     ] = None,
     labels: Annotated[Path | None, typer.Option(help="Table: sample, cell type.")] = None,
     reference: Annotated[
-        Path | None, typer.Option(help="Instead of these: reference.nc or a signature table.")
+        Path | None,
+        typer.Option(help="Instead of purified samples: reference.nc or a signature table."),
     ] = None,
     merge: Annotated[
         Path | None,
-        typer.Option(help="Table: cell type of the reference, cell type of the truth."),
+        typer.Option(help="Table: cell type in the reference, cell type in the true proportions."),
     ] = None,
-    genes: Annotated[int, typer.Option(help="Markers chosen from your purified samples.")] = 200,
+    genes: Annotated[
+        int, typer.Option(help="Number of markers selected from your purified samples.")
+    ] = 200,
     repeats: Annotated[
-        int | None, typer.Option(help="Simulated cohorts of a scenario: 2, with --quick 1.")
+        int | None, typer.Option(help="Simulated cohorts per scenario. Default: 2, with --quick 1.")
     ] = None,
     bootstrap: Annotated[
         int | None,
-        typer.Option(help="Intervals for baselines: genes drawn with replacement this often."),
+        typer.Option(help="Intervals for baselines: number of bootstrap samples of genes."),
     ] = None,
     prob: Annotated[float, typer.Option(help="Probability of the intervals.")] = 0.95,
     quick: Annotated[bool, typer.Option("--quick", help="Fewer samples, genes, levels.")] = False,
-    memory: Annotated[bool, typer.Option(help="Measure memory; every estimate runs twice.")] = True,
+    memory: Annotated[
+        bool, typer.Option(help="Measure memory, which runs every estimate twice.")
+    ] = True,
     seed: Annotated[int, typer.Option(help="Seed of simulations and draws.")] = 1,
-    n_jobs: Annotated[int, typer.Option(help="Parallel workers; times are cleanest with 1.")] = 1,
+    n_jobs: Annotated[
+        int, typer.Option(help="Parallel workers; times are most accurate with 1.")
+    ] = 1,
     max_memory: MaxMemory = None,
     force: Force = False,
     progress: Progress = True,
@@ -124,11 +131,13 @@ def _own(inputs: dict[str, Path], genes: int) -> Case:
 
     for name in ("bulk", "truth"):
         if name not in inputs:
-            raise InputError(name, "is needed beside your other tables", fix=f"add --{name} FILE")
+            raise InputError(
+                name, "is needed in addition to your other tables", fix=f"add --{name} FILE"
+            )
     if ("reference" in inputs) == ("purified" in inputs):
-        raise InputError("purified", "needs either --purified with --labels, or --reference")
+        raise InputError("purified", "must be given with --labels, or replaced by --reference")
     if ("labels" in inputs) != ("purified" in inputs):
-        raise InputError("labels", "go together with --purified")
+        raise InputError("labels", "must be given together with --purified")
     checks.check_whole(genes, "genes")
     reference = None
     if "reference" in inputs:

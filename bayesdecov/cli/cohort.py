@@ -1,4 +1,4 @@
-"""Questions about cohorts: contrast."""
+"""The command about cohorts: contrast."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ def contrast(
     run: Annotated[
         Path,
         typer.Argument(
-            help="Folder that deconvolve (laplace or nuts) or gate wrote, or a table of "
-            "proportions, which is taken as exact."
+            help="Folder written by deconvolve (laplace or nuts) or gate, or a table of "
+            "proportions, which is treated as exact."
         ),
     ],
     covariates: Annotated[Path, typer.Option(help="Table: samples x covariates.")],
     out: Out,
     formula: Annotated[
-        str | None, typer.Option(help="Such as '~ group' or '~ group * age'. Default: all columns.")
+        str | None, typer.Option(help="E.g. '~ group' or '~ group * age'. Default: all columns.")
     ] = None,
     at: Annotated[
         list[str] | None,
-        typer.Option(help="What to compare, such as age=30,60; again for more covariates."),
+        typer.Option(help="Values to compare, e.g. age=30,60; repeat for more covariates."),
     ] = None,
     subject: Annotated[
-        str | None, typer.Option(help="Column that names the subject (paired, repeated).")
+        str | None, typer.Option(help="Column that names the subject (paired or repeated samples).")
     ] = None,
     rope: Annotated[
         float, typer.Option(help="Region of practical equivalence, percentage points.")
@@ -46,7 +46,7 @@ def contrast(
     max_memory: MaxMemory = None,
     force: Force = False,
 ) -> None:
-    """Do proportions differ between conditions? With the proportions' own uncertainty."""
+    """Test whether proportions differ between conditions, given their uncertainty."""
     from bayesdecov.cohort.contrast import contrast as ask
     from bayesdecov.io.tables import read_table
     from bayesdecov.plots.folder import draw

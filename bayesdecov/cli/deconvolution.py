@@ -45,7 +45,7 @@ def _genes(value: str) -> int | list[str] | None:
         )
     names = [line.strip() for line in read_lines(path, "genes") if line.strip()]
     if not names:
-        raise InputError("genes", f"the file {value!r} holds no gene names")
+        raise InputError("genes", f"the file {value!r} contains no gene names")
     return names
 
 
@@ -70,7 +70,7 @@ def demo(
     ] = "demo",
     out: Out = Path("bayesdecov-demo"),
     method: Annotated[
-        str, typer.Option(help="Posterior: laplace (seconds) or nuts (a minute or two).")
+        str, typer.Option(help="Posterior: laplace (takes seconds) or nuts (one or two minutes).")
     ] = "laplace",
     genes: Annotated[
         int | None, typer.Option(help="Number of marker genes. Default: 300, with nuts 60.")
@@ -80,7 +80,7 @@ def demo(
     force: Force = False,
     progress: Progress = True,
 ) -> None:
-    """Reference, proportions with intervals, report: the main job on data with a known truth."""
+    """Build a reference, estimate proportions and write a report, for data with a known truth."""
     from bayesdecov.demo import run_demo
 
     run_demo(
@@ -101,9 +101,7 @@ def reference(
     purified: Annotated[
         Path, typer.Argument(help="Expression of purified samples, genes x samples.")
     ],
-    labels: Annotated[
-        Path, typer.Option(help="Table: sample, cell_type (and donor, if it is known).")
-    ],
+    labels: Annotated[Path, typer.Option(help="Table: sample, cell_type (and donor, if known).")],
     out: Annotated[Path, typer.Option(help="File to write.")] = Path("reference.nc"),
     covariance: Annotated[
         str, typer.Option(help="glasso, glasso-refit, shrinkage, diagonal or factor.")
@@ -149,7 +147,7 @@ def deconvolve(
     method: Annotated[
         str,
         typer.Option(
-            help="map, laplace, nuts; or to compare with: nnls, simplex, ols, rlm, fardeep, nusvr, "
+            help="map, laplace, nuts; or, for comparison: nnls, simplex, ols, rlm, fardeep, nusvr, "
             "epic, quantiseq."
         ),
     ] = "map",
@@ -174,23 +172,23 @@ def deconvolve(
         bool,
         typer.Option(
             "--other",
-            help="Add a cell type 'other' for cells the reference lacks, "
-            "learned from all bulks together.",
+            help="Add a cell type 'other' for cells that are absent from the reference, "
+            "learned jointly from all bulks.",
         ),
     ] = False,
     leave_one_out: Annotated[
         bool,
         typer.Option(
             "--leave-one-out",
-            help="Also write sensitivity.csv: where the share of each "
-            "cell type would go if the reference lacked it.",
+            help="Also write sensitivity.csv: the cell types to which the share of each "
+            "cell type would be attributed if the reference lacked it.",
         ),
     ] = False,
     shard_size: Annotated[
         int | None,
         typer.Option(
-            help="Samples in memory at a time: results are streamed to disk and a run "
-            "that was killed goes on. Default: 1024 from 3000 samples up."
+            help="Samples in memory at a time: results are streamed to disk, and a run "
+            "that was killed resumes. Default: 1024 from 3000 samples on."
         ),
     ] = None,
     mrna_per_cell: Annotated[
@@ -223,7 +221,7 @@ def deconvolve(
         if table.shape[1] != 1:
             raise InputError(
                 "mrna-per-cell",
-                "needs two columns: cell type, mRNA per cell",
+                "must have two columns: cell type, mRNA per cell",
                 found=f"the columns {checks.some(table.columns)}",
             )
         per_cell = table.iloc[:, 0]
@@ -234,7 +232,7 @@ def deconvolve(
         shard_size = SHARD
     if shard_size is not None and leave_one_out:
         raise InputError(
-            "leave-one-out", "needs the whole cohort at once", fix="leave out --shard-size"
+            "leave-one-out", "needs the whole cohort in memory", fix="omit --shard-size"
         )
     options: dict[str, Any] = {
         "prior": prior,
@@ -265,8 +263,8 @@ def deconvolve(
         )
         verdicts = read_table(out / "diagnostics.csv", "diagnostics", text=True)["verdict"]
         console.print(
-            f"{blocks.n_samples} samples, {int((verdicts == 'good').sum())} of which are "
-            "good in all diagnostics (diagnostics.csv)",
+            f"{blocks.n_samples} samples; all diagnostics are good for "
+            f"{int((verdicts == 'good').sum())} of them (diagnostics.csv)",
             markup=False,
         )
         written(out)

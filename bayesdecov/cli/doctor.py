@@ -1,4 +1,4 @@
-"""The command that looks before anything is asked: doctor."""
+"""The command that examines data before an analysis: doctor."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def doctor(
     ] = None,
     proportions: Annotated[
         Path | None,
-        typer.Option(help="Instead of bulks: a table of proportions, or the folder of a run."),
+        typer.Option(help="Instead of BULK: a table of proportions, or the folder of a run."),
     ] = None,
     covariates: Annotated[
         Path | None, typer.Option(help="Table: samples x covariates (with --proportions).")
@@ -40,19 +40,26 @@ def doctor(
         str | None, typer.Option(help="Covariates to use, e.g. '~ group + age'. Default: all.")
     ] = None,
     standard_errors: Annotated[
-        str | None, typer.Option(help="Of a table of proportions: a table like it, or one number.")
+        str | None,
+        typer.Option(
+            help="Standard errors of --proportions: a table of the same shape, or one number."
+        ),
     ] = None,
     rest: Annotated[
         str | None,
-        typer.Option(help="Cell type to leave out, or a name for what the proportions leave to 1."),
+        typer.Option(
+            help="Cell type to leave out, or a name for the remainder of the proportions to 1."
+        ),
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Also write verdict and tables here.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Also write the verdict and tables to this folder.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the simulated bulks.")] = 0,
     assume_linear: AssumeLinear = False,
     max_memory: MaxMemory = None,
     force: Force = False,
 ) -> None:
-    """Can these data answer? Confusable cell types, smallest proportions and effects, in words."""
+    """Report what data can show: confusable cell types, smallest proportions and effects."""
     from bayesdecov.cli.mixed_effects import number_or_table
     from bayesdecov.doctor import examine_bulk, examine_cohort
     from bayesdecov.io.tables import read_table
@@ -73,7 +80,7 @@ def doctor(
             ("rest", rest),
         ):
             if value is not None:
-                raise InputError(name, "is for --proportions with --covariates")
+                raise InputError(name, "must be used together with --proportions and --covariates")
         known = reference.suffix.lower() == ".nc"
         found = examine_bulk(
             read_table(bulk, "bulk"),
@@ -93,7 +100,7 @@ def doctor(
     else:
         raise InputError(
             "doctor",
-            "needs BULK with --reference, or --proportions with --covariates",
+            "must be BULK with --reference, or --proportions with --covariates",
             found=", ".join(inputs) or "nothing",
         )
     if out is None:

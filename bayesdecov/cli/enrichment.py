@@ -18,15 +18,15 @@ def enrich(
     out: Out,
     fdr: Annotated[float, typer.Option(help="Select genes with a q-value below this.")] = 0.05,
     top: Annotated[
-        int | None, typer.Option(help="Select this many genes of each effect instead.")
+        int | None, typer.Option(help="Instead, select this number of genes for each effect.")
     ] = None,
     direction: Annotated[str, typer.Option(help="both, up or down.")] = "both",
-    smallest: Annotated[int, typer.Option(help="Fewest tested genes of a set.")] = 5,
-    largest: Annotated[int, typer.Option(help="Most tested genes of a set.")] = 500,
+    smallest: Annotated[int, typer.Option(help="Minimum number of tested genes in a set.")] = 5,
+    largest: Annotated[int, typer.Option(help="Maximum number of tested genes in a set.")] = 500,
     max_memory: MaxMemory = None,
     force: Force = False,
 ) -> None:
-    """Which of your gene sets the genes that respond belong to, effect by effect."""
+    """Test your gene sets for enrichment in the responding genes of each effect."""
     from bayesdecov.enrichment import enrich as run
     from bayesdecov.plots.folder import draw
 

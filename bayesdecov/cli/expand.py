@@ -12,7 +12,7 @@ from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 import typer
 
-# types that a command line has no word for, by the field
+# types of fields that the command line cannot express
 _TYPES: dict[str, Any] = {
     "include_covariates": str,
     "random": list[str] | None,
@@ -25,16 +25,16 @@ _TYPES: dict[str, Any] = {
 def expand(
     group: type, *, only: tuple[str, ...] = (), usual: Mapping[str, Any] | None = None
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Fill the parameter of a command that is annotated with ``group`` from options of its own.
+    """Replace the parameter of a command that is annotated with ``group`` by one option per field.
 
     Parameters
     ----------
     group
         A class of `bayesdecov.options`.
     only
-        Names of its fields; default: all.
+        Names of the fields to use; default: all.
     usual
-        What the command does where nothing is asked for, said in the help.
+        Defaults of the command, shown in the help.
     """
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
@@ -70,7 +70,7 @@ def expand(
 
 
 def _parameter(of: Field[Any], kind: Any, usual: Any) -> inspect.Parameter:
-    """A keyword with the option of a field."""
+    """A keyword parameter with the option of a field."""
     kind = _TYPES.get(of.name, kind)
     said = of.metadata["help"] + ("" if usual is None else f" Default: {usual}.")
     flag = f"--{of.name.replace('_', '-')}"

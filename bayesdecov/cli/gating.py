@@ -38,16 +38,21 @@ def gate(
     out: Out,
     exclusion: Exclusion = None,
     k: Annotated[
-        int | None, typer.Option(help="Clusters of a sample, for a .config hierarchy, 500.")
+        int | None, typer.Option(help="Clusters per sample, for a .config hierarchy. Default: 500.")
     ] = None,
     k_sub: Annotated[
         int | None, typer.Option(help="Clusters where Recluster is 2, for a .config hierarchy.")
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="First seed of k-means; the file's.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="First seed of k-means. Default: the hierarchy's.")
+    ] = None,
     seeds: Annotated[
-        int, typer.Option(help="Number of seeds; with 5 or more intervals hold their spread.")
+        int,
+        typer.Option(
+            help="Number of seeds; with 5 or more, intervals include the spread over seeds."
+        ),
     ] = 1,
-    draws: Annotated[int, typer.Option(help="Posterior draws of every sample.")] = 1000,
+    draws: Annotated[int, typer.Option(help="Number of posterior draws per sample.")] = 1000,
     prob: Annotated[float, typer.Option(help="Probability of the intervals.")] = 0.95,
     members: Annotated[
         str | None,
@@ -95,16 +100,21 @@ def hierarchy(
     ] = None,
     exclusion: Exclusion = None,
     out_exclusion: Annotated[
-        Path | None, typer.Option(help="Where excluded regions go, for a .config target.")
+        Path | None, typer.Option(help="File for excluded regions, for a .config target.")
     ] = None,
     columns: Annotated[
         str | None,
-        typer.Option(help="Names of the event table's columns, with commas, for a .config target."),
+        typer.Option(help="Comma-separated column names of the event table, for a .config target."),
     ] = None,
-    k: Annotated[int | None, typer.Option(help="Clusters, for a .config source, 500.")] = None,
-    k_sub: Annotated[int | None, typer.Option(help="Where Recluster is 2.")] = None,
+    k: Annotated[
+        int | None, typer.Option(help="Clusters, for a .config source. Default: 500.")
+    ] = None,
+    k_sub: Annotated[
+        int | None, typer.Option(help="Clusters where Recluster is 2, for a .config source.")
+    ] = None,
     mode: Annotated[
-        str | None, typer.Option(help="Imported gates filter events (default) or cluster.")
+        str | None,
+        typer.Option(help="Imported gates select events (default) or clusters: events or cluster."),
     ] = None,
     sample: Annotated[
         str | None, typer.Option(help="Sample of a FlowJo workspace whose gates are read.")
@@ -124,7 +134,7 @@ def hierarchy(
 
 
 def _read(source: Path, **options: Any) -> Any:
-    """A hierarchy; options that its format does not have are refused."""
+    """A hierarchy; options that do not apply to its format are refused."""
     from bayesdecov.gating.files import read_hierarchy
 
     given = {name: value for name, value in options.items() if value is not None}
@@ -134,8 +144,8 @@ def _read(source: Path, **options: Any) -> Any:
     )
     for name in given:
         if name not in mine:
-            fix = "set it in the file" if kind == ".toml" else "leave it out"
+            fix = "set it in the file" if kind == ".toml" else "omit it"
             raise InputError(
-                name.replace("_", "-"), f"does not belong to a {kind} hierarchy", fix=fix
+                name.replace("_", "-"), f"must not be used with a {kind} hierarchy", fix=fix
             )
     return read_hierarchy(source, **given)

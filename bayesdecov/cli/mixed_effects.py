@@ -39,7 +39,7 @@ def fastmix(
         Path,
         typer.Option(
             help="Table: sample, cell types (fractions); or the folder of a finished run "
-            "of deconvolve or gate, with its uncertainty."
+            "of deconvolve or gate, whose uncertainty is used."
         ),
     ],
     covariates: Annotated[Path, typer.Option(help="Table: sample, covariates.")],
@@ -48,17 +48,21 @@ def fastmix(
         str | None,
         typer.Option(
             help="moments (the paper), map (REML), mixture (usually best), nuts, joint "
-            "(the mixture with errors of proportions). Default: joint where errors are "
-            "known (mixture with --errors), else moments."
+            "(the mixture with errors of proportions). Default: joint if errors are "
+            "known (mixture with --errors), otherwise moments."
         ),
     ] = None,
     standard_errors: Annotated[
         str | None,
-        typer.Option(help="Of a table of proportions: a table like it, or one number."),
+        typer.Option(
+            help="Standard errors of a table of proportions: a table of its shape, or one number."
+        ),
     ] = None,
     errors: Annotated[
         str | None,
-        typer.Option(help="Errors of proportions in the other methods: ignore or calibrate."),
+        typer.Option(
+            help="Treatment of errors of proportions in other methods: ignore or calibrate."
+        ),
     ] = None,
     preset: Annotated[
         str | None, typer.Option(help="fastmix-0.2.5 (the R program) or paper (its text).")
@@ -67,13 +71,13 @@ def fastmix(
         str | None, typer.Option(help="Covariates to use, e.g. '~ group + age'. Default: all.")
     ] = None,
     subject: Annotated[
-        str | None, typer.Option(help="Covariate that names repeatedly measured subjects.")
+        str | None, typer.Option(help="Covariate that names subjects with repeated measurements.")
     ] = None,
     *,
     design: DesignOptions,
     estimator: EstimatorOptions,
     sampling: Sampling,
-    seed: Annotated[int | None, typer.Option(help="Seed of everything random.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Random seed.")] = None,
     progress: Progress = True,
     plots: Annotated[bool, typer.Option(help="Also draw plots/*.png.")] = True,
     max_memory: MaxMemory = None,
@@ -117,7 +121,7 @@ def fastmix(
     )
     if method is None and chosen != "moments":
         console.print(
-            f"proportions come with errors: method {chosen} (--method chooses otherwise)",
+            f"proportions come with errors: method {chosen} (change it with --method)",
             markup=False,
         )
     with whole(fit, out, force=force, inputs=inputs) as folder:
@@ -126,7 +130,7 @@ def fastmix(
 
 
 def _design(asked: DesignOptions) -> DesignOptions:
-    """What the command line says, in Python's terms."""
+    """Options of the command line as Python arguments."""
     from bayesdecov.io.tables import read_table
 
     wanted = asked.include_covariates
@@ -140,7 +144,7 @@ def _design(asked: DesignOptions) -> DesignOptions:
 
 
 def number_or_table(value: str | None) -> tuple[Any, Path | None]:
-    """Standard errors: one number, or a table and where it lies."""
+    """Standard errors: one number, or a table and its path."""
     from bayesdecov.io.tables import read_table
 
     if value is None:
@@ -152,7 +156,7 @@ def number_or_table(value: str | None) -> tuple[Any, Path | None]:
 
 
 def _default(proportions: Path, given: Any, preset: str | None, errors: str | None) -> str:
-    """The joint model where proportions say how sure they are, unless options choose otherwise."""
+    """The joint model if proportions come with errors, unless options choose another method."""
     from bayesdecov.mixed_effects.uncertain import states
 
     if preset is not None or not (

@@ -1,4 +1,4 @@
-"""The command that makes the papers' figures and tables again."""
+"""The command that reproduces the papers' figures and tables."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def reproduce(
     force: Force = False,
     progress: Progress = True,
 ) -> None:
-    """Make a figure or table of the papers again, and say where the numbers agree."""
+    """Reproduce a figure or table of the papers, and report where the numbers agree."""
     from bayesdecov import checks
     from bayesdecov.reproductions import REPRODUCTIONS
 

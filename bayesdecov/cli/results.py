@@ -1,4 +1,4 @@
-"""Commands about finished runs, and about the methods themselves: report, compare, calibrate."""
+"""Commands about finished runs and about the methods: report, compare, calibrate."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from bayesdecov.options import NUTS_ONLY, Sampling
 @app.command()
 @guarded
 def report(
-    run: Annotated[Path, typer.Argument(help="Folder that deconvolve, fastmix or gate wrote.")],
+    run: Annotated[Path, typer.Argument(help="Folder written by deconvolve, fastmix or gate.")],
     out: Annotated[
         Path | None, typer.Option(help="HTML file to write. Default: report.html in the folder.")
     ] = None,
@@ -55,7 +55,7 @@ def compare(
     max_memory: MaxMemory = None,
     force: Force = False,
 ) -> None:
-    """Set runs of the same data side by side: MLE, MAP, Laplace, NUTS, baselines."""
+    """Compare runs of the same data: MLE, MAP, Laplace, NUTS, baselines."""
     from bayesdecov.comparison import compare as run_compare
     from bayesdecov.plots.folder import draw
 
@@ -76,7 +76,7 @@ def calibrate(
     method: Annotated[str, typer.Option(help="map, laplace or nuts.")] = "laplace",
     simulations: Annotated[int, typer.Option(help="Number of simulated data sets.")] = 200,
     reference: Annotated[
-        Path | None, typer.Option(help="reference.nc whose moments are taken as exact.")
+        Path | None, typer.Option(help="reference.nc, with moments that are treated as exact.")
     ] = None,
     cell_types: Annotated[int, typer.Option(help="Cell types, without a reference.")] = 4,
     genes: Annotated[int, typer.Option(help="Genes, without a reference.")] = 60,
@@ -85,7 +85,7 @@ def calibrate(
     ] = None,
     *,
     sampling: Sampling,
-    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
     n_jobs: Annotated[int, typer.Option(help="Parallel workers; -1 for all cores.")] = 1,
     max_memory: MaxMemory = None,
     force: Force = False,

@@ -1,9 +1,9 @@
-r"""Proportions of a common denominator from events, and draws that say how sure they are.
+r"""Proportions of a common denominator from events, and posterior draws of them.
 
-Events of the denominator fall into cells: in one type, in none (the rest), or, where types
-overlap, in several. Counting error is that of a multinomial sample: given one clustering, the
-shares of the cells have the posterior :math:`\mathrm{Dirichlet}(n_c + 1/2)` (Jeffreys' prior). The
-start of k-means moves populations too, so draws from several seeds are put together.
+Events of the denominator fall into classes ("cells" in the code): in one type, in none (the rest),
+or, where types overlap, in several. The counting error is multinomial: given one clustering, the
+class proportions have the posterior :math:`\mathrm{Dirichlet}(n_c + 1/2)` (Jeffreys' prior). The
+initialisation of k-means changes populations too, so draws from several seeds are pooled.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ _PRIOR = 0.5
 
 
 class Tally(NamedTuple):
-    """Events of the denominator by cell; bit j of a cell says that type j holds its events."""
+    """Events of the denominator by cell; bit j of a cell is set if type j contains its events."""
 
     total: int
     cells: dict[int, int]
-    outside: int  # events of the types that the denominator does not hold
+    outside: int  # events of the types that are not in the denominator
 
 
 def tally(hierarchy: Hierarchy, inside: Mask) -> Tally:
@@ -35,7 +35,7 @@ def tally(hierarchy: Hierarchy, inside: Mask) -> Tally:
     of = hierarchy.composition.of
     chosen = np.ones(inside.shape[1], dtype=bool) if of == ALL else inside[number[of]]
     types = inside[[number[name] for name in hierarchy.types]]
-    # the types of an event as a row of bytes, bit j of the whole for type j
+    # the types of an event as a row of bytes; bit j of the row stands for type j
     packed = np.packbits(types[:, chosen], axis=0, bitorder="little").T
     values, counts = np.unique(np.ascontiguousarray(packed), axis=0, return_counts=True)
     cells = {
@@ -54,14 +54,14 @@ def shares(counted: Tally, n_types: int, *, rest: bool) -> Array:
 
 
 def overlap(counted: Tally) -> int:
-    """Events that more than one type holds."""
+    """Events that belong to more than one type."""
     return sum(count for cell, count in counted.cells.items() if cell.bit_count() > 1)
 
 
 def draw(
     counted: Sequence[Tally], n_types: int, *, rest: bool, draws: int, rng: np.random.Generator
 ) -> Array:
-    """Draws of the proportions, (draw, type), the seeds in turn; NaN without a denominator.
+    """Draws of the proportions, (draw, type), seed by seed; NaN without a denominator.
 
     Seeds that leave the denominator empty are left out.
     """

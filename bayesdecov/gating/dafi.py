@@ -1,11 +1,11 @@
 """The gates applied: which events belong to which population.
 
-A population is what its gate keeps of its parent. A cluster gate keeps the clusters whose centroid
-lies in its region, with all their events inside and outside of it (the population's natural
-shape), and no other. Which clusters: those of the parent where the parent was clustered anew and
-has more than 100 events, otherwise those of the whole sample, or, with ``inherit="nearest"``, of
-the nearest ancestor that was. Nothing is clustered that no gate looks at, and the same events are
-clustered once.
+A population consists of the events of its parent that its gate keeps. A cluster gate keeps the
+clusters whose centroid lies in its region, with all their events inside and outside the region (the
+population's natural shape), and no others. The clusters are those of the parent if the parent was
+reclustered and has more than 100 events; otherwise those of the whole sample or, with
+``inherit="nearest"``, of the nearest reclustered ancestor. Only populations that a gate needs are
+clustered, and the same events are clustered once.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from bayesdecov.gating.initial_centers import start_of
 from bayesdecov.gating.kmeans import Clusters, Labels, lloyd
 from bayesdecov.gating.regions import Mask
 
-AT_LEAST = 100  # a population of no more events is not clustered anew
+AT_LEAST = 100  # populations of at most this many events are not reclustered
 
 
 class Members(NamedTuple):
-    """``inside`` (population, event); of every cluster gate the centroids kept, (cluster, axis)."""
+    """``inside`` (population, event); the centroids kept by each cluster gate, (cluster, axis)."""
 
     inside: Mask
     kept: list[Array | None]
@@ -89,7 +89,7 @@ def apply(hierarchy: Hierarchy, events: Events, seed: int | None = None) -> Memb
 def _chosen(
     gate: Gate, points: Array, axes: tuple[int, int], others: list[tuple[int, int]], unit: float
 ) -> Mask:
-    """Points (events or centroids) inside of the gate's region and of none that it excludes."""
+    """Points (events or centroids) inside the gate's region and outside its excluded regions."""
     x, y = axes
     mask = gate.region.holds(points[:, x], points[:, y], unit)
     for part, (other_x, other_y) in zip(gate.exclude, others, strict=True):
@@ -98,7 +98,7 @@ def _chosen(
 
 
 class _Clusterings:
-    """Makes each clustering when it is first asked for."""
+    """Computes each clustering when it is first needed."""
 
     def __init__(self, hierarchy: Hierarchy, events: Events, seed: int | None) -> None:
         self.hierarchy = hierarchy
@@ -128,7 +128,7 @@ class _Clusterings:
             rows = np.flatnonzero(mask)
             z = self.z if len(rows) == len(mask) else self.z[rows]
             found = lloyd(z, start_of(z, count, self.init, self.seed))
-            if self.z is not self.everything:  # gates look at columns that were not clustered
+            if self.z is not self.everything:  # gates use columns that were not clustered
                 found = found._replace(centers=_centroids(self.everything[rows], found))
             self.made[key] = _Clustering(rows, found)
         return self.made[key]

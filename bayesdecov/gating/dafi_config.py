@@ -49,13 +49,13 @@ def read_config(
     inclusion
         Pop_ID, DimensionX, DimensionY, Min_X, Max_X, Min_Y, Max_Y (0 to 200), Parent_ID,
         Cluster_Type (0 clusters, 2 slope, otherwise events), Visualize_or_Not, Recluster_or_Not,
-        and a name. The row number is the identity.
+        and a name. The row number is the identifier.
     exclusion
         The same columns; row i belongs to row i of ``inclusion``, and only its dimensions and
         bounds are used.
     k, k_sub
-        Clusters of the whole sample and where Recluster is 1; where it is 2 or more. DAFi takes
-        both from its command line.
+        Numbers of clusters: ``k`` of the whole sample and where Recluster is 1, ``k_sub`` where
+        it is 2 or more. DAFi takes both from its command line.
     seed, init
         Of k-means.
     """
@@ -68,7 +68,7 @@ def read_config(
             "must not have more rows than the hierarchy",
             found=f"{len(removed)} and {len(rows)}",
         )
-    again = {0: 0, 1: k}  # column 11 is a property of the parent
+    again = {0: 0, 1: k}  # column 11 describes the parent
     sub = k if k_sub is None else k_sub
     gates = tuple(
         _gate(number, row, names, removed, again.get(row[10], sub))
@@ -90,7 +90,7 @@ def _gate(
     exclude: tuple[Exclusion, ...] = ()
     if number < len(removed):
         _, other_x, other_y, *other, _, _, _, _ = removed[number]
-        if any((other_x, other_y, *other)):  # a row of zeros stands for nothing
+        if any((other_x, other_y, *other)):  # a row of zeros excludes nothing
             exclude = (Exclusion(Box(*other), other_x, other_y),)
     return Gate(
         name=name,
@@ -137,9 +137,9 @@ def read_rows(path: Path, argument: str) -> tuple[list[list[int]], list[str]]:
         if len(cells) not in (11, 12):
             raise InputError(
                 argument,
-                f"line {number} of {path.name!r} must have 11 columns and perhaps a name",
-                found=f"{len(cells)} separated by tabs",
-                fix="13 columns belong to DAFi's R version: its column 12 is `columns` of [cluster]"
+                f"line {number} of {path.name!r} must have 11 columns and optionally a name",
+                found=f"{len(cells)} tab-separated columns",
+                fix="13 columns belong to DAFi's R version; its column 12 is `columns` of [cluster]"
                 if len(cells) == 13
                 else "separate columns by tabs",
             )
@@ -147,20 +147,20 @@ def read_rows(path: Path, argument: str) -> tuple[list[list[int]], list[str]]:
         if bad:
             raise InputError(
                 argument,
-                f"line {number} of {path.name!r} must hold whole numbers",
+                f"line {number} of {path.name!r} must contain whole numbers",
                 found=repr(bad[0][:40]),
             )
         rows.append([int(cell) for cell in cells[:11]])
         names.append(cells[11] if len(cells) == 12 else f"pop{len(rows)}")
         if len(rows) > _MOST:
-            raise InputError(argument, f"{path.name!r} must not hold more than {_MOST} gates")
+            raise InputError(argument, f"{path.name!r} must not contain more than {_MOST} gates")
     if not rows:
-        raise InputError(argument, f"{str(path)!r} holds no gates")
+        raise InputError(argument, f"{str(path)!r} contains no gates")
     return rows, _distinct(names)
 
 
 def _distinct(names: list[str]) -> list[str]:
-    """Names are free text there, so the same one may stand twice."""
+    """Names are free text in DAFi's files, so a name may occur twice."""
     distinct: list[str] = []
     for number, name in enumerate(names, start=1):
         own = f"{name}_{number}" if names.count(name) > 1 else name
@@ -173,7 +173,7 @@ def _distinct(names: list[str]) -> list[str]:
 def write_config(
     hierarchy: Hierarchy, path: Path, exclusion: Path | None, columns: Sequence[str] | None
 ) -> None:
-    """DAFi's files of a hierarchy, or an `InputError` that says what they cannot express."""
+    """DAFi's files of a hierarchy, or an `InputError` that names what they cannot express."""
     k, k_sub = hierarchy.clustering.k, hierarchy.clustering.k_sub or hierarchy.clustering.k
     lines, removed = [], []
     for number, gate in enumerate(hierarchy.gates, start=1):
@@ -189,7 +189,7 @@ def write_config(
             raise problem(
                 gate.name,
                 "recluster",
-                f"DAFi knows two numbers of clusters, {k} and {k_sub} here",
+                f"DAFi supports only two numbers of clusters, here {k} and {k_sub}",
                 found=clusters,
             )
         again = 0 if not clusters else (1 if clusters == k else 2)
@@ -198,7 +198,7 @@ def write_config(
             raise problem(
                 gate.name,
                 "exclude",
-                "DAFi knows one excluded box for each gate",
+                "DAFi supports only one excluded box per gate",
                 found=len(gate.exclude),
             )
         box = [0, 0, 0, 0, 0, 0]
@@ -217,7 +217,7 @@ def write_config(
     ]
     if lost:
         warnings.warn(
-            f"DAFi's files hold gates only, so these settings are not in them: {', '.join(lost)}",
+            f"DAFi's files contain only gates, so these settings are left out: {', '.join(lost)}",
             BayesdecovWarning,
             stacklevel=4,
         )
@@ -225,7 +225,7 @@ def write_config(
         raise InputError(
             "exclusion",
             "gates exclude regions, which DAFi keeps in a second file",
-            fix="say where it goes",
+            fix="give its path",
         )
     _write(path, lines)
     if exclusion is not None:
@@ -245,7 +245,7 @@ def _number(axis: Axis, columns: Sequence[str] | None, gate: str) -> int:
     if columns is None:
         raise InputError(
             "columns",
-            "DAFi numbers columns, so it takes the event table's names",
+            "DAFi numbers columns, so the column names of the event table are needed",
             found=f"gate {gate!r} on {axis!r}",
             fix="give the names in order, without Time",
         )
@@ -260,14 +260,17 @@ def _number(axis: Axis, columns: Sequence[str] | None, gate: str) -> int:
 
 def _bounds(region: object, hierarchy: Hierarchy, gate: str, field: str) -> list[int]:
     if not isinstance(region, Box):
-        raise problem(gate, field, "DAFi knows boxes only", found=region)
+        raise problem(gate, field, "DAFi supports only boxes", found=region)
     numbers = [
         min(max(bound * _SCALE / hierarchy.unit, 0.0), float(_SCALE))
         for bound in (region.x_min, region.x_max, region.y_min, region.y_max)
     ]
     if any(abs(value - round(value)) > 1e-9 for value in numbers):
         raise problem(
-            gate, field, f"DAFi takes whole numbers of {_SCALE} parts of the scale", found=numbers
+            gate,
+            field,
+            f"must be whole multiples of 1/{_SCALE} of the scale for DAFi",
+            found=numbers,
         )
     return [round(value) for value in numbers]
 
@@ -281,7 +284,7 @@ def _slope_bounds(gate: Gate) -> list[int]:
         exact = [(x, y) for x, y in pairs if abs(y / x - value) < 1e-12]
         if not exact:
             raise problem(
-                gate.name, "slope", f"is no ratio of whole numbers up to {_SCALE}", found=value
+                gate.name, "slope", f"must be a ratio of whole numbers up to {_SCALE}", found=value
             )
         corners.append(exact[0])
     (x_low, y_low), (x_high, y_high) = corners

@@ -24,7 +24,7 @@ from bayesdecov.io.files import check_file
 from bayesdecov.io.tables import EXACT, opened
 
 FCS = (".fcs", ".lmd")  # endings of FCS files
-_OFF_SCALE = 0.01  # share of events above its range that makes a channel's $PnR nonsense
+_OFF_SCALE = 0.01  # a channel's $PnR is wrong if more than this share of events lies above it
 _BEYOND = 1.5  # full scales
 _FEW = 50  # events; fewer than DAFi accepts
 
@@ -38,20 +38,20 @@ class Events:
     name
         Of the sample.
     z
-        (event, column), in units of the full scale: 0 to 1 but for what lies off it.
+        (event, column), in units of the full scale: 0 to 1 for events on the scale.
     columns
         Names shown.
     names
-        For every column all names it answers to, an alias first.
+        All names by which each column can be found, an alias first.
     aliased
         Columns that have an alias.
     rows, total
         Which events of the file these are (from 0), and how many it has; events with missing
         values are left out.
     facts
-        How it was read: version, compensation, transform.
+        How the file was read: version, compensation, transform.
     notes
-        What a user should know, each with the sample's name.
+        Notes for the user, each with the sample's name.
     """
 
     name: str
@@ -70,7 +70,7 @@ class Events:
         Raises
         ------
         InputError
-            There is none, or there are two; the nearest name is given.
+            There is none (the message gives the nearest name), or there are several.
         """
         if isinstance(axis, int):
             if axis > len(self.columns):
@@ -96,7 +96,7 @@ class Events:
         advice = nearest(axis, [name for names in self.names for name in names])
         said = [n[0] if len(n) == 1 else f"{n[0]} ({', '.join(n[1:])})" for n in self.names]
         if axis.casefold() == "time":
-            advice = "time is never clustered or gated."
+            advice = "Time is never clustered or gated."
         raise InputError(
             "files",
             f"{self.name!r} lacks the marker {axis!r}",
@@ -112,8 +112,8 @@ def _plain(name: str) -> str:
 def read_events(source: str | Path | pd.DataFrame, hierarchy: Hierarchy, name: str = "") -> Events:
     """Events of an FCS file, of DAFi's event table (.txt .tsv .csv, also .gz), or of a DataFrame.
 
-    FCS files are compensated and transformed as ``hierarchy.reading`` says; tables are taken as
-    they are. A column called Time is left out.
+    FCS files are compensated and transformed according to ``hierarchy.reading``; tables are used
+    as they are. A column called Time is left out.
     """
     if isinstance(source, pd.DataFrame):
         return _from_table(source, hierarchy, name or "events")
@@ -163,17 +163,21 @@ def _from_table(table: pd.DataFrame, hierarchy: Hierarchy, name: str) -> Events:
     twice = sorted({column for column in columns if columns.count(column) > 1})
     if twice:
         raise InputError(
-            "files", f"{name!r} must not have two columns of one name", found=", ".join(twice)
+            "files",
+            f"{name!r} must not have two columns with the same name",
+            found=", ".join(twice),
         )
     if not columns or len(frame) == 0:
         raise InputError(
-            "files", f"{name!r} holds no events", found=f"{len(frame)} rows, {len(columns)} columns"
+            "files",
+            f"{name!r} contains no events",
+            found=f"{len(frame)} rows, {len(columns)} columns",
         )
     text = [c for c in frame.columns if not pd.api.types.is_numeric_dtype(frame[c])]
     if text:
         raise InputError(
             "files",
-            f"{name!r} must hold numbers only",
+            f"{name!r} must contain only numbers",
             found=f"text in column {text[0]!r}: {frame[text[0]].iloc[0]!r}",
             fix="a row per event, a column per marker, separated by tabs",
         )
@@ -192,7 +196,7 @@ def _from_fcs(path: Path, hierarchy: Hierarchy, name: str) -> Events:
     raw = fcs.read_raw(path)
     reading, notes, values = hierarchy.reading, list(raw.notes), raw.values
     finite = np.isfinite(values).all(axis=1)
-    values[~finite] = 0.0  # until the end: libraries do not expect anything else
+    values[~finite] = 0.0  # replaced for now: the libraries need finite values
     facts = {"format": f"FCS {raw.version}", "transform": reading.transform, "compensation": ""}
     if raw.displayed and reading.transform != "none":
         # FCSTrans multiplies 10-bit channels by 4
@@ -201,7 +205,7 @@ def _from_fcs(path: Path, hierarchy: Hierarchy, name: str) -> Events:
         facts |= {"transform": "none (display channels)", "compensation": "none (display channels)"}
         if reading.compensate not in ("file", "none"):
             notes.append(
-                f"{name} holds display channels (integers), which are not compensated: "
+                f"{name} contains display channels (integers), which are not compensated: "
                 f"{reading.compensate} is not used"
             )
     else:
@@ -219,7 +223,7 @@ def _from_fcs(path: Path, hierarchy: Hierarchy, name: str) -> Events:
             _to_channels(values, raw.channels, hierarchy, name, notes)
     keep = [i for i, channel in enumerate(raw.channels) if channel.kind != "time"]
     if not keep:
-        raise InputError("files", f"{path.name!r} has no channel but time")
+        raise InputError("files", f"{path.name!r} has no channel other than time")
     names = [
         tuple(dict.fromkeys(n for n in (raw.channels[i].marker, raw.channels[i].name) if n))
         for i in keep
@@ -229,7 +233,7 @@ def _from_fcs(path: Path, hierarchy: Hierarchy, name: str) -> Events:
 
 
 def _undo_gain(values: Array, channels: Sequence[fcs.Channel], name: str, notes: list[str]) -> None:
-    """Linear values are recorded times the amplifier's gain ($PnG)."""
+    """Divide linear values by the amplifier's gain ($PnG), with which they were recorded."""
     gained = [i for i, c in enumerate(channels) if c.gain != 1 and c.kind != "time"]
     for i in gained:
         values[:, i] /= channels[i].gain
@@ -291,7 +295,7 @@ def _events(
         )
         values = values[rows]
     if len(rows) == 0:
-        raise InputError("files", f"{name!r} holds no events without missing values")
+        raise InputError("files", f"{name!r} contains no events without missing values")
     if len(rows) < _FEW:
         notes.append(f"{name} has only {len(rows)} events")
     z = np.divide(values, hierarchy.full_scale, order="C")  # a copy: the table is the user's

@@ -1,4 +1,4 @@
-"""FCS files by flowio: raw events, channels, spillover. Strictly first, leniently with a note."""
+"""FCS files, by flowio: events, channels, spillover. Lenient, with a note, if strict fails."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Channel(NamedTuple):
 
     @property
     def kind(self) -> str:
-        """scatter, time or fluorescence, by the name, as FCSTrans has it."""
+        """scatter, time or fluorescence, by the name, as in FCSTrans."""
         name = self.name.strip().upper()
         if name.startswith(("FS", "SS")):
             return "scatter"
@@ -45,7 +45,7 @@ class Channel(NamedTuple):
 
 
 class Raw(NamedTuple):
-    """A file as it is: events (event, channel) as recorded, keywords without $ in lower case."""
+    """A file's contents: events (event, channel) as recorded, lower-case keywords without $."""
 
     values: Array
     channels: list[Channel]
@@ -72,7 +72,7 @@ def read_raw(path: Path) -> Raw:
     Raises
     ------
     InputError
-        The file is missing, truncated, corrupt, of several data sets or without events.
+        The file is missing, truncated or corrupt, or has several data sets or no events.
     """
     from flowio import FlowData
     from flowio.exceptions import MultipleDataSetsError
@@ -83,34 +83,34 @@ def read_raw(path: Path) -> Raw:
     first: Exception | None = None
     for options in ({}, *_LENIENT):
         with warnings.catch_warnings(), path.open("rb") as handle:
-            warnings.simplefilter("ignore")  # repeated below in our words, with the file's name
+            warnings.simplefilter("ignore")  # reported below, with the file's name
             try:
                 data = FlowData(handle, **options)
                 values = np.asarray(data.as_array(preprocess=False), dtype=np.float64)
             except MultipleDataSetsError:
                 raise InputError(
                     "files",
-                    f"{path.name!r} holds several data sets",
-                    fix="export them to one file each",
+                    f"{path.name!r} contains several data sets",
+                    fix="export each to a file of its own",
                 ) from None
-            except Exception as error:  # flowio raises whatever its parsing meets
+            except Exception as error:  # flowio raises many kinds of error
                 first = first or error
                 continue
         if options:
             notes.append(
-                f"{path.name} breaks the FCS standard ({_reason(first, path)}); it was read "
+                f"{path.name} violates the FCS standard ({_reason(first, path)}); it was read "
                 f"leniently ({_said(options)}): check its events"
             )
         break
     else:
         raise InputError(
             "files",
-            f"{path.name!r} is no readable FCS file",
+            f"{path.name!r} cannot be read as an FCS file",
             found=_reason(first, path),
             fix="it may be truncated or corrupt: export it again",
         )
     if len(values) == 0:
-        raise InputError("files", f"{path.name!r} holds no events")
+        raise InputError("files", f"{path.name!r} contains no events")
     channels = [
         Channel(
             _name(c["pnn"]),
@@ -128,14 +128,14 @@ def read_raw(path: Path) -> Raw:
 
 
 def _name(text: object) -> str:
-    """A channel's name; some instruments fill it up with NUL."""
+    """A channel's name; some instruments pad it with NUL."""
     return str(text or "").strip().strip("\0").strip()
 
 
 def _said(options: Mapping[str, bool]) -> str:
     """What was tolerated, in words."""
     words = {
-        "ignore_offset_error": "data end one byte off",
+        "ignore_offset_error": "end of data off by one byte",
         "ignore_offset_discrepancy": "offsets of the text segment",
         "use_header_offsets": "offsets of the header",
     }
@@ -147,7 +147,7 @@ def _reason(error: Exception | None, path: Path) -> str:
     text = text.split(" Set `")[0].rstrip(".")  # advice about flowio's own options
     known = {
         "invalid literal for int()": "no valid header",
-        "buffer": "fewer events than promised",
+        "buffer": "fewer events than its header states",
         "greater than file size": "the data section is longer than the file",
     }
     for sign, said in known.items():
@@ -192,7 +192,7 @@ def spillover(raw: Raw, how: str) -> tuple[Array, list[int]] | str:
 
 
 def _bare(name: str) -> str:
-    """A channel's name without the signs of data that are compensated already."""
+    """A channel's name without the marks of compensated data."""
     if name.upper().startswith("COMP-"):
         return name[5:]
     return name[1:-1] if name.startswith("<") and name.endswith(">") else name
@@ -201,7 +201,7 @@ def _bare(name: str) -> str:
 def _keyword(raw: Raw) -> tuple[Array | None, list[str]]:
     """The matrix in the file's keywords: n, n names, n * n numbers by rows.
 
-    $COMP of old files has no names: it is about the first n fluorescence channels.
+    $COMP of old files has no names: it refers to the first n fluorescence channels.
     """
     for keyword in _SPILL:
         text = raw.keywords.get(keyword, "").replace("\n", "")
@@ -230,10 +230,10 @@ def _table(path: Path) -> tuple[Array, list[str]]:
 
     try:
         table = checks.check_numeric(read_table(path, "compensate"), "compensate")
-    except InputError:  # a file of gates can name any file: nothing of it is shown
+    except InputError:  # a file of gates can name any file: its contents are not shown
         raise InputError(
             "compensate",
-            "must be a table of numbers, channels x channels",
+            "must be a table of numbers (channels x channels)",
             found=f"no such table at {str(path)!r}",
         ) from None
     checks.check_unique(table.columns, "compensate", "channel")
@@ -242,8 +242,8 @@ def _table(path: Path) -> tuple[Array, list[str]]:
         rows = pd.Index(table.index).symmetric_difference(table.columns)
         raise InputError(
             "compensate",
-            "rows and columns must be the same channels",
-            found=f"{len(rows)} on one side only",
+            "must have the same channels as rows and columns",
+            found=f"{len(rows)} channels on one side only",
             fix="the first column names the dyes, the header the detectors",
         )
     names = [str(name) for name in table.columns]
@@ -251,7 +251,7 @@ def _table(path: Path) -> tuple[Array, list[str]]:
     if np.abs(np.diag(matrix) - 1).max() > 1e-6:
         raise InputError(
             "compensate",
-            "a spillover matrix has ones on its diagonal",
+            "a spillover matrix must have ones on its diagonal",
             found=f"{np.diag(matrix)[0]:g}",
             fix="divide percentages by 100",
         )

@@ -1,4 +1,4 @@
-"""Writing FCS files: events from scratch, and more parameters for a file that exists."""
+"""Writing FCS files: new files of events, and existing files with added parameters."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bayesdecov.algebra.terms import Array
 from bayesdecov.gating.fcs import read_raw
 
 _FLAG_RANGE = "2"
-# what the writer makes itself, or what is true of the old bytes only
+# keywords that the writer sets itself or that describe only the old bytes
 _STRUCTURE = re.compile(
     r"(begin|end)(analysis|data|stext)|byteord|datatype|mode|nextdata|par|tot|p\d+[bnse]"
 )
@@ -36,7 +36,7 @@ def write_fcs(
 
 
 def is_integer(path: Path) -> bool:
-    """Whether a file holds integer data, whose channels a float file would not keep."""
+    """Whether a file contains integer data, whose channels a float file would not keep."""
     return read_raw(path).integer
 
 

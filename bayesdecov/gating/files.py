@@ -1,4 +1,4 @@
-"""Hierarchies from files and to files; the ending of the name decides the format."""
+"""Hierarchies from files and to files; the file extension determines the format."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def read_hierarchy(
     Parameters
     ----------
     path
-        ``.toml`` (ours), ``.config`` (DAFi's tab-separated table), ``.xml`` (Gating-ML 2.0) or
-        ``.wsp`` (a FlowJo workspace); these two need flowkit.
+        ``.toml`` (this package's format), ``.config`` (DAFi's tab-separated table), ``.xml``
+        (Gating-ML 2.0) or ``.wsp`` (a FlowJo workspace); the last two need flowkit.
     exclusion
         DAFi's exclusion file, for a ``.config``.
     **options
@@ -39,7 +39,7 @@ def read_hierarchy(
     Raises
     ------
     InputError
-        Names the gate and the field.
+        A rule is broken; the message names the gate and the field.
 
     Examples
     --------
@@ -64,7 +64,7 @@ def read_hierarchy(
     if kind == ".toml":
         if options:
             raise InputError(
-                "hierarchy", "a .toml file holds its own settings", found=checks.some(options)
+                "hierarchy", "a .toml file contains its own settings", found=checks.some(options)
             )
         return read_toml(path)
     if kind in (".config", ".txt", ".tsv"):
@@ -84,7 +84,7 @@ def write_hierarchy(
     columns: Any = None,
     force: bool = False,
 ) -> None:
-    """Write a hierarchy; files appear whole or not at all.
+    """Write a hierarchy; files are written completely or not at all.
 
     Parameters
     ----------
@@ -93,17 +93,17 @@ def write_hierarchy(
     path
         ``.toml``, ``.config`` (DAFi's) or ``.xml`` (Gating-ML 2.0).
     exclusion
-        For ``.config``: where excluded regions go.
+        For ``.config``: the file of excluded regions.
     columns
-        For ``.config``: names of the event table's columns in order, without Time, where gates
-        name them.
+        For ``.config``: names of the event table's columns in order, without Time, if gates
+        refer to columns by name.
     force
-        Replace a file that exists and holds gates.
+        Replace an existing file of gates.
 
     Raises
     ------
     InputError
-        The file exists, or the format cannot hold these gates.
+        The file exists, or the format cannot express these gates.
     """
     path = Path(path)
     exclusion = None if exclusion is None else Path(exclusion)
@@ -112,7 +112,7 @@ def write_hierarchy(
     if exclusion is not None and kind != ".config":
         raise InputError("exclusion", "only a .config file has an exclusion file")
     if exclusion is not None and path.absolute() == exclusion.absolute():
-        raise InputError("exclusion", "needs a file of its own", found=repr(str(exclusion)))
+        raise InputError("exclusion", "must be a different file", found=repr(str(exclusion)))
     for target in targets:
         _check_target(target, is_exclusion=target == exclusion, force=force)
     with whole_files(*targets) as partial:
@@ -139,13 +139,13 @@ def _check_target(target: Path, *, is_exclusion: bool, force: bool) -> None:
     if not _holds_gates(target, is_exclusion=is_exclusion):
         raise InputError(
             "path",
-            f"{str(target)!r} holds no gates, so it is not overwritten",
+            f"{str(target)!r} contains no gates, so it is not overwritten",
             fix="choose another name",
         )
 
 
 def _holds_gates(path: Path, *, is_exclusion: bool) -> bool:
-    """Whether a file can be read as what will be written in its place."""
+    """Whether a file can be read in the format that will replace it."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

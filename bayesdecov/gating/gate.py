@@ -1,4 +1,4 @@
-"""The verb: files and a hierarchy in, counts and proportions out."""
+"""`gate`: counts and proportions from files and a hierarchy."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ def gate(
     n_jobs: int = 1,
     progress: bool | None = None,
 ) -> Gating:
-    r"""Gate flow-cytometry files (DAFi) and make proportions of them, with their uncertainty.
+    r"""Gate flow-cytometry files (DAFi) and estimate proportions, with their uncertainty.
 
-    Every population is what its gate keeps of its parent: events in a region of two markers, or
-    whole clusters of events whose centroid lies in it. Clusters are those of k-means in all
+    A gate keeps, of its parent population, the events in a region of two markers, or whole
+    clusters of events whose centroid lies in the region. Clusters come from k-means in all
     dimensions, so a population keeps its natural shape where a drawn line would cut it.
 
     (DAFi: Lee et al., *Cytometry A* 93:597-610, 2018, doi:10.1002/cyto.a.23371. With
-    ``init="compat"`` counts and memberships are those of its C program, event by event.)
+    ``init="compat"``, counts and memberships equal those of its C program, event by event.)
 
     Parameters
     ----------
@@ -53,14 +53,14 @@ def gate(
     seed
         First seed of k-means; None: the hierarchy's.
     seeds
-        How many seeds, one after the other from the first. Where clusters are gated the seed alone
-        moves populations (one of 15 % by 5 % of its size), so more than one shows how stable a
-        proportion is: estimates are means over seeds, and draws come from all of them.
+        Number of consecutive seeds, from the first. Where clusters are gated, the seed alone
+        changes the size of populations (one of 15 % by 5 % of its size), so several seeds show how
+        stable a proportion is: estimates are means over seeds, and draws come from all of them.
     draws
-        Posterior draws of each sample's proportions: Dirichlet(counts + 1/2) for every seed, the
-        seeds in equal parts.
+        Posterior draws of each sample's proportions: Dirichlet(counts + 1/2), in equal parts
+        from the seeds.
     n_jobs
-        Files at a time, through joblib; -1 for all cores.
+        Number of files gated in parallel, through joblib; -1 for all cores.
     progress
         Show a progress bar; None: in a terminal, for more than one file.
 
@@ -68,7 +68,7 @@ def gate(
     -------
     Gating
         ``.counts``, ``.proportions``, ``.intervals()``, ``.table()``, ``.members(sample)``. Files
-        that failed are in ``.failures``, with one warning for all of them.
+        that failed are listed in ``.failures``, with a single warning.
 
     Raises
     ------
@@ -124,8 +124,8 @@ def gate(
         said = "; ".join(f"{one.name}: {_short(one.error)}" for one in failures[:SHOWN])
         more = f"; and {len(failures) - SHOWN} more" if len(failures) > SHOWN else ""
         notes.warn(
-            f"{len(failures)} of {len(outcomes)} files failed (the result's failures have "
-            f"the whole messages): {said}{more}"
+            f"{len(failures)} of {len(outcomes)} files failed (the result's failures contain "
+            f"the full messages): {said}{more}"
         )
     settings = {
         "method": "dafi",
@@ -154,7 +154,7 @@ def gate(
 
 
 def _short(error: str) -> str:
-    """What was wrong, without what was found and what to do."""
+    """The first part of a message: without the value found and the advice."""
     return error.split("; found ")[0].rstrip(".")
 
 

@@ -1,4 +1,4 @@
-"""The parts of a hierarchy: gates, how events are clustered, how files are read, what counts."""
+"""The parts of a hierarchy: gates, clustering, reading of files, composition."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ALL = "all"
 
 @dataclass(frozen=True)
 class Exclusion:
-    """A region whose clusters or events are removed; on the gate's own axes unless it names its."""
+    """A region whose clusters or events are removed; on the gate's axes unless it names others."""
 
     region: Region
     x: Axis | None = None
@@ -29,19 +29,19 @@ class Gate:
     name
         Of the population.
     x, y
-        Its two dimensions: marker, channel, alias, or column number from 1.
+        The two dimensions: marker, channel, alias, or column number from 1.
     region
         `Box`, `Slope` or `Polygon`.
     parent
         Name of an earlier gate; None for all events.
     mode
         "cluster": clusters of the parent's events are kept or dropped whole, by their centroid.
-        "events": every event for itself (always so with a `Slope`).
+        "events": each event is judged by itself (always with a `Slope`).
     exclude
         Regions to remove.
     recluster
-        Cluster this population's events anew for its children: True (with ``k_sub``), a number of
-        clusters, or False.
+        Recluster this population's events for its children: True (``k_sub`` clusters), a number
+        of clusters, or False.
     """
 
     name: str
@@ -56,10 +56,11 @@ class Gate:
 
 @dataclass(frozen=True)
 class Clustering:
-    """How events are clustered: numbers of clusters, columns, start, seed.
+    """How events are clustered: numbers of clusters, columns, initialisation, seed.
 
-    ``inherit`` says which clusters a cluster gate sees whose parent was not clustered anew: those
-    of the whole sample ("root", DAFi's C program) or of the nearest ancestor that was ("nearest").
+    ``inherit`` sets the clusters for a cluster gate whose parent was not reclustered: those of the
+    whole sample ("root", as in DAFi's C program) or of the nearest reclustered ancestor
+    ("nearest").
     """
 
     k: int = 500
@@ -72,11 +73,11 @@ class Clustering:
 
 @dataclass(frozen=True)
 class Reading:
-    """How FCS files become display channels; event tables are taken as they are.
+    """How FCS files become display channels; event tables are used as they are.
 
     ``compensate`` is "file" (the file's spillover matrix), "none" or the path of a table;
-    ``range`` the upper end of every channel where files are wrong about it (with transform "none"
-    the value that is the full scale); ``parameters`` those of ``logicle`` and ``asinh``.
+    ``range`` is the upper end of every channel, for files that state a wrong one (with transform
+    "none": the value of the full scale); ``parameters`` are those of ``logicle`` and ``asinh``.
     """
 
     compensate: str = "file"
@@ -87,7 +88,7 @@ class Reading:
 
 @dataclass(frozen=True)
 class Composition:
-    """Which populations make up the proportions, and of what; no types: the hierarchy's leaves."""
+    """Types and denominator of the proportions; without types, the hierarchy's leaves."""
 
     of: str = ALL
     types: tuple[str, ...] = ()

@@ -26,7 +26,7 @@ _LOGICLE = (262255.878, 0.505687, 4.5, 0.0)  # T, W, M, A at the usual range
 
 
 def write_gatingml(hierarchy: Hierarchy, path: Path) -> None:
-    """Write what Gating-ML can say; the rest is warned of."""
+    """Write what Gating-ML can express, with a warning about the rest."""
     kit = flowkit()
     strategy = kit.GatingStrategy()
     ids = _identifiers(hierarchy.names)
@@ -37,7 +37,7 @@ def write_gatingml(hierarchy: Hierarchy, path: Path) -> None:
             if isinstance(axis, int):
                 raise InputError(
                     "hierarchy",
-                    "Gating-ML names channels, so gates must too",
+                    "must be a channel name, as Gating-ML requires",
                     found=f"column {axis} in gate {gate.name!r}",
                 )
         parents = ("root", *(ids[name] for name in reversed(list(hierarchy.ancestors(gate.name)))))
@@ -59,7 +59,7 @@ def write_gatingml(hierarchy: Hierarchy, path: Path) -> None:
     ]
     if lost:
         warnings.warn(
-            f"Gating-ML holds gates only, so these settings are not in it: {', '.join(lost)}",
+            f"Gating-ML contains only gates, so these settings are left out: {', '.join(lost)}",
             BayesdecovWarning,
             stacklevel=4,
         )
@@ -75,7 +75,7 @@ def write_gatingml(hierarchy: Hierarchy, path: Path) -> None:
 
 
 def _identifiers(names: list[str]) -> dict[str, str]:
-    """XML identifiers, which take letters, digits, - . _ and begin with a letter."""
+    """XML identifiers: letters, digits, - . _ after an initial letter."""
     ids: dict[str, str] = {}
     for name in names:
         plain = "".join(c if c.isascii() and (c.isalnum() or c in "-._") else "_" for c in name)

@@ -13,19 +13,19 @@ from bayesdecov.gating.scales import FULL
 
 @dataclass(frozen=True)
 class Hierarchy:
-    """Gates in order, parents first, with everything that a result depends on.
+    """Gates in order, parents first, with all settings that a result depends on.
 
     Attributes
     ----------
     gates
         In order.
     name
-        For tables and pictures.
+        For tables and plots.
     scale
-        What bounds of boxes and polygons count: a number stands for the full scale (200 is DAFi's,
-        4096 display channels, 1 shares), "raw" for the units of the events.
+        Units of the bounds of boxes and polygons: a number is the value of the full scale (200 in
+        DAFi, 4096 for display channels, 1 for shares); "raw" means the units of the events.
     clustering, reading, composition
-        See there.
+        See `Clustering`, `Reading` and `Composition`.
     aliases
         Marker or channel name in the file -> name used in gates.
 
@@ -96,7 +96,7 @@ class Hierarchy:
             parent = self[parent].parent
 
     def path(self, name: str) -> str:
-        """The way down, e.g. "root/Singlets/Live"."""
+        """The path from the root, e.g. "root/Singlets/Live"."""
         return "/".join(["root", *reversed(list(self.ancestors(name))), name])
 
     @property
@@ -105,7 +105,7 @@ class Hierarchy:
         return types_of(self.gates, self.composition)
 
     def clusters_of(self, gate: Gate) -> int:
-        """Clusters that a population is clustered into anew; 0 for none."""
+        """Number of clusters into which a population is reclustered; 0 for none."""
         if isinstance(gate.recluster, bool):
             return (self.clustering.k_sub or self.clustering.k) if gate.recluster else 0
         return gate.recluster
@@ -125,7 +125,7 @@ class Hierarchy:
             indent = "  " * (1 + sum(1 for _ in self.ancestors(gate.name)))
             extra = f", without {len(gate.exclude)} region(s)" if gate.exclude else ""
             if clusters := self.clusters_of(gate):
-                extra += f", then clustered anew (k = {clusters})"
+                extra += f", then reclustered (k = {clusters})"
             lines.append(f"{indent}{gate.name}  [{gate.x}, {gate.y}]  {_said(gate)}{extra}")
         rest = f", {self.composition.rest}" if self.composition.rest else ""
         of = "all events" if self.composition.of == ALL else self.composition.of

@@ -1,4 +1,4 @@
-"""Where k-means starts: as the original program does, at random events, or by k-means++."""
+"""Initialisation of k-means: as in the original program, at random events, or by k-means++."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _MODULUS = 2**31 - 1
 def start_of(z: Array, k: int, init: str, seed: int) -> Array:
     """Centers to start from, (cluster, column).
 
-    ``compat`` draws every coordinate of every center from an event of its own, with the C
-    library's ``rand()`` seeded afresh, as DAFi does: many starts lie where no event is, and these
-    clusters stay empty. The other two start at events, so there are never more than events.
+    ``compat`` draws each coordinate of each center from a different event, with the C library's
+    ``rand()`` seeded anew, as DAFi does: many centers start far from any event, and these clusters
+    stay empty. The other two start at events, so there are at most as many centers as events.
     """
     n, columns = z.shape
     if init == "compat":

@@ -1,8 +1,8 @@
 """Gates from Gating-ML 2.0 and FlowJo workspaces, through flowkit (an optional package).
 
-Other programs keep bounds in the units of their own transforms. A bound is taken back to linear
-units and forward to our display channels, so a box stays the same box; of polygons and ellipses the
-outline is, point by point.
+Other programs store bounds in the units of their own transforms. A bound is transformed back to
+linear units and then to display channels, so a box remains the same box; polygons and ellipses are
+transformed point by point along their outline.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _PER_SIDE = 8  # points of a side whose transform changes
 
 
 def flowkit() -> Any:
-    """The optional package."""
+    """Import the optional package."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -61,7 +61,7 @@ def read(
     path
         ``.xml`` or ``.wsp``.
     mode
-        "events" (what these programs mean), or "cluster": the boxes direct clusters.
+        "events" (as in these programs), or "cluster": the regions select clusters.
     sample, group
         Of a workspace; default: its first sample.
     range
@@ -92,7 +92,7 @@ def read(
             found[path_of] = _imported(strategy, name, parents, sample, mode, top, matrices)
         except _Inexpressible as why:
             left_out.append(f"{name} ({why})")
-        except Exception as error:  # references that name nothing, numbers that are none
+        except Exception as error:  # missing references, malformed numbers
             raise InputError(
                 "hierarchy",
                 f"{str(path)!r} cannot be read by flowkit",
@@ -102,7 +102,7 @@ def read(
     gates = []
     for path_of, gate in found.items():
         above = path_of[:-1]
-        while len(above) > 1 and above not in found:  # a gate that is left out lets all through
+        while len(above) > 1 and above not in found:  # a gate that is left out keeps everything
             above = above[:-1]
         parent = names[above] if above in found else None
         if above != path_of[:-1]:
@@ -111,25 +111,25 @@ def read(
         gates.append(replace(gate, name=names[path_of], parent=parent))
     if left_out:
         warnings.warn(
-            f"gates that have no counterpart are left out: {checks.some(left_out, 12)}",
+            f"gates without an equivalent are left out: {checks.some(left_out, 12)}",
             BayesdecovWarning,
             stacklevel=2,
         )
     if not gates:
-        raise InputError("hierarchy", f"{str(path)!r} holds no gate on two markers")
+        raise InputError("hierarchy", f"{str(path)!r} contains no gate on two markers")
     reading = Reading(compensate=_compensation(matrices), range=top)
     return Hierarchy(tuple(gates), path.stem, scale=FULL, reading=reading)
 
 
 def _compensation(matrices: set[str]) -> str:
-    """How files are compensated, from what the gates on fluorescence refer to."""
+    """How files are compensated, from the references of the gates on fluorescence."""
     if matrices == {UNCOMPENSATED}:
         return "none"
     others = sorted(matrices - {COMPENSATED, "Acquisition-defined"})
     if others:
         warnings.warn(
-            f"gates refer to different or other compensations ({checks.some(others)}); the files' "
-            "own matrix is used for all, set `compensate` where that is wrong",
+            f"gates refer to several or to external compensations ({checks.some(others)}); each "
+            "file's own matrix is used for all gates: set `compensate` if that is wrong",
             BayesdecovWarning,
             stacklevel=4,
         )
@@ -137,7 +137,7 @@ def _compensation(matrices: set[str]) -> str:
 
 
 def _distinct(paths: list[tuple[str, ...]]) -> dict[tuple[str, ...], str]:
-    """Names of gates by path: the last part, or as many as tell it from the others."""
+    """Names of gates by path: the last part, or as many parts as make it unique."""
     reserved = ("all", "rest")
     names = {}
     for path in paths:
@@ -151,16 +151,16 @@ def _distinct(paths: list[tuple[str, ...]]) -> dict[tuple[str, ...], str]:
 
 
 class _Inexpressible(Exception):
-    """Why a gate has no counterpart here."""
+    """The reason why a gate has no equivalent."""
 
 
 def _workspace(kit: Any, path: Path, sample: str | None, group: str | None) -> tuple[Any, str]:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that the FCS files are elsewhere
+        warnings.simplefilter("ignore")  # about FCS files that are not found
         workspace = kit.Workspace(str(path), load_missing_file_data=True)
     known = workspace.get_sample_ids(group_name=group, loaded_only=False)
     if not known:
-        raise InputError("hierarchy", f"{str(path)!r} holds no samples")
+        raise InputError("hierarchy", f"{str(path)!r} contains no samples")
     if sample is not None and sample not in known:
         raise InputError(
             "sample",
@@ -183,7 +183,7 @@ def _imported(
 ) -> Gate:
     try:
         gate = strategy.get_gate(name, parents, sample_id=sample)
-    except Exception:  # flowkit lists the parts of a quadrant gate, but does not give them
+    except Exception:  # flowkit lists the parts of a quadrant gate but does not return them
         raise _Inexpressible("a quadrant") from None
     kind = type(gate).__name__
     if getattr(gate, "use_complement", False):

@@ -1,16 +1,16 @@
-r"""Lloyd's k-means to the last tie: the labels of the plain double loop, in a tenth of its time.
+r"""Exact Lloyd's k-means, ties included: the labels of the plain double loop, ten times faster.
 
 Assign every event to its nearest center (Euclidean, over all columns; the lowest number wins ties),
-move every center to the mean of its events, repeat a fixed number of times. Gates decide by
-centers, so one event that changes sides can move a population: the answer must be the algorithm's,
-not an approximation of it.
+move every center to the mean of its events, repeat a fixed number of times. Gates select clusters
+by their centers, so one event that changes clusters can change a population: the result must be
+exact, not an approximation.
 
 Three things make it fast without changing it. The expanded square
 :math:`\lVert z\rVert^2 - 2 z^\top c + \lVert c\rVert^2` needs only a matrix product; events whose
-two nearest centers it cannot tell apart are decided by the plain sum over columns. Centers are put
-into groups, and an event keeps a lower bound on its distance to every group (Ding et al., *Yinyang
-K-means*, ICML 2015): groups that moved too little to matter are not looked at again. And when no
-label changes, no later iteration can change anything.
+two nearest centers it cannot distinguish are assigned by the plain sum over columns. Centers form
+groups, and each event has a lower bound on its distance to every group (Ding et al., *Yinyang
+K-means*, ICML 2015): groups that moved too little to matter are not compared again. Once no label
+changes, no later iteration can change anything.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from bayesdecov.algebra.terms import Array
 
 Labels = NDArray[np.int64]
 
-ITERATIONS = 100  # the original's, whether converged or not
+ITERATIONS = 100  # as in the original, whether converged or not
 _GROUP = 20  # centers per group
-# in units of the longest event: squared distances closer than this are compared by the plain sum,
+# in units of the longest event: squared distances within this are compared by the plain sum,
 _TIE = 1e-10
 _SLACK = 1e-5  # and bounds in single precision are trusted to this
-_BLOCK = 4096  # events at a time: what they need stays in the cache
+_BLOCK = 4096  # events at a time, so that their arrays stay in the cache
 
 
 class Clusters(NamedTuple):
@@ -52,7 +52,7 @@ def lloyd(z: Array, start: Array, iterations: int = ITERATIONS) -> Clusters:
     start
         Centers to start from, (cluster, column). One that attracts no event stays where it is.
     iterations
-        Of assigning and moving.
+        Number of rounds of assignment and update.
     """
     columns = np.ascontiguousarray(z.T)
     square = np.einsum("ij,ij->i", z, z)
@@ -89,7 +89,7 @@ def lloyd(z: Array, start: Array, iterations: int = ITERATIONS) -> Clusters:
                 )
         tied = rows[second[rows] - best[rows] <= tie]
         for part in _blocks(tied, _BLOCK // 8):
-            # the bound of the group that loses the event has left out the center it had
+            # the bound of the event's old group excluded the event's old center
             had = group_of[found[part]]
             distance = np.sqrt(np.maximum(best[part], 0.0))
             lower[had, part] = np.minimum(lower[had, part], distance)
@@ -122,7 +122,7 @@ def _blocks(rows: Labels, size: int) -> Iterator[Labels]:
 
 
 def _grouped(centers: Array) -> list[Labels]:
-    """Centers in groups that lie near each other; any grouping gives the same answer."""
+    """Groups of nearby centers; any grouping gives the same result."""
     count = max(1, len(centers) // _GROUP)
     pivots = centers[np.linspace(0, len(centers) - 1, count).astype(np.int64)]
     for _ in range(5):
@@ -169,8 +169,8 @@ def _visit(
 ) -> None:
     """Compare some events with the centers of one group; updates best, second, found and lower.
 
-    An event's bound on a group leaves its own center out, so the group of the best center so far
-    remembers the second best of that group, and gets the best back when another group wins.
+    An event's bound on a group excludes its own center, so the group of the best center so far
+    stores the distance to its second best, and to its best again when another group wins.
     """
     c = centers[members]
     distance = z[rows] @ c.T

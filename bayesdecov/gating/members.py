@@ -1,4 +1,4 @@
-"""Every event's populations as files: tables, or FCS files with one more parameter for each."""
+"""Populations of every event as files: tables, or FCS files with a parameter per population."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MEMBERS = ("csv", "parquet", "fcs")
 
 
 def check_members(members: str | None, samples: Iterable[str], files: Mapping[str, Path]) -> None:
-    """Refuse what cannot be written, before anything is."""
+    """Refuse formats that cannot be written, before anything is written."""
     if members is None:
         return
     checks.check_choice(members, MEMBERS, "members")
@@ -30,7 +30,7 @@ def check_members(members: str | None, samples: Iterable[str], files: Mapping[st
             raise InputError(
                 "members",
                 "'fcs' adds parameters to FCS files",
-                found=f"no FCS file of {checks.some(other)}",
+                found=f"no FCS file for {checks.some(other)}",
                 fix="choose 'csv' or 'parquet'",
             )
         whole = [name for name in names if is_integer(files[name])]

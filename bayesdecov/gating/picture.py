@@ -1,4 +1,4 @@
-"""What dot plots need of a sample: a thinned cloud of events and the centroids that were kept."""
+"""Data for the dot plots of a sample: a subsample of events and the centroids that were kept."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from bayesdecov.gating.hierarchy import Hierarchy
 from bayesdecov.gating.regions import Mask
 
 _CLOUD = 10_000  # events drawn
-_RARE = 500  # events drawn of each population, where it has as many
+_RARE = 500  # events drawn from each population, if it has as many
 
 
 class GatePicture(NamedTuple):
-    """Events (event, column) in units of the scale, on the columns that gates look at.
+    """Events (event, column) in units of the scale, on the columns that gates use.
 
     ``inside`` (population, event); ``axes`` the two columns of each gate; ``labels`` of columns;
-    ``kept`` centroids of every cluster gate (cluster, 2).
+    ``kept`` the centroids that each cluster gate kept (cluster, 2).
     """
 
     values: NDArray[np.float32]
@@ -36,7 +36,7 @@ class GatePicture(NamedTuple):
 
 
 def picture(hierarchy: Hierarchy, events: Events, members: Members) -> GatePicture:
-    """Thin a sample; always the same events of the same file."""
+    """Subsample the events; the same file always gives the same events."""
     rng = np.random.default_rng(0)
     n = len(events.z)
     chosen = np.zeros(n, dtype=bool)

@@ -1,4 +1,4 @@
-"""What a gate keeps in its two dimensions: a box, a band of slopes, a polygon. All are closed."""
+"""Regions of a gate in two dimensions: a box, a band of slopes, a polygon. All are closed."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Slope:
 
 @dataclass(frozen=True)
 class Polygon:
-    """A polygon, in the units of the hierarchy's scale; where it crosses itself, even-odd."""
+    """A polygon, in the units of the hierarchy's scale; even-odd rule if it crosses itself."""
 
     vertices: tuple[tuple[float, float], ...]
 
@@ -57,7 +57,7 @@ class Polygon:
         inside = np.zeros(x.shape, dtype=bool)
         edge = np.zeros(x.shape, dtype=bool)
         for (x0, y0), (x1, y1) in zip(corners, np.roll(corners, -1, axis=0), strict=True):
-            # twice the signed area of the triangle of the side and the point
+            # twice the signed area of the triangle formed by the side and the point
             area = (x1 - x0) * (y - y0) - (x - x0) * (y1 - y0)
             edge |= (
                 (area == 0)
@@ -66,7 +66,7 @@ class Polygon:
                 & (y >= min(y0, y1))
                 & (y <= max(y0, y1))
             )
-            crosses = (y0 > y) != (y1 > y)  # a ray to the right meets this side's height
+            crosses = (y0 > y) != (y1 > y)  # this side spans the height of a ray to the right
             inside ^= crosses & ((area > 0) == (y1 > y0))
         return inside | edge
 

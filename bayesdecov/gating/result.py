@@ -1,4 +1,4 @@
-"""What `gate` returns."""
+"""The result of `gate`."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ from bayesdecov.results.proportions import Proportions
 
 @dataclass(frozen=True, kw_only=True)
 class Gating(Proportions):
-    """Counts and proportions of gated samples, how sure they are, and how they were made.
+    """Counts and proportions of gated samples, with their uncertainty and provenance.
 
     Attributes
     ----------
     proportions
         Samples x types (and the rest): shares of the denominator, means over seeds.
     counts
-        Samples x populations: events, whole numbers with one seed, means over several.
+        Samples x populations: numbers of events; with several seeds, means over seeds.
     diagnostics
         One row per sample: ``events`` of the file, ``used`` (without missing values),
-        ``denominator`` (its events), ``overlap`` (events that several types hold), ``seed_sd``
+        ``denominator`` (its events), ``overlap`` (events in several types), ``seed_sd``
         (largest standard deviation of a proportion over seeds), and how the file was read.
     by_seed
         Tidy: sample, seed, population, count.
@@ -80,7 +80,7 @@ class Gating(Proportions):
         -------
         pandas.DataFrame
             Tidy: sample, population, path, parent, count, percent_parent, percent_total; with
-            several seeds means, and ``count_sd`` over seeds.
+            several seeds, means over seeds and their ``count_sd``.
         """
         rows = []
         spread = self.by_seed.groupby(["sample", "population"], sort=False)["count"].std()
@@ -111,7 +111,7 @@ class Gating(Proportions):
         -------
         pandas.DataFrame
             Events x populations, True or False; the index ``event`` counts the file's events
-            from 1. Events with missing values belong nowhere.
+            from 1. Events with missing values belong to no population.
         """
         if sample not in self.packed:
             raise InputError(
@@ -166,7 +166,7 @@ class Gating(Proportions):
         inputs: Mapping[str, Path] | None = None,
         arguments: Sequence[str] = (),
     ) -> dict[str, Any]:
-        """What ``run.json`` holds, with checksums of the samples' files and of the compensation."""
+        """Contents of ``run.json``, with checksums of the files and of the compensation."""
         files = {name: path for name, path in self.files.items() if path.is_file()}
         matrix = Path(self.hierarchy.reading.compensate)
         if matrix.is_file():
@@ -180,7 +180,7 @@ class Gating(Proportions):
         write_toml(self.hierarchy, folder / "hierarchy.toml")
 
     def write_members(self, folder: Path, kind: str) -> None:
-        """Every event's populations, a file for each sample, into a new folder."""
+        """Write every event's populations, one file per sample, to a new folder."""
         check_members(kind, self.counts.index, self.files)
         folder.mkdir()
         for sample, stem in file_names(self.counts.index).items():
@@ -188,15 +188,15 @@ class Gating(Proportions):
             write_members(self.members(sample), kind, path, self.files.get(sample))
 
     def write(self, folder: str | Path, *, members: str | None = None, force: bool = False) -> None:
-        """Write tables, posterior and ``run.json`` into a new folder, whole or not at all.
+        """Write tables, posterior and ``run.json`` to a new folder, completely or not at all.
 
         Parameters
         ----------
         folder
             Must not exist, or be the folder of an earlier run with ``force``.
         members
-            Also every event's populations: "csv", "parquet", or "fcs" (the file with one more
-            parameter for every population).
+            Also write every event's populations: "csv", "parquet", or "fcs" (the sample's file with
+            an additional parameter for every population).
         force
             Replace an earlier run.
         """

@@ -1,4 +1,4 @@
-"""What a hierarchy must obey; every message names the gate and the field."""
+"""Rules for a hierarchy; every message names the gate and the field."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bayesdecov.gating.regions import Box, Polygon, Region, Slope
 from bayesdecov.gating.scales import PARAMETERS, TRANSFORMS
 
 MODES = ("cluster", "events")
-_LARGEST = 2**53  # whole numbers beyond it are mistakes
+_LARGEST = 2**53  # larger whole numbers are mistakes
 INHERIT = ("root", "nearest")
 
 
@@ -29,7 +29,7 @@ def problem(
 
 
 def nearest(name: str, names: Iterable[str]) -> str:
-    """The name that was probably meant, as advice; empty if none is close."""
+    """Advice with the name that was probably meant; empty if none is close."""
     folded = {str(n).casefold(): str(n) for n in names}
     close = difflib.get_close_matches(str(name).casefold(), list(folded), n=1, cutoff=0.5)
     return f"did you mean {folded[close[0]]!r}?" if close else ""
@@ -44,9 +44,9 @@ def check_hierarchy(
     composition: Composition,
     aliases: Mapping[str, str],
 ) -> None:
-    """Refuse a hierarchy that cannot be meant."""
+    """Refuse a hierarchy that breaks a rule."""
     if not gates:
-        raise problem(None, "gate", "needs at least one gate")
+        raise problem(None, "gate", "must contain at least one gate")
     if isinstance(scale, str):
         if scale != "raw":
             raise problem(None, "scale", "must be a positive number or 'raw'", found=scale)
@@ -79,7 +79,9 @@ def _composition(composition: Composition, seen: list[str], gates: Sequence[Gate
                 None, "proportions.types", "must be gates", found=name, fix=nearest(name, seen)
             )
     if len(set(composition.types)) < len(composition.types):
-        raise problem(None, "proportions.types", "must differ", found=composition.types)
+        raise problem(
+            None, "proportions.types", "must differ from each other", found=composition.types
+        )
     if composition.rest is not None and not isinstance(composition.rest, str):
         raise problem(
             None, "proportions.rest", 'must be a name, or "" for none', found=composition.rest
@@ -104,7 +106,7 @@ def _settings(c: Clustering, r: Reading, aliases: Mapping[str, str]) -> None:
         raise problem(
             None,
             "cluster.columns",
-            "must differ: one twice would weigh twice",
+            "must differ from each other: a column given twice would have double weight",
             found=list(c.columns),
         )
     words = (
@@ -132,7 +134,7 @@ def _settings(c: Clustering, r: Reading, aliases: Mapping[str, str]) -> None:
             raise problem(
                 None,
                 f"read.{name}",
-                f"is no parameter of {r.transform!r}",
+                f"must be a parameter of {r.transform!r}",
                 found=value,
                 fix=f"it takes {', '.join(allowed) or 'none'}",
             )
@@ -171,7 +173,7 @@ def _gate(gate: Gate, seen: list[str]) -> None:
             gate.name, "mode", f"must be one of {', '.join(map(repr, MODES))}", found=gate.mode
         )
     if isinstance(gate.region, Slope) and gate.mode != "events":
-        raise problem(gate.name, "mode", "a slope filters events", found=gate.mode)
+        raise problem(gate.name, "mode", "must be 'events' with a slope", found=gate.mode)
     if not isinstance(gate.recluster, bool) and (not _whole(gate.recluster) or gate.recluster < 0):
         raise problem(
             gate.name,
@@ -183,7 +185,7 @@ def _gate(gate: Gate, seen: list[str]) -> None:
         raise problem(
             gate.name,
             "recluster",
-            "one cluster holds everything",
+            "must not be one cluster, which would contain all events",
             found=1,
             fix="write true, or a number from 2",
         )
@@ -195,7 +197,7 @@ def _axis(gate: str | None, field: str, axis: object) -> None:
     if isinstance(axis, str):
         checks.check_plain_names([axis], "hierarchy", "axis")
     if _whole(axis) and int(axis) < 1:  # type: ignore[call-overload]
-        raise problem(gate, field, "columns are numbered from 1", found=axis)
+        raise problem(gate, field, "must be at least 1 as a column number", found=axis)
 
 
 def _region(gate: str, region: Region, scale: float | None) -> None:
@@ -219,7 +221,7 @@ def _region(gate: str, region: Region, scale: float | None) -> None:
             raise problem(
                 gate,
                 field,
-                "min must not exceed max",
+                "must not have a minimum above its maximum",
                 found=bounds,
                 fix="the order is x min, x max, y min, y max",
             )
@@ -230,11 +232,11 @@ def _region(gate: str, region: Region, scale: float | None) -> None:
             raise problem(
                 gate,
                 field,
-                "needs at least three corners [x, y]",
+                "must have at least three corners [x, y]",
                 found=[list(corner) for corner in region.vertices],
             )
         if not all(map(math.isfinite, bounds)):
-            raise problem(gate, field, "corners must be finite", found=bounds)
+            raise problem(gate, field, "must have finite corners", found=bounds)
     else:
         raise problem(gate, "region", "must be a Box, Slope or Polygon", found=region)
     if scale is None:
@@ -244,7 +246,7 @@ def _region(gate: str, region: Region, scale: float | None) -> None:
         raise problem(
             gate,
             field,
-            f"bounds must lie within 0..{scale:g}, the scale",
+            f"must have bounds within 0..{scale:g}, the scale",
             found=beyond[0],
             fix="set `scale` to the units of the bounds; inf means no bound",
         )
@@ -255,7 +257,7 @@ def _number(value: object) -> bool:
         return False
     try:
         return not math.isnan(float(value))
-    except OverflowError:  # whole numbers have no largest
+    except OverflowError:  # whole numbers can be arbitrarily large
         return False
 
 

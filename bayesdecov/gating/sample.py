@@ -1,4 +1,4 @@
-"""One file from reading to counts: what one worker does."""
+"""One file from reading to counts: the task of one worker."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Failed(NamedTuple):
 def gate_sample(
     source: str | Path | pd.DataFrame, name: str, hierarchy: Hierarchy, seeds: Sequence[int]
 ) -> Gated | Failed:
-    """Read and gate one sample; whatever goes wrong is an answer, so that others finish."""
+    """Read and gate one sample; errors are returned, so that the other files finish."""
     file = "" if isinstance(source, pd.DataFrame) else str(source)
     try:
         with threadpool_limits(limits=1, user_api="blas"):

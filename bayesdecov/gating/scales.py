@@ -9,8 +9,8 @@ Display channels run from 0 to 4095, the full scale; gates are drawn on shares o
           \mathrm{channel}(x) = \max(0, S^{-1}(x))\cdot 4096/d,
 
 where :math:`w` is such that -111 is the lowest value shown at :math:`r = 2^{18}`, whatever the
-range of the channel. ``logicle`` and ``asinh`` are those of Gating-ML 2.0 (flowutils), floored at
-zero too, so that a bound at the edge of the scale holds everything beyond; the first equals
+range of the channel. ``logicle`` and ``asinh`` are those of Gating-ML 2.0 (flowutils), also floored
+at zero, so that a bound at the edge of the scale includes all events beyond it; the first equals
 ``fcstrans`` above zero and differs below it.
 """
 
@@ -26,7 +26,7 @@ from bayesdecov.algebra.terms import Array
 FULL = 4095.0
 CHANNELS = 4096.0
 TRANSFORMS = ("fcstrans", "logicle", "asinh", "none")
-# Gating-ML's names: top of scale (None: the channel's range), decades, linear and negative decades
+# Gating-ML's names: top of scale (None: channel's range), decades, linear and negative decades
 PARAMETERS: dict[str, dict[str, float | None]] = {
     "logicle": {"T": None, "M": 4.5, "W": 0.5, "A": 0.0},
     "asinh": {"T": None, "M": 4.0, "A": 1.0},
@@ -47,9 +47,9 @@ def transformed(x: Array, how: str, top: float, parameters: Mapping[str, float])
     how
         One of ``TRANSFORMS``.
     top
-        The range of the channel: what is shown at the upper end.
+        The range of the channel: the intensity at the upper end.
     parameters
-        Of Gating-ML's transforms, where they differ from ``PARAMETERS``.
+        Parameters of Gating-ML's transforms that differ from ``PARAMETERS``.
     """
     if how == "fcstrans":
         return fcstrans(x, top)
@@ -80,7 +80,7 @@ def fcstrans(x: Array, top: float = _RANGE) -> Array:
     grid = np.linspace(0.0, d + 2.0, 2048)
     values = _biexponential(grid, w, p, top)
     y = np.interp(x, values, grid)
-    beyond = x > values[-1]  # far above the scale only one exponential is left
+    beyond = x > values[-1]  # far above the scale one exponential dominates
     y[beyond] = np.log(x[beyond] / top) + d
     for _ in range(4):  # Newton from within a grid step
         y -= (_biexponential(y, w, p, top) - np.maximum(x, values[0])) / _slope(y, w, p, top)

@@ -1,4 +1,4 @@
-"""What users name as files, as sources by sample name."""
+"""Sources by sample name, from the users' ``files`` argument."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _sources(files: Any) -> dict[str, Any]:
         return _named(files)
     if isinstance(files, pd.DataFrame):
         raise InputError(
-            "files", "a table of events needs a sample name", fix="give {'name': table}"
+            "files", "must give a sample name for a table of events", fix="give {'name': table}"
         )
     listed = [files] if isinstance(files, (str, Path)) else files
     if not isinstance(listed, Sequence):
@@ -43,7 +43,7 @@ def _sources(files: Any) -> dict[str, Any]:
     resolved = [path.resolve() for path in paths]
     again = sorted({path.name for path in resolved if resolved.count(path) > 1})
     if again:
-        raise InputError("files", "must be given once each", found=f"{checks.some(again)} twice")
+        raise InputError("files", "must each be given once", found=f"{checks.some(again)} twice")
     return dict(zip(_names(paths), paths, strict=True))
 
 
@@ -79,14 +79,14 @@ def _files(entry: Any) -> list[Path]:
     if not inside:
         raise InputError(
             "files",
-            f"the folder {str(path)!r} holds no .fcs files",
-            fix="name the files themselves, also event tables",
+            f"the folder {str(path)!r} contains no .fcs files",
+            fix="name the files (FCS files or event tables) themselves",
         )
     return inside
 
 
 def _names(paths: list[Path]) -> list[str]:
-    """Names of the samples: of their files, where need be with their folders."""
+    """Names of the samples: those of their files, with the folders if needed."""
     names = [sample_name(path) for path in paths]
     if len(set(names)) < len(names):  # A01.fcs in the folders of several plates
         names = [

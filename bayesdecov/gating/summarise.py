@@ -64,7 +64,7 @@ def tables_of(
     clustered = any(gate.mode == "cluster" for gate in hierarchy.gates)
     if clustered and len(seeds) == 1:
         notes.info(
-            "intervals hold counting error only; with seeds=5 they also include the "
+            "intervals include only the counting error; with seeds=5 they also include the "
             "variation due to the initialisation of k-means"
         )
     if not hierarchy.composition.types:
@@ -105,12 +105,12 @@ def _diagnostics(
     if (shared > 0).any():
         notes.warn(
             f"types overlap: in {checks.some(names[shared > 0])} events are counted for more than "
-            "one type, so proportions add up to more than one; choose types that exclude each other"
+            "one type, so proportions sum to more than one; choose mutually exclusive types"
         )
     if (outside > 0).any():
         notes.warn(
-            f"in {checks.some(names[outside > 0])} types hold events that are not in {of!r}; only "
-            "those in it are counted"
+            f"in {checks.some(names[outside > 0])} types contain events that are not in {of!r}; "
+            "only events in it are counted"
         )
     empty = lost == n_seeds
     if empty.any():
@@ -125,7 +125,7 @@ def _diagnostics(
 
 
 def _tell_empty(counts: np.ndarray, hierarchy: Hierarchy, names: pd.Index, notes: Notes) -> None:
-    """Gates that keep nothing of what their parent holds; a warning where that is usual."""
+    """Gates that keep no event of a non-empty parent; a warning if that is so in most samples."""
     number = {name: i for i, name in enumerate(hierarchy.names)}
     for i, gate in enumerate(hierarchy.gates):
         above = (

@@ -1,4 +1,4 @@
-"""Hierarchies as TOML, in and out."""
+"""Reading and writing hierarchies as TOML."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bayesdecov.gating.rules import nearest, problem
 from bayesdecov.gating.scales import PARAMETERS
 from bayesdecov.io import limits
 
-_DEEPEST = 60  # parts of a key: tables of tables cost a parser more than their length
+_DEEPEST = 60  # parts of a key: parsing deeply nested tables is disproportionately slow
 _TOP = ("name", "scale", "cluster", "read", "aliases", "gate", "proportions")
 _CLUSTER = ("k", "k_sub", "columns", "init", "seed", "inherit")
 _READ = ("compensate", "transform", "range")
@@ -26,7 +26,7 @@ _REGIONS = ("box", "slope", "polygon")
 
 
 def read_toml(path: Path) -> Hierarchy:
-    """A hierarchy from a TOML file; a compensation table is sought beside it."""
+    """A hierarchy from a TOML file; a compensation table is searched for next to it."""
     limits.require_file(path, "hierarchy")
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -40,11 +40,11 @@ def read_toml(path: Path) -> Hierarchy:
         tree = tomllib.loads(text)
     except InputError:
         raise
-    except ValueError as error:  # of TOML, of UTF-8, of numbers with thousands of digits
+    except ValueError as error:  # TOML, UTF-8, or numbers with thousands of digits
         raise problem(None, "", f"{str(path)!r} is no valid TOML", found=str(error)) from None
     except RecursionError:
         raise problem(
-            None, "", f"{str(path)!r} is no valid TOML", found="too many brackets within each other"
+            None, "", f"{str(path)!r} is no valid TOML", found="too many nested brackets"
         ) from None
     return from_tree(tree, path.parent)
 
@@ -107,7 +107,7 @@ def _known(gate: str | None, prefix: str, table: Mapping[str, Any], keys: Iterab
             raise problem(
                 gate,
                 f"{prefix}{key}",
-                "is no field of it",
+                "is not a known field",
                 fix=nearest(key, keys) or f"fields are {', '.join(keys)}",
             )
 
@@ -123,7 +123,7 @@ def _gate(entry: Any, number: int) -> Gate:
             raise problem(called, key, "is missing")
     given = [key for key in _REGIONS if key in entry]
     if len(given) != 1:
-        raise problem(called, "box", "needs exactly one of box, slope and polygon", found=given)
+        raise problem(called, "box", "must be exactly one of box, slope and polygon", found=given)
     region = _region(called, given[0], entry[given[0]])
     mode = entry.get("mode", "events" if isinstance(region, Slope) else "cluster")
     if mode == "slope":
@@ -152,7 +152,9 @@ def _exclusion(gate: str, part: Any) -> Exclusion:
     _known(gate, "exclude.", part, _EXCLUDE)
     given = [key for key in _REGIONS if key in part]
     if len(given) != 1:
-        raise problem(gate, "exclude", "needs exactly one of box, slope and polygon", found=given)
+        raise problem(
+            gate, "exclude", "must have exactly one of box, slope and polygon", found=given
+        )
     return Exclusion(
         _region(gate, given[0], part[given[0]], "exclude"), part.get("x"), part.get("y")
     )

@@ -1,1 +1,1 @@
-"""Tables in and out: reading, identifiers, alignment by label, scales, whole output folders."""
+"""Reading and writing tables: identifiers, alignment by label, scales, output folders."""

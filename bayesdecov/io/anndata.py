@@ -1,7 +1,7 @@
-"""AnnData in memory and in files (.h5ad, .zarr): values, names, and nothing else of them.
+"""AnnData in memory and in files (.h5ad, .zarr): only their values and names.
 
-Files are looked into before they are read: they may not point to other files, name code (pickles),
-or hold sparse matrices whose indices lie outside of their shape.
+Files are examined before they are read: they must not point to other files, refer to code (pickles)
+or contain sparse matrices with indices outside their shape.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from bayesdecov.io.hdf5 import look_into
 ANNDATA = (".h5ad", ".zarr")
 _NEEDED = ("X", "obs", "var")
 _CODECS = frozenset(
-    {  # of zarr; others could run code (pickle) or read elsewhere
+    {  # of zarr; others could run code (pickle) or read other files
         "bytes",
         "transpose",
         "sharding_indexed",
@@ -48,7 +48,7 @@ _LARGEST = 16_000_000  # bytes of a zarr's description
 
 
 class Opened(NamedTuple):
-    """What of an AnnData is needed, with values that stay in their file."""
+    """The required parts of an AnnData, with values that stay in their file."""
 
     X: Any
     obs_names: pd.Index
@@ -67,7 +67,7 @@ def open_anndata(path: Path, argument: str) -> Opened:
     Raises
     ------
     InputError
-        It is missing, damaged, points to other files, or has no matrix of numbers.
+        It is missing, is damaged, points to other files, or has no matrix of numbers.
     """
     anndata = _anndata(argument)
     is_zarr = path.suffix.lower() == ".zarr"
@@ -99,7 +99,9 @@ def open_anndata(path: Path, argument: str) -> Opened:
             X = anndata.io.sparse_dataset(X)
         elif getattr(X.dtype, "kind", "O") not in "biuf":
             raise InputError(
-                argument, f"{str(path)!r} must hold numbers in X", found=f"values of type {X.dtype}"
+                argument,
+                f"{str(path)!r} must contain numbers in X",
+                found=f"values of type {X.dtype}",
             )
         if X.shape != (len(obs.index), len(var.index)):
             raise InputError(
@@ -117,18 +119,18 @@ def from_anndata(adata: Any, argument: str = "table") -> pd.DataFrame:
     limits.require(8.0 * n_samples * n_genes, argument, f"{n_genes} genes x {n_samples} samples")
     values = adata.X
     if values is None:
-        raise InputError(argument, "needs expression in X", found="an AnnData without X")
+        raise InputError(argument, "must have expression in X", found="an AnnData without X")
     if not isinstance(values, np.ndarray):
         values = dense(values[:] if isinstance(adata, Opened) else values, argument)
     try:
         values = np.asarray(values, dtype=float)
     except (TypeError, ValueError):
-        raise InputError(argument, "must hold numbers in X") from None
+        raise InputError(argument, "must contain numbers in X") from None
     return pd.DataFrame(values.T, adata.var_names, adata.obs_names)
 
 
 def dense(values: Any, argument: str) -> np.ndarray:
-    """An array in memory from an h5py, zarr, dask or sparse part, checked where it is sparse."""
+    """An array in memory from an h5py, zarr, dask or sparse part; sparse parts are checked."""
     if hasattr(values, "compute"):
         values = values.compute()
     if hasattr(values, "check_format"):
@@ -136,7 +138,9 @@ def dense(values: Any, argument: str) -> np.ndarray:
             values.check_format(full_check=True)
         except ValueError as error:
             raise InputError(
-                argument, "must not hold a damaged sparse matrix", found=str(error).split("\n")[0]
+                argument,
+                "must not contain a damaged sparse matrix",
+                found=str(error).split("\n")[0],
             ) from None
     if hasattr(values, "toarray"):
         values = values.toarray()
@@ -144,7 +148,7 @@ def dense(values: Any, argument: str) -> np.ndarray:
 
 
 def check_backed(adata: Any, argument: str) -> None:
-    """Look into the file behind a backed AnnData."""
+    """Examine the file behind a backed AnnData."""
     path = getattr(adata, "filename", None)
     if getattr(adata, "isbacked", False) and path is not None:
         look_into(Path(path), argument, "cannot be read as an .h5ad of AnnData", *_NEEDED)
@@ -173,7 +177,7 @@ def _anndata(argument: str) -> Any:
 
 
 def _check_zarr(path: Path, argument: str) -> None:
-    """A folder of plain files whose arrays are made of numbers and text by known codecs."""
+    """Refuse a folder unless it has plain files with numbers and text, written by known codecs."""
     real(path, argument)
     if not path.is_dir():
         check_file(path, argument)
@@ -195,7 +199,7 @@ def _check_zarr(path: Path, argument: str) -> None:
         if unknown:
             raise InputError(
                 argument,
-                f"{str(path)!r} must hold plain numbers and text",
+                f"{str(path)!r} must contain plain numbers and text",
                 found=f"the codec {unknown[0]!r}",
             )
 
@@ -207,7 +211,7 @@ def _plain_files(folder: Path, argument: str) -> Iterator[Path]:
             if each.is_symlink() or not (each.is_dir() or each.is_file()):
                 raise InputError(
                     argument,
-                    f"{str(folder)!r} must hold plain files",
+                    f"{str(folder)!r} must contain plain files",
                     found=f"a link or device at {str(each)!r}",
                 )
             if name in files:

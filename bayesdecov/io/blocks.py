@@ -1,4 +1,4 @@
-"""Expression that is read a part at a time: tables in memory, files that stay on disk."""
+"""Expression that is read in blocks: from tables in memory or files that stay on disk."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from bayesdecov.io.tables import expression_frame
 if TYPE_CHECKING:
     import hashlib
 
-_BYTES = 64_000_000  # of a part, as doubles
+_BYTES = 64_000_000  # of a block, as doubles
 _OPENED = (*ANNDATA, ".parquet")
 
 
 def stays_on_disk(table: Any) -> bool:
-    """Whether ``table`` is read a part at a time: AnnData or parquet files, or lazy values."""
+    """Whether ``table`` is read in blocks: AnnData or parquet files, or lazy values."""
     if isinstance(table, Blocks):
         return True
     if isinstance(table, (str, Path)):
@@ -36,7 +36,7 @@ def stays_on_disk(table: Any) -> bool:
 
 
 class Blocks:
-    """Genes x samples, taken by samples or by genes.
+    """Genes x samples, read by samples or by genes.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ class Blocks:
         return len(self.columns)
 
     def take(self, start: int, stop: int) -> pd.DataFrame:
-        """Genes x samples of some of the samples."""
+        """Genes x samples for a range of samples."""
         size = 8.0 * len(self.index) * (min(stop, self.n_samples) - start)
         limits.require(size, self.argument, f"{len(self.index)} genes of {stop - start} samples")
         if isinstance(self._table, pd.DataFrame):
@@ -96,7 +96,7 @@ class Blocks:
         return pd.DataFrame(values.T, self.index, self.columns[start:stop])
 
     def genes(self, rows: slice | np.ndarray) -> pd.DataFrame:
-        """Genes x samples of some of the genes, numbers in increasing order."""
+        """Genes x samples for some of the genes, with indices in increasing order."""
         if isinstance(self._table, pd.DataFrame):
             return self._table.iloc[rows]
         if isinstance(self._table, Parquet):
@@ -106,7 +106,7 @@ class Blocks:
         return pd.DataFrame(values.T, self.index[rows], self.columns)
 
     def by_genes(self) -> Iterator[pd.DataFrame]:
-        """All genes, a few at a time."""
+        """All genes, in blocks of a few."""
         if isinstance(self._table, Parquet):
             yield from self._table.batches(self._step)
             return
@@ -114,14 +114,14 @@ class Blocks:
             yield self.genes(slice(start, start + self._step))
 
     def _readable(self) -> AbstractContextManager[None]:
-        """What a damaged file makes a library raise when its values are read at last."""
+        """Turn the errors of libraries that read the values of a damaged file into `InputError`."""
         if self._path is None:
             return nullcontext()
         return readable(self._path, "a table of numbers", self.argument)
 
     @property
     def _step(self) -> int:
-        """Genes of a part."""
+        """Number of genes in a block."""
         return max(1, _BYTES // (8 * self.n_samples))
 
     def digest(self, into: hashlib._Hash) -> None:
@@ -131,5 +131,5 @@ class Blocks:
             part = self.take(start, start + step)
             try:
                 into.update(np.ascontiguousarray(part.to_numpy(dtype=float)).tobytes())
-            except (TypeError, ValueError):  # text among the numbers: its own error comes later
+            except (TypeError, ValueError):  # text among the numbers, which is reported later
                 into.update(part.to_csv().encode())

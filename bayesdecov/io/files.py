@@ -1,4 +1,4 @@
-"""Places and names of files: what can be written where, and a file that appears whole."""
+"""Paths and names of files: where files can be written, and files written completely."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bayesdecov import faults
 from bayesdecov.errors import InputError
 from bayesdecov.io import limits
 
-_LONGEST = 100  # bytes of a name that a file's name is made of; file systems take 255 with endings
+_LONGEST = 100  # bytes of a name used in a file name; file systems allow 255 with endings
 _RESERVED = frozenset(  # on Windows, whatever the ending
     ["con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))]
 )
@@ -36,7 +36,7 @@ def cut(text: str, longest: int = _LONGEST) -> str:
 
 
 def file_names(names: Iterable[str]) -> dict[str, str]:
-    """A file name for every name: plain letters, not too long, no two alike."""
+    """A file name for every name: plain letters, not too long, all different."""
     given: dict[str, str] = {}
     taken: set[str] = set()
     for name in map(str, names):
@@ -53,7 +53,7 @@ def file_names(names: Iterable[str]) -> dict[str, str]:
 
 
 def hidden(path: Path, kind: str) -> Path:
-    """A hidden name beside ``path``, for what is not finished."""
+    """A hidden name next to ``path``, for unfinished files."""
     return path.with_name(f".{cut(path.name)}.{kind}")
 
 
@@ -63,7 +63,7 @@ def real(path: Path, argument: str = "out") -> Path:
     Raises
     ------
     InputError
-        Links lead to each other in a circle, or the name is too long for the file system.
+        Links form a cycle, or the name is too long for the file system.
     """
     try:
         os.stat(path)
@@ -75,12 +75,14 @@ def real(path: Path, argument: str = "out") -> Path:
                 found=(error.strerror or "an error").lower(),
             ) from None
     except ValueError:  # NUL
-        raise InputError(argument, "must not hold NUL characters", found=repr(str(path))) from None
+        raise InputError(
+            argument, "must not contain NUL characters", found=repr(str(path))
+        ) from None
     return path.resolve()
 
 
 def check_place(path: Path, argument: str = "out") -> None:
-    """Refuse a place where nothing can be written, before any work is done."""
+    """Refuse a path that cannot be written, before any work is done."""
     parent = real(path, argument).parent
     while not parent.exists():
         parent = parent.parent
@@ -94,7 +96,7 @@ def check_place(path: Path, argument: str = "out") -> None:
 
 @contextmanager
 def whole_files(*paths: Path) -> Iterator[list[Path]]:
-    """Temporary files beside ``paths`` that take their names when the block ends well.
+    """Temporary files next to ``paths``, renamed to them when the block succeeds.
 
     A link is replaced, not followed.
     """
@@ -105,7 +107,7 @@ def whole_files(*paths: Path) -> Iterator[list[Path]]:
             path.parent.mkdir(parents=True, exist_ok=True)
         yield partial
         for part in partial:
-            part.stat()  # all of them or none
+            part.stat()  # all files or none
         faults.check()
         for part, path in zip(partial, paths, strict=True):
             part.replace(path)
@@ -116,7 +118,7 @@ def whole_files(*paths: Path) -> Iterator[list[Path]]:
 
 
 def check_file(path: Path, argument: str) -> None:
-    """Raise an `InputError` where ``path`` is no file."""
+    """Raise an `InputError` if ``path`` is not a file."""
     real(path, argument)
     if not path.is_file():
         raise InputError(
@@ -139,7 +141,7 @@ def read_lines(path: Path, argument: str) -> list[str]:
 
 @contextmanager
 def readable(path: Path, kind: str, argument: str) -> Iterator[None]:
-    """Turn whatever a damaged file makes a library raise into an `InputError`."""
+    """Turn the errors of libraries that read a damaged file into an `InputError`."""
     try:
         yield
     except InputError:
@@ -150,5 +152,5 @@ def readable(path: Path, kind: str, argument: str) -> Iterator[None]:
             argument,
             f"{str(path)!r} cannot be read as {kind}",
             found=reason.rstrip("."),
-            fix="check that the file is complete and has the format its name says",
+            fix="check that the file is complete and has the format that its name states",
         ) from error

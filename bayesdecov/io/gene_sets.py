@@ -12,12 +12,12 @@ from bayesdecov.io.files import read_lines
 
 
 def read_gmt(path: str | Path, argument: str = "gmt") -> dict[str, list[str]]:
-    """Gene sets from a GMT file: name, description and genes, separated by tabs, one set a line.
+    """Gene sets from a GMT file: name, description and genes, tab-separated, one set per line.
 
     Raises
     ------
     InputError
-        The file is missing or no GMT, or two sets have one name.
+        The file is missing or not a GMT file, or two sets have the same name.
     """
     path = Path(path)
     lines = read_lines(path, argument)
@@ -37,13 +37,13 @@ def read_gmt(path: str | Path, argument: str = "gmt") -> dict[str, list[str]]:
             raise InputError(argument, "names of gene sets must be unique", found=repr(name))
         sets[name] = [gene for gene in rest[1:] if gene]
     if not sets:
-        raise InputError(argument, f"{str(path)!r} holds no gene sets")
+        raise InputError(argument, f"{str(path)!r} contains no gene sets")
     checks.check_plain_names(sets, argument, "gene set")
     return gene_sets(sets, argument)
 
 
 def gene_sets(value: Any, argument: str) -> dict[str, list[str]]:
-    """Gene sets as lists of different names, from a mapping or the path of a GMT file."""
+    """Gene sets as lists of distinct names, from a mapping or the path of a GMT file."""
     if isinstance(value, (str, Path)):
         return read_gmt(value, argument)
     if not isinstance(value, Mapping) or not value:
@@ -65,7 +65,7 @@ def gene_sets(value: Any, argument: str) -> dict[str, list[str]]:
 def known_genes(
     sets: Mapping[str, list[str]], genes: Any, argument: str
 ) -> tuple[dict[str, list[str]], list[str]]:
-    """The sets' genes that are measured, and the names of sets of which none is.
+    """The measured genes of every set, and the names of sets without any.
 
     Raises
     ------
@@ -79,9 +79,9 @@ def known_genes(
         example = next(iter(sets.values()))
         raise InputError(
             argument,
-            "no gene of any set is in the expression",
+            "must share genes with the expression",
             found=f"{checks.some(example, 3)} in the sets, "
             f"{checks.some(sorted(measured), 3)} in the expression",
-            fix="use one kind of identifier in both",
+            fix="use the same kind of identifier in both",
         )
     return {name: own for name, own in kept.items() if own}, lost

@@ -1,7 +1,7 @@
-"""Gene names: what kind they are, one spelling for each, and which two tables share.
+"""Gene names: kinds of identifiers, standard spelling, and the genes shared by two tables.
 
-Alignment is always by label. `align` never depends on the order of rows, says what it did in an
-`Alignment`, and refuses with the reason when nothing can be shared.
+Alignment is always by label. `align` never depends on the order of rows, reports its steps in an
+`Alignment`, and raises an error with the reason if too few genes are shared.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _SPIKE = re.compile(r"^ERCC-\d+$")
 
 
 def identifier_type(names: pd.Index) -> str:
-    """The kind of identifier that most of ``names`` (up to 500 of them) look like."""
+    """The kind of identifier of most of ``names`` (at most 500 are examined)."""
     looked = names[:: max(1, len(names) // 500)]
     counts = {
         kind: sum(bool(pattern.match(str(name))) for name in looked)
@@ -44,7 +44,7 @@ def identifier_type(names: pd.Index) -> str:
 
 @dataclass(frozen=True)
 class Alignment:
-    """What two tables share, and what was done to find it."""
+    """The genes that two tables share, and how they were matched."""
 
     n_bulk: int
     n_reference: int
@@ -66,7 +66,7 @@ class Alignment:
 def tidy_genes(frame: pd.DataFrame, argument: str, notes: Notes) -> pd.DataFrame:
     """One spelling and one row for each gene.
 
-    Ensembl version suffixes are removed. Rows of a repeated gene are added up, which is right for
+    Ensembl version suffixes are removed. Rows of a repeated gene are summed, which is correct for
     counts, CPM and TPM of its transcripts.
     """
     names = pd.Index([_VERSION.sub(r"\1", name) for name in frame.index])
@@ -95,7 +95,7 @@ def tidy_genes(frame: pd.DataFrame, argument: str, notes: Notes) -> pd.DataFrame
 
 
 def drop_spike_ins(frame: pd.DataFrame, argument: str, notes: Notes) -> pd.DataFrame:
-    """Remove ERCC spike-ins, which are not expression of any cell."""
+    """Remove ERCC spike-ins, which no cell expresses."""
     spikes = np.array([bool(_SPIKE.match(name)) for name in frame.index])
     if not spikes.any() or spikes.all():
         return frame
@@ -124,8 +124,8 @@ def align(
     Raises
     ------
     InputError
-        Fewer than ``at_least`` genes are shared: says how many, the kinds of identifiers and five
-        examples of each side.
+        Fewer than ``at_least`` genes are shared; the message gives their number, the kinds of
+        identifiers and five examples from each table.
     """
     bulk_type, reference_type = identifier_type(bulk.index), identifier_type(reference_genes)
     shared = reference_genes[reference_genes.isin(bulk.index)]
@@ -170,7 +170,7 @@ def align(
 
 
 def _same_case(bulk_genes: pd.Index, reference_genes: pd.Index) -> dict[str, str]:
-    """Bulk name -> reference name where they differ by case only and the match is unique."""
+    """Bulk name -> reference name if they differ only by case and the match is unique."""
     upper = pd.Series(reference_genes, index=reference_genes.str.upper())
     upper = upper[~upper.index.duplicated(keep=False)]
     folded = pd.Series(bulk_genes, index=bulk_genes.str.upper())

@@ -1,4 +1,4 @@
-"""HDF5 files in and out, safely: looked into before they are read, and full disks survived."""
+"""Safe reading and writing of HDF5: files are examined first, full disks raise errors."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from bayesdecov.io.files import check_file
 _PROBE = Path(__file__).with_name("probe.py")
 _PATIENCE = 15.0  # seconds for any file
 _SPEED = 20e6  # bytes a second of a slow disk
-_SMALL = 65536  # bytes of what is kept of writes that failed
+_SMALL = 65536  # bytes kept from a failed write
 _looked_into: dict[tuple[Any, ...], dict[str, float]] = {}
 
 
 def look_into(
     path: Path, argument: str, rule: str, *groups: str, fix: str = "check that the file is complete"
 ) -> dict[str, float]:
-    """Look into a file in a process of its own, and say how many bytes each group's values take.
+    """Examine a file in a separate process, and return the bytes that each group's values need.
 
-    Links to other files, values stored elsewhere, and whatever makes HDF5 fail, crash or hang is an
-    `InputError` (``rule`` is what the file cannot be). With ``groups`` only the values of these
-    top-level groups are read, of an AnnData in HDF5 or in the folder of a zarr store; without, the
-    file is netCDF.
+    Links to other files, values stored in other files, and contents that make HDF5 fail, crash or
+    hang raise an `InputError` (``rule`` states the kind of file). With ``groups`` only the values
+    of these top-level groups are read, from an AnnData in HDF5 or in the folder of a zarr store;
+    without ``groups`` the file is netCDF.
     """
-    if path.is_dir():  # many files: looked into every time
+    if path.is_dir():  # many files: examined every time
         key = None
         size = sum(each.stat().st_size for each in path.rglob("*") if each.is_file())
     else:
@@ -54,7 +54,7 @@ def look_into(
 
 
 def _probed(path: Path, size: int, groups: tuple[str, ...]) -> dict[str, Any]:
-    """What ``probe.py`` says of a file of so many bytes."""
+    """The result of ``probe.py`` for a file of ``size`` bytes."""
     given = [str(path.absolute()), *groups]
     patience = _PATIENCE + size / _SPEED
     try:
@@ -67,15 +67,15 @@ def _probed(path: Path, size: int, groups: tuple[str, ...]) -> dict[str, Any]:
             env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
         )
     except subprocess.TimeoutExpired:
-        return {"error": f"its reader does not come back from it within {patience:.0f} seconds"}
-    except (OSError, TypeError):  # Python within another program: there is no other process
+        return {"error": f"the reader does not finish within {patience:.0f} seconds"}
+    except (OSError, TypeError):  # Python embedded in another program cannot start a process
         from bayesdecov.io import probe
 
         return probe.main("inf", *given)
     try:
         return dict(json.loads(done.stdout))
     except ValueError:
-        return {"error": f"its reader breaks down on it (exit status {done.returncode})"}
+        return {"error": f"the reader crashes (exit status {done.returncode})"}
 
 
 @contextmanager
@@ -96,10 +96,10 @@ def written(path: Path) -> Iterator[DiskFile]:
 
 
 class DiskFile(io.RawIOBase):
-    """A file whose failures HDF5 does not see.
+    """A file that hides failed writes from HDF5.
 
-    HDF5 crashes when it cannot write what it holds while a file is closed. Here a write that fails
-    is remembered in ``error`` and seems to succeed; `written` raises it when HDF5 is done.
+    HDF5 crashes if it cannot write its buffers while closing a file. Here a write that fails is
+    stored in ``error`` and appears to succeed; `written` raises it when HDF5 has finished.
     """
 
     def __init__(self, path: Path) -> None:
@@ -110,7 +110,7 @@ class DiskFile(io.RawIOBase):
         self._lost: dict[int, bytes] = {}  # structure that HDF5 may read again
 
     def __reduce__(self) -> tuple[type, tuple[str]]:
-        """Its path: where dask is at work, xarray names a lock after what it writes to."""
+        """Its path: with dask, xarray names a lock after its target."""
         return str, (str(self.path),)
 
     def readable(self) -> bool:
@@ -126,16 +126,16 @@ class DiskFile(io.RawIOBase):
         return True
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Go to a place."""
+        """Set the position."""
         self._at = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._end}[whence] + offset
         return self._at
 
     def tell(self) -> int:
-        """The place."""
+        """The position."""
         return self._at
 
     def write(self, content: Any) -> int:
-        """Write, or remember why not."""
+        """Write, or store the error."""
         view = memoryview(content).cast("B")
         done = 0
         try:
@@ -174,7 +174,7 @@ class DiskFile(io.RawIOBase):
         return self._end
 
     def sync(self) -> None:
-        """Make sure that the disk has it."""
+        """Flush to disk."""
         try:
             os.fsync(self._file.fileno())
         except OSError as error:

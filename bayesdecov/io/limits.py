@@ -1,7 +1,7 @@
-"""How much memory a file may claim: half of the machine's unless somebody says otherwise.
+"""Limit of the memory for one file: by default half of the machine's memory.
 
-The limit is read from the environment (``BAYESDECOV_MAX_MEMORY``), so that worker processes know it
-too; the command line's ``--max-memory`` sets it for one command.
+The limit is read from the environment (``BAYESDECOV_MAX_MEMORY``), so that it also applies to
+worker processes; the command line's ``--max-memory`` sets it for one command.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _UNITS = {
 }
 _CGROUP = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 _GROWTH = 4  # two characters of a text become eight bytes of a number
-_UNKNOWN = 8 * 1000**3  # of a machine that does not say
+_UNKNOWN = 8 * 1000**3  # if the machine's memory is unknown
 
 
 def size_of(text: str, argument: str = "max-memory") -> float:
@@ -56,7 +56,7 @@ def limit() -> float:
 
 
 def machine_memory() -> float:
-    """Bytes of memory that this process can have at all."""
+    """Bytes of memory available to this process in total."""
     found = [float(_UNKNOWN)]
     with suppress(AttributeError, ValueError, OSError):  # not on this system
         found = [float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))]
@@ -97,7 +97,7 @@ def at_most(size: str | None) -> Iterator[None]:
 
 
 def require(size: float, argument: str, what: str) -> None:
-    """Raise an `InputError` where ``size`` bytes for ``what`` are above the limit."""
+    """Raise an `InputError` if ``size`` bytes for ``what`` exceed the limit."""
     if size > (most := limit()):
         raise InputError(
             argument,
@@ -108,7 +108,7 @@ def require(size: float, argument: str, what: str) -> None:
 
 
 def require_file(path: Path, argument: str) -> None:
-    """As `require`, of a file that is read whole."""
+    """As `require`, for a file that is read completely."""
     require(_GROWTH * path.stat().st_size, argument, f"the file {str(path)!r}")
 
 
@@ -118,7 +118,7 @@ def _readable(size: float) -> str:
 
 
 class Counted(io.RawIOBase):
-    """The bytes of a text; more than the limit, or a NUL, is an `InputError`."""
+    """The bytes of a text; exceeding the limit, or a NUL, raises an `InputError`."""
 
     def __init__(self, stream: Any, argument: str, what: str) -> None:
         self._stream, self._argument, self._what = stream, argument, what
@@ -132,7 +132,7 @@ class Counted(io.RawIOBase):
         """Read into a buffer, counting."""
         content = self._stream.read(len(buffer))
         buffer[: len(content)] = content
-        if (nul := content.find(b"\0")) >= 0:  # parsers end a name there
+        if (nul := content.find(b"\0")) >= 0:  # parsers end a name at NUL
             line = self._lines + content.count(b"\n", 0, nul) + 1
             before = content[max(0, nul - 20) : nul].decode("utf-8", "replace")
             raise InputError(

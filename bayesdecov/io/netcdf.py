@@ -1,4 +1,4 @@
-"""One netCDF file from several that continue each other, a part at a time."""
+"""One netCDF file from several consecutive parts, one part at a time."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _ALONG = 64  # samples of a chunk
 
 
 def concatenate(parts: Sequence[Path], target: Path, dim: str) -> None:
-    """Join files along ``dim`` into ``target``; what does not have it is taken from the first.
+    """Join files along ``dim`` in ``target``; variables without ``dim`` come from the first file.
 
     Only one part is in memory at a time. Variables are copied as they are stored.
     """
@@ -72,7 +72,7 @@ def _declare(whole: Any, name: str, group: Any, dim: str, length: int) -> None:
 
 
 def _copy(target: Any, group: Any, dim: str, start: int, *, first: bool) -> None:
-    """Values of one part at their place."""
+    """Write the values of one part at their position."""
     for key, variable in group.variables.items():
         dimensions = variable.dimensions
         if dim not in dimensions:

@@ -1,4 +1,4 @@
-"""Output folders: one run at a time, whole or not at all, and nobody's files but a run's own."""
+"""Output folders: locked, written completely or not at all; only a run's files are replaced."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from bayesdecov.errors import InputError
 from bayesdecov.io import records
 from bayesdecov.io.files import check_place, hidden, real
 
-finished: list[Path] = []  # folders that took their names; the command line tells of them
+finished: list[Path] = []  # finished folders, which the command line reports
 
 
 def check_folder(folder: Path, *, force: bool, inputs: Iterable[Path] = ()) -> None:
-    """Refuse a target that exists or holds the inputs, before any work is done.
+    """Refuse a target that exists or contains the inputs, before any work is done.
 
-    With ``force`` the target may be the folder of an earlier run that holds nothing else.
+    With ``force`` the target may be the folder of an earlier run that contains nothing else.
     """
     check_place(folder)
     given, folder = folder, real(folder)
@@ -38,7 +38,7 @@ def check_folder(folder: Path, *, force: bool, inputs: Iterable[Path] = ()) -> N
         if folder in real(path, "inputs").parents:
             raise InputError(
                 "out",
-                f"the input {str(path)!r} lies inside of {str(folder)!r}",
+                f"the input {str(path)!r} lies inside {str(folder)!r}",
                 fix="choose another folder for the results",
             )
     if not folder.exists():
@@ -67,7 +67,7 @@ def _exists(folder: Path) -> InputError:
 
 
 def _check_ours(folder: Path, named: Path) -> None:
-    """Refuse a folder that holds anything that its run did not write."""
+    """Refuse a folder that contains anything that its run did not write."""
     try:
         others = ["a link in its place"] if folder.is_symlink() else records.not_ours(folder)
     except InputError as error:
@@ -80,7 +80,7 @@ def _check_ours(folder: Path, named: Path) -> None:
     if others:
         raise InputError(
             "out",
-            f"the folder {str(named)!r} holds files that its run did not write, so it is "
+            f"the folder {str(named)!r} contains files that its run did not write, so it is "
             "not overwritten",
             found=checks.some(others),
             fix="choose another folder, or move your files away",
@@ -89,9 +89,9 @@ def _check_ours(folder: Path, named: Path) -> None:
 
 @contextmanager
 def claimed(folder: Path, *, force: bool = False, inputs: Iterable[Path] = ()) -> Iterator[None]:
-    """Keep other runs out of ``folder`` until the block ends; checked as by `check_folder`.
+    """Lock ``folder`` for other runs until the block ends; checked as by `check_folder`.
 
-    A run that holds the folder already may claim it again, and nothing is checked anew.
+    A run that has already locked the folder may lock it again, without another check.
     """
     folder = Path(folder)
     check_place(folder)
@@ -107,7 +107,7 @@ def claimed(folder: Path, *, force: bool = False, inputs: Iterable[Path] = ()) -
         if path.is_symlink() or (path.exists() and not _is_lock(path)):
             raise InputError(
                 "out",
-                f"{str(path)!r} is in the way of a lock and was not made by a run",
+                f"{str(path)!r} is needed as a lock file but was not made by a run",
                 fix="move it away",
             )
         try:
@@ -123,7 +123,7 @@ def claimed(folder: Path, *, force: bool = False, inputs: Iterable[Path] = ()) -
             check_folder(folder, force=force, inputs=inputs)
             yield
         finally:
-            path.unlink(missing_ok=True)  # while it is held: who waits for it looks again
+            path.unlink(missing_ok=True)  # while locked: waiting runs check again
             lock.release()
     finally:
         for parent in made:  # nothing was written
@@ -132,13 +132,13 @@ def claimed(folder: Path, *, force: bool = False, inputs: Iterable[Path] = ()) -
 
 
 def _is_lock(path: Path) -> bool:
-    """An empty file of one name, as a run that was killed leaves it behind."""
+    """Whether this is an empty file with a single name, as left behind by a killed run."""
     status = path.stat()
     return path.is_file() and status.st_size == 0 and status.st_nlink == 1
 
 
 def _recover(folder: Path) -> None:
-    """Bring back the earlier output, if a run was killed between moving it aside and ending."""
+    """Restore the earlier output if a run was killed after moving it aside."""
     if folder.exists():
         return
     kept = re.compile(re.escape(hidden(folder, "old").name) + "-[0-9a-f]{8}")
@@ -154,10 +154,10 @@ def _recover(folder: Path) -> None:
 
 @contextmanager
 def whole_folder(folder: Path, *, force: bool = False) -> Iterator[Path]:
-    """A temporary folder beside ``folder`` that takes its name when the block ends well.
+    """A temporary folder next to ``folder``, renamed to it when the block succeeds.
 
-    Its record lists what is in it (`bayesdecov.io.records`). What is replaced is checked once more
-    when it has been moved aside, and put back if anything else has come into it.
+    Its record lists its files (`bayesdecov.io.records`). A folder that is replaced is checked again
+    after it has been moved aside, and restored if other files were added to it.
     """
     folder = Path(folder)
     with claimed(folder, force=force):

@@ -1,4 +1,4 @@
-"""Parquet tables (genes x samples) that are read a few genes or a few samples at a time."""
+"""Parquet tables (genes x samples), read a few genes or a few samples at a time."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _NAME = 64.0  # bytes of a name in memory
 class Parquet:
     """A .parquet file whose values stay on disk.
 
-    Names of genes are the index that pandas stored, or the first column if that is text, as
-    `read_table` takes them. Genes come by row groups and within them in batches, so that a file
-    of one row group is not read whole either.
+    Names of genes are the index that pandas stored, or the first column if that is text, as in
+    `read_table`. Genes are read by row groups and, within them, in batches, so that even a file
+    with a single row group is not read all at once.
     """
 
     def __init__(self, path: Path, argument: str) -> None:
@@ -41,7 +41,7 @@ class Parquet:
             if len(set(schema.names)) < len(schema.names):
                 raise InputError(
                     argument,
-                    "needs a name of its own for every column",
+                    "must have unique column names",
                     found="the same name twice",
                 )
             stored = (schema.pandas_metadata or {}).get("index_columns", [])
@@ -49,13 +49,13 @@ class Parquet:
             if not named and schema.names and not _is_number(schema.types[0]):
                 named = schema.names[:1]
             if len(named) > 1:
-                raise InputError(argument, "needs one column of gene names", found=repr(named))
+                raise InputError(argument, "must have one column of gene names", found=repr(named))
             self._values = [name for name in schema.names if name not in named]
             nested = [name for name in self._values if not _is_plain(schema.field(name).type)]
             if nested:
                 raise InputError(
                     argument,
-                    "must hold numbers and text only",
+                    "must contain only numbers and text",
                     found=f"{schema.field(nested[0]).type} in column {nested[0]!r}",
                 )
             rows = self._file.metadata.num_rows
@@ -64,7 +64,7 @@ class Parquet:
             self.index = self._names(named, [item for item in stored if isinstance(item, dict)])
 
     def _names(self, named: list[str], ranges: list[dict[str, int]]) -> pd.Index:
-        """Names of the genes: of a column, or the numbers that pandas stored."""
+        """Names of the genes: from a column, or the numbers that pandas stored."""
         if not named:
             start, step = (ranges[0]["start"], ranges[0]["step"]) if ranges else (0, 1)
             return pd.RangeIndex(start, start + step * self._file.metadata.num_rows, step)
@@ -73,14 +73,14 @@ class Parquet:
         if any(isinstance(name, (list, dict, np.ndarray)) for name in names):
             raise InputError(
                 self.argument,
-                "needs one name for each gene",
+                "must have one name for each gene",
                 found=f"several in column {named[0]!r}",
             )
         unnamed = named[0].startswith("__index_level_")  # pandas' word for None
         return pd.Index(names, name=None if unnamed else named[0])
 
     def whole(self) -> pd.DataFrame:
-        """The whole table, also of text."""
+        """The whole table, text included."""
         metadata = self._file.metadata
         stored = sum(metadata.row_group(i).total_byte_size for i in range(metadata.num_row_groups))
         size = max(stored, 8 * metadata.num_rows * metadata.num_columns)
@@ -88,14 +88,14 @@ class Parquet:
         return self.samples(0, len(self._values))
 
     def samples(self, start: int, stop: int) -> pd.DataFrame:
-        """All genes of some of the samples."""
+        """All genes for some of the samples."""
         chosen = self._values[start:stop]
         with self._readable():
             frame = self._file.read(chosen).to_pandas(ignore_metadata=True)
         return frame[chosen].set_axis(self.index, axis=0)
 
     def batches(self, size: int) -> Iterator[pd.DataFrame]:
-        """All samples of at most ``size`` genes at a time."""
+        """All samples for at most ``size`` genes at a time."""
         start = 0
         with self._readable():
             for batch in self._file.iter_batches(size, columns=self._values):
@@ -105,7 +105,7 @@ class Parquet:
                 yield frame.set_axis(names, axis=0)
 
     def genes(self, rows: slice | np.ndarray, size: int) -> pd.DataFrame:
-        """All samples of some of the genes, numbers in increasing order."""
+        """All samples for some of the genes, with indices in increasing order."""
         wanted = np.arange(len(self.index))[rows]
         parts, start = [], 0
         for batch in self.batches(size):

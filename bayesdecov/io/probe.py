@@ -1,12 +1,12 @@
-"""Look into an HDF5 file before it is read; run as a program, in a process of its own.
+"""Examine an HDF5 file before it is read; run as a program, in a separate process.
 
     python -I probe.py MEMORY FILE [GROUP ...]
 
-HDF5 can crash, or never come back, on damaged files, and follows links to other files. So a file is
-opened here first: every object is visited, what points outside or does not fit together is refused,
-and all values are read once: those of the named groups of an AnnData file, or those of a netCDF
-file. Zarr stores are read likewise. Prints one line of JSON: ``{"ok": {group: bytes}}`` or
-``{"error": why}``. Imports nothing of bayesdecov, to start quickly.
+HDF5 can crash or hang on damaged files, and follows links to other files. A file is therefore
+opened here first: every object is visited, objects that point outside the file or are inconsistent
+are refused, and all values are read once: those of the named groups of an AnnData file, or those of
+a netCDF file. Zarr stores are read likewise. Prints one line of JSON: ``{"ok": {group: bytes}}`` or
+``{"error": why}``. Does not import bayesdecov, to start quickly.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ import h5py
 import numpy as np
 
 _PART = 8_000_000  # values at a time
-_INTERPRETER = 2 << 30  # bytes of address space beside the values
+_INTERPRETER = 2 << 30  # bytes of address space in addition to the values
 _DEEPEST = 32
 _MOST = 100_000  # objects
 _FILTERS = {1, 2, 3, 4, 5, 6, 32000, 32001, 32004, 32008, 32015}  # of HDF5, h5py and hdf5plugin
 
 
 class Refused(Exception):
-    """Why the file must not be read."""
+    """The reason why a file must not be read."""
 
 
 def main(memory: str, path: str, *wanted: str) -> dict[str, Any]:
-    """Visit and read a file, within so many bytes of memory."""
+    """Visit and read a file within a limit of memory (bytes)."""
     bound(float(memory))
     try:
         if os.path.isdir(path):
@@ -43,7 +43,7 @@ def main(memory: str, path: str, *wanted: str) -> dict[str, Any]:
                 group = name.split("/")[1]
                 if not wanted or group in wanted:
                     sizes[group] = sizes.get(group, 0) + size_of(dataset)
-                    if dataset.id.get_storage_size():  # else nothing was ever written
+                    if dataset.id.get_storage_size():  # otherwise no values were written
                         read(dataset)
             if wanted and isinstance(file.get("X"), h5py.Group):
                 sparse(file["X"])
@@ -52,7 +52,7 @@ def main(memory: str, path: str, *wanted: str) -> dict[str, Any]:
     except Refused as reason:
         return {"error": str(reason)}
     except MemoryError:
-        return {"error": "more values than memory holds"}
+        return {"error": "more values than fit in memory"}
     except Exception as error:
         said = str(error).strip().split("\n")[0] or type(error).__name__
         return {"error": said[:200]}
@@ -60,7 +60,7 @@ def main(memory: str, path: str, *wanted: str) -> dict[str, Any]:
 
 
 def bound(memory: float) -> None:
-    """A promise of more values than memory holds is an error, not the end of the machine."""
+    """Limit the address space: more values than fit in memory must raise an error."""
     try:
         import resource
     except ImportError:  # not on this system
@@ -124,7 +124,7 @@ def walk(file: h5py.File) -> dict[str, h5py.Dataset]:
             continue
         seen.add(address)
         if depth > _DEEPEST or len(seen) + len(found) > _MOST:
-            raise Refused("too many objects, or groups too deep within each other")
+            raise Refused("too many objects, or groups nested too deeply")
         list(group.attrs.items())
         for name in group:
             link, here = group.get(name, getlink=True), f"{path}/{name}"
@@ -148,24 +148,24 @@ def walk(file: h5py.File) -> dict[str, h5py.Dataset]:
 
 
 def target_of(file: h5py.File, path: str, target: str, here: str) -> str:
-    """Where a soft link leads: by hard links only, to an object of this file."""
+    """The target of a soft link, which must be an object of this file, reached by hard links."""
     whole = target if target.startswith("/") else f"{path}/{target}"
     steps = [part for part in whole.split("/") if part not in ("", ".")]
     place = file
     for step in steps:
         link = place.get(step, getlink=True) if isinstance(place, h5py.Group) else None
         if not isinstance(link, h5py.HardLink):
-            raise Refused(f"a link that leads nowhere or elsewhere at {here!r}")
+            raise Refused(f"a broken link or a link to another file at {here!r}")
         place = place[step]
     return "".join(f"/{step}" for step in steps)
 
 
 def check(dataset: h5py.Dataset, here: str) -> None:
-    """A dataset's values are in this file, compressed by filters that are known, and plain."""
+    """Refuse values that are in other files, compressed by unknown filters, or not plain."""
     if dataset.external:
         raise Refused(f"values in another file at {here!r}")
     if dataset.is_virtual:
-        raise Refused(f"values put together from other files at {here!r}")
+        raise Refused(f"values assembled from other files at {here!r}")
     plist = dataset.id.get_create_plist()
     for number in range(plist.get_nfilters()):
         if plist.get_filter(number)[0] not in _FILTERS:
@@ -189,12 +189,12 @@ def read(array: Any) -> None:
 
 
 def sparse(group: Any) -> None:
-    """Rows and columns of X lie within the shape that its attributes state, as AnnData writes it.
+    """Check that rows and columns of X lie within the shape stated in its attributes.
 
     Raises
     ------
     Refused
-        They do not: code that makes such a matrix dense writes beyond its memory.
+        They do not: making such a matrix dense would write outside its memory.
     """
     if not {"data", "indices", "indptr"} <= set(group):
         raise Refused("a sparse matrix without data, indices or indptr")

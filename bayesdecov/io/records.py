@@ -1,8 +1,8 @@
-"""The record of a run, ``run.json``: what was asked, and every file that was written.
+"""The record of a run, ``run.json``: its options, and every file that was written.
 
-The record lists the files of its folder with their SHA-256 and carries a digest of itself. So what
-a run wrote can be distinguished from other files in the folder, and a file that was changed since
-is noticed when it is read.
+The record lists the files of its folder with their SHA-256 and contains a digest of itself. The
+files of a run can therefore be distinguished from other files in the folder, and changes to a file
+after the run are detected when it is read.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def run_record(
     inputs: Mapping[str, Path],
     arguments: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """What ``run.json`` holds: versions, options, input checksums, timings, warnings."""
+    """Contents of ``run.json``: versions, options, input checksums, timings, warnings."""
     versions = {"python": platform.python_version(), "bayesdecov": __version__}
     for package in _PACKAGES:
         try:
@@ -69,7 +69,7 @@ def run_record(
 
 
 def write_json(record: Mapping[str, Any], path: Path) -> None:
-    """Readable JSON; anything that is not a finite number or a text is written as text."""
+    """Readable JSON; values that are neither finite numbers nor text are written as text."""
     text = json.dumps(_plain(record), indent=2, default=str, allow_nan=False)
     path.write_text(text + "\n", encoding="utf-8")
 
@@ -96,9 +96,9 @@ def seal(folder: Path) -> None:
 
 
 def register(path: Path) -> None:
-    """Add a file that was written into the folder of a run to the run's record.
+    """Add a file that was written to the folder of a run to the run's record.
 
-    Where the run lies within another one, the record of that one is brought up to date too.
+    If the run lies within another run, the record of that run is updated too.
     """
     changed = [path.absolute()]
     for folder in path.absolute().parents:
@@ -113,7 +113,7 @@ def register(path: Path) -> None:
 
 def _write(folder: Path, record: Mapping[str, Any], files: Mapping[str, str]) -> None:
     whole = {"format": FORMAT, **record, "files": dict(sorted(files.items()))}
-    plain = json.loads(json.dumps(_plain(whole), default=str))  # as it will be read
+    plain = json.loads(json.dumps(_plain(whole), default=str))  # as it will be read back
     with whole_files(folder / RECORD) as (partial,):
         write_json({**plain, "digest": _digest(plain)}, partial)
 
@@ -129,7 +129,7 @@ def _parsed(path: Path) -> dict[str, Any]:
         raise ValueError(f"{path.stat().st_size / 1e6:.0f} MB")
     record = json.loads(path.read_text(encoding="utf-8"))
     if not isinstance(record, dict):
-        raise ValueError("no mapping")
+        raise ValueError("not a mapping")
     return record
 
 
@@ -148,10 +148,10 @@ def read_record(folder: Path) -> dict[str, Any]:
     elif not isinstance(record.get("settings"), dict):
         wrong = "no settings"
     elif not isinstance(record.setdefault("warnings", []), list):
-        wrong = "warnings that are no list"
+        wrong = "warnings that are not a list"
     for key in ("inputs", "versions", "timings"):
         if not isinstance(record.setdefault(key, {}), dict):
-            wrong = f"{key} that are no mapping"
+            wrong = f"{key} that are not a mapping"
     if wrong:
         raise InputError(
             "run",
@@ -163,7 +163,7 @@ def read_record(folder: Path) -> dict[str, Any]:
 
 
 def _stored(folder: Path) -> dict[str, Any]:
-    """The record as it lies in a folder, with the digest that it states."""
+    """The record as stored in a folder, with the digest that it states."""
     path = folder / RECORD
     if not path.is_file():
         raise InputError(
@@ -195,33 +195,33 @@ def _stored(folder: Path) -> dict[str, Any]:
         raise InputError(
             "run",
             f"{str(path)!r} was changed since the run",
-            found="another digest than it states",
+            found="a digest that differs from the stated one",
             fix="run it again",
         )
     return record
 
 
 def verify(folder: Path, record: Mapping[str, Any], name: str) -> None:
-    """Raise an `InputError` where a file of a run is not what the run wrote."""
+    """Raise an `InputError` if a file of a run was changed after the run."""
     known = record["files"].get(name)
     if known is None or checksum(folder / name) != known:
         raise InputError(
             "run",
             f"{str(folder / name)!r} was changed since the run",
-            found="another digest than its record states",
+            found="a digest that differs from its record",
             fix="run it again, or give the table itself instead of the folder",
         )
 
 
 def not_ours(folder: Path) -> list[str]:
-    """What a run did not write, or what was changed since, of all that its folder holds.
+    """Files in a run's folder that the run did not write or that were changed after the run.
 
-    Links are not followed. The folder has to have a record that lists its files.
+    Links are not followed. The folder must have a record that lists its files.
 
     Raises
     ------
     InputError
-        It has none.
+        There is no such record.
     """
     record = _stored(folder)
     files = record["files"]
@@ -243,9 +243,9 @@ def not_ours(folder: Path) -> list[str]:
 
 
 def remove(folder: Path) -> None:
-    """Remove what a run wrote, and its folder if nothing else is in it.
+    """Remove the files of a run, and its folder if nothing else is in it.
 
-    Only what lies in the folder itself is touched, whatever names the record lists.
+    Only files inside the folder are removed, whatever names the record lists.
     """
     files = {*_stored(folder)["files"], RECORD}
     entries = list(_entries(folder))
@@ -254,7 +254,7 @@ def remove(folder: Path) -> None:
             (folder / name).unlink(missing_ok=True)
     folders = [name for name, mode in entries if stat.S_ISDIR(mode)]
     for each in [*sorted(folders, key=lambda name: -name.count("/")), ""]:
-        with suppress(OSError):  # somebody put something in just now: it stays
+        with suppress(OSError):  # a file was just added: the folder stays
             (folder / each).rmdir()
 
 

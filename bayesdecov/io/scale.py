@@ -1,7 +1,7 @@
 """The scale of a table: counts, per million, another linear unit, or logarithms.
 
-DeCovarT adds profiles up, so it needs the linear scale. The rules are few and stated in the
-result; a wrong guess can be overruled (``assume_linear=True``).
+DeCovarT sums profiles, so it needs the linear scale. The rules are simple and stated in the
+result; a wrong guess can be overridden (``assume_linear=True``).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import pandas as pd
 
 from bayesdecov.errors import InputError, Notes
 
-_ENOUGH_GENES = 20  # a smaller table does not show its scale
+_ENOUGH_GENES = 20  # the scale of smaller tables cannot be recognised
 
 
 class Scale(NamedTuple):
@@ -26,7 +26,7 @@ class Scale(NamedTuple):
 def detect_scale(table: pd.DataFrame) -> Scale:
     """Guess the scale of a non-negative genes x samples table.
 
-    * per million: every column adds up to a million within 1 % (also when it was rounded);
+    * per million: every column sums to a million within 1 % (also after rounding);
     * counts: all whole numbers, in a table of at least 20 genes;
     * log: at least 20 genes, nothing above 30, fractions present, and a flat top: the largest value
       is less than 10 times the 90 % quantile of the positive ones (on the linear scale the few
@@ -53,17 +53,17 @@ def detect_scale(table: pd.DataFrame) -> Scale:
 
 
 def require_linear(scale: Scale, argument: str, notes: Notes, *, assume_linear: bool) -> Scale:
-    """Refuse logarithms unless the user insists, which is recorded."""
+    """Refuse logarithms unless the user overrides this, which is recorded."""
     if scale.kind != "log":
         return scale
     if assume_linear:
-        notes.warn(f"{argument}: looks like logarithms ({scale.reason}) but was taken as linear")
+        notes.warn(f"{argument}: looks like logarithms ({scale.reason}) but was treated as linear")
         return Scale("linear", "assumed")
     raise InputError(
         argument,
         "expression must be on the linear scale (counts, CPM or TPM)",
-        found=f"what looks like logarithms: {scale.reason}",
-        fix="undo the logarithm (for log2(x + 1): 2**table - 1), or insist with "
+        found=f"values that look like logarithms: {scale.reason}",
+        fix="undo the logarithm (for log2(x + 1): 2**table - 1), or override this check with "
         "assume_linear=True (--assume-linear)",
     )
 
@@ -77,17 +77,17 @@ def per_million(
 
 
 def counting_unit(table: pd.DataFrame) -> pd.Series:
-    """What one count is worth in each column of a table that was normalised from counts.
+    """The value of one count in each column of a table that was normalised from counts.
 
-    The smallest gap between two different values is taken for one count; if all values below a
-    thousand counts are whole multiples of it (to 1 % of a count, at least 20 different ones), it
-    is; otherwise NaN. A power of ten is taken for rounding and not for a count.
+    The candidate is the smallest gap between two different values; it is accepted if all values
+    below a thousand counts are whole multiples of it (to 1 % of a count, at least 20 different
+    ones). Otherwise the result is NaN, also for a power of ten, which is attributed to rounding.
     """
     units = {}
     for name, column in table.items():
         different = np.unique(np.append(column.to_numpy(), 0.0))
         gaps = np.diff(different)
-        gaps = gaps[gaps > 1e-9 * different[-1]]  # rounding makes gaps too
+        gaps = gaps[gaps > 1e-9 * different[-1]]  # rounding also causes gaps
         units[name] = np.nan
         if len(gaps) < 20:
             continue

@@ -20,21 +20,21 @@ from bayesdecov.io.files import check_file, readable
 from bayesdecov.io.parquet import Parquet
 
 _SEPARATORS = {".csv": ",", ".tsv": "\t", ".txt": None}
-# The quicker parser of pandas 2 is inexact and crashes on "1e40038475397113199"; pandas 3 has only
+# The faster parser of pandas 2 is inexact and crashes on "1e40038475397113199"; pandas 3 has only
 # the exact one, and deprecates the option.
 EXACT: dict[str, Any] = {"float_precision": "round_trip"} if pd.__version__ < "3" else {}
-_FORMULA = ("=", "+", "-", "@")  # with which spreadsheets begin one
+_FORMULA = ("=", "+", "-", "@")  # first characters of spreadsheet formulas
 FORMATS = ".csv, .tsv, .txt (each also .gz), .parquet, .h5ad"
 
 
 def read_table(path: str | Path, argument: str = "table", *, text: bool = False) -> pd.DataFrame:
-    """Read a table whose first column holds the row names.
+    """Read a table with row names in its first column.
 
     Parameters
     ----------
     path
-        A file ending in .csv, .tsv or .txt (each also .gz), .parquet or .h5ad. An .h5ad holds
-        samples as observations and comes back as genes x samples.
+        A file ending in .csv, .tsv or .txt (each also .gz), .parquet or .h5ad. An .h5ad has
+        samples as observations and is returned as genes x samples.
     argument
         What the table is, for messages.
     text
@@ -43,7 +43,7 @@ def read_table(path: str | Path, argument: str = "table", *, text: bool = False)
     Raises
     ------
     InputError
-        The file is missing, of another format, or cannot be parsed.
+        The file is missing, has another format, or cannot be parsed.
     """
     path = Path(path)
     check_file(path, argument)
@@ -80,11 +80,11 @@ def _read_text(path: Path, kind: str, argument: str, *, text: bool = False) -> p
         guess = _sniff(lines)
         raise InputError(
             argument,
-            f"{str(path)!r} needs several columns separated by {separator!r}",
+            f"{str(path)!r} must have several columns separated by {separator!r}",
             found=f"the first line {lines[0].strip()[:60]!r}",
             fix=f"columns seem to be separated by {guess!r}: name the file .txt for any separator"
             if guess in lines[0]
-            else "put names into the first column and values into the others",
+            else "put names in the first column and values in the others",
         )
     header, first = (next(csv.reader([line], delimiter=separator), []) for line in lines[:2])
     if not first:
@@ -115,7 +115,7 @@ def _read_text(path: Path, kind: str, argument: str, *, text: bool = False) -> p
 
 @contextmanager
 def opened(path: Path, argument: str) -> Iterator[BinaryIO]:
-    """The bytes of a text table, unpacked; more of them than the limit allows is an error."""
+    """The uncompressed bytes of a text table; an error if they exceed the limit."""
     packed = path.suffix.lower() == ".gz"
     with gzip.open(path, "rb") if packed else path.open("rb") as stream:
         counted = limits.Counted(stream, argument, f"the table {str(path)!r}")
@@ -127,7 +127,7 @@ def _sniff(lines: list[str]) -> str:
 
 
 def expression_frame(value: Any, argument: str) -> Any:
-    """A DataFrame from what users hold: DataFrame, AnnData or the path of a table."""
+    """A DataFrame from a DataFrame, an AnnData or the path of a table."""
     if is_anndata(value):
         return from_anndata(value, argument)
     if isinstance(value, (str, Path)):
@@ -138,7 +138,7 @@ def expression_frame(value: Any, argument: str) -> Any:
 def read_labels(path: str | Path, argument: str = "labels") -> pd.Series:
     """Cell-type labels from a two-column table: sample, cell type.
 
-    With more columns the one named ``cell_type``, ``celltype`` or ``label`` is taken.
+    With more columns, the one named ``cell_type``, ``celltype`` or ``label`` is used.
     """
     frame = read_table(path, argument, text=True)
     if frame.shape[1] == 1:
@@ -147,7 +147,7 @@ def read_labels(path: str | Path, argument: str = "labels") -> pd.Series:
     if len(known) != 1:
         raise InputError(
             argument,
-            "needs a column named cell_type (or just two columns: sample, cell type)",
+            "must have a column named cell_type (or only two columns: sample, cell type)",
             found=f"columns {checks.some(frame.columns)}",
         )
     return frame[known[0]]
@@ -163,10 +163,10 @@ def read_donors(path: str | Path) -> pd.Series | None:
 def write_table(frame: pd.DataFrame, path: Path, *, index_label: str | None = None) -> None:
     """Write a CSV with enough digits to read the same numbers back.
 
-    The index is written where it has a name, or ``index_label`` gives it one.
+    The index is written if it has a name or ``index_label`` is given.
 
-    Names are written as they are. Where one begins like a formula (= + - @), all texts are quoted,
-    which spreadsheets that can be told to take quoted cells as text need.
+    Names are written as they are. If one begins like a formula (= + - @), all texts are quoted, so
+    that spreadsheets can be set to read quoted cells as text.
     """
     label = frame.index.name if index_label is None else index_label
     kept = label is not None

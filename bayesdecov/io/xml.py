@@ -1,4 +1,4 @@
-"""XML is looked at before another library reads it: no declarations, no depths."""
+"""XML is checked before another library reads it: no declarations, no deep nesting."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ _DEEPEST = 200
 
 
 class _Refused(Exception):
-    """What the file must not hold."""
+    """Content that the file must not have."""
 
 
 def check_xml(path: Path, argument: str) -> None:
-    """Refuse a document type (entities read other files and grow without end) and deep nesting.
+    """Refuse a document type (entities can read files or expand without limit) and deep nesting.
 
     Raises
     ------
     InputError
-        The file is no XML, or holds such things.
+        The file is not XML, or contains one of these.
     """
     check_file(path, argument)
     limits.require_file(path, argument)
@@ -33,14 +33,14 @@ def check_xml(path: Path, argument: str) -> None:
         nonlocal depth
         depth += 1
         if depth > _DEEPEST:
-            raise _Refused(f"more than {_DEEPEST} elements within each other")
+            raise _Refused(f"more than {_DEEPEST} nested elements")
 
     def end(*_: object) -> None:
         nonlocal depth
         depth -= 1
 
     def declaration(*_: object) -> None:
-        raise _Refused("a document type, which gates do not need")
+        raise _Refused("a document type, which gate files do not need")
 
     parser.StartElementHandler, parser.EndElementHandler = start, end
     parser.StartDoctypeDeclHandler = parser.EntityDeclHandler = declaration

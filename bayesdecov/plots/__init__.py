@@ -1,4 +1,4 @@
-"""Pictures of results. Every function returns a matplotlib Figure and changes no global state."""
+"""Plots of results. Every function returns a matplotlib Figure and changes no global state."""
 
 from bayesdecov.plots.benchmark import by_type, cost, heat_map, spill_over
 from bayesdecov.plots.calibration import calibration

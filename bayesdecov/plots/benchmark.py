@@ -1,4 +1,4 @@
-"""Benchmarks as pictures: heat maps of methods x problems, spill-over, what accuracy costs."""
+"""Plots of benchmarks: heat maps of methods x problems, spill-over, accuracy against time."""
 
 from __future__ import annotations
 
@@ -24,13 +24,15 @@ class _Style(NamedTuple):
 
 
 _LOOKS = {
-    "rmse": _Style("Root mean squared error (colour: over the best of the column)", "viridis_r", 3),
-    "mae": _Style("Mean absolute error (colour: over the best of the column)", "viridis_r", 3),
+    "rmse": _Style(
+        "Root mean squared error (colour: ratio to the best of the column)", "viridis_r", 3
+    ),
+    "mae": _Style("Mean absolute error (colour: ratio to the best of the column)", "viridis_r", 3),
     "bias": _Style("Mean absolute bias of the cell types", "viridis_r", 3),
     "r_types": _Style("Correlation with the truth, mean over cell types", "viridis"),
     "r": _Style("Correlation with the truth, samples and cell types pooled", "viridis"),
     "ccc": _Style("Lin's concordance", "viridis"),
-    "coverage": _Style("Intervals that hold the truth (colour: from nominal)", "RdBu"),
+    "coverage": _Style("Coverage of the intervals (colour: difference from nominal)", "RdBu"),
     "width": _Style("Mean width of the intervals", "viridis_r", 3),
     "interval_score": _Style("Interval score (smaller is better)", "viridis_r"),
     "seconds": _Style("Seconds, one thread (colour: logarithm)", "viridis_r"),
@@ -43,9 +45,9 @@ _WORST = 4.0  # times the best: the darkest colour
 
 
 def heat_map(found: Benchmark, metric: str = "rmse") -> Figure:
-    """One metric, a row per method (the best first) and a column per scenario and level.
+    """One metric, with a row per method (the best first) and a column per scenario and level.
 
-    A hatched field is a method that failed or has no such number.
+    Hatched cells: the method failed or does not have this metric.
 
     Examples
     --------
@@ -65,7 +67,7 @@ def heat_map(found: Benchmark, metric: str = "rmse") -> Figure:
 
 
 def by_type(found: Benchmark, scenario: str, metric: str = "r") -> Figure:
-    """One metric for every method and cell type of a scenario, levels and repeats averaged."""
+    """One metric for every method and cell type of a scenario, averaged over levels and repeats."""
     look = _LOOKS[checks.check_choice(metric, _OF_TYPES, "metric")]
     part = found.scores[found.scores["scenario"] == scenario]
     if not len(part):
@@ -84,7 +86,7 @@ def by_type(found: Benchmark, scenario: str, metric: str = "r") -> Figure:
 def spill_over(found: Benchmark, level: str | None = None) -> Figure:
     """Mean estimates (columns) in samples of one cell type (rows), a panel per method.
 
-    ``level``: one of the scenario's; default the last, the most alike types.
+    ``level``: a level of the scenario; default: the last one, with the most similar types.
     """
     part = found.estimates
     part = part[part["scenario"] == "spill-over"] if len(part) else part
@@ -122,7 +124,7 @@ def spill_over(found: Benchmark, level: str | None = None) -> Figure:
 
 
 def cost(found: Benchmark) -> Figure:
-    """Error over the best method's against time, one point per method."""
+    """Error relative to the best method, against time, one point per method."""
     table = found.summary().dropna(subset=["rmse_to_best"])
     figure = Figure(figsize=(6.4, 4.2), layout="constrained")
     axes = figure.subplots()
@@ -141,7 +143,7 @@ def cost(found: Benchmark) -> Figure:
     axes.margins(x=0.15)
     axes.set(
         xlabel="seconds per cohort, one thread (mean)",
-        ylabel="RMSE over the best method's (geometric mean)",
+        ylabel="RMSE relative to the best method (geometric mean)",
     )
     axes.spines[["top", "right"]].set_visible(False)
     return figure
@@ -155,7 +157,7 @@ def _grid(levels: pd.DataFrame, metric: str, methods: list[str]) -> pd.DataFrame
 
 
 def _colours(grid: pd.DataFrame, metric: str, prob: float) -> tuple[np.ndarray, Normalize]:
-    """What the colour stands for, and its range."""
+    """Values shown by the colour, and their range."""
     values = grid.to_numpy(dtype=float)
     if metric in ("rmse", "mae"):
         ratio = values / np.maximum(grid.min().to_numpy(), 1e-12)
@@ -175,7 +177,7 @@ def _drawn(grid: pd.DataFrame, shown: tuple[np.ndarray, Normalize], look: _Style
     rows, columns = grid.shape
     longest = max(len(plain(name)) for name in grid.index)
     places = [plain(name) for name in grid.columns]
-    beyond = max(0, max(map(len, places)) - 28)  # letters below the picture, and left of it
+    beyond = max(0, max(map(len, places)) - 28)  # letters below and left of the plot
     figure = Figure(
         figsize=(
             1.0 + 0.07 * longest + 0.62 * columns + 0.03 * beyond,

@@ -1,4 +1,4 @@
-"""Ranks of the truth: how their distribution departs from the uniform."""
+"""Ranks of the truth: deviation of their distribution from the uniform."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _MOST = 12
 
 
 def calibration(found: Calibration) -> Figure:
-    """Empirical distribution of ranks minus the uniform's with its band, and coverage.
+    """Empirical distribution of ranks minus the uniform distribution, with its band, and coverage.
 
     Examples
     --------
@@ -52,7 +52,7 @@ def calibration(found: Calibration) -> Figure:
     axes.errorbar(
         levels,
         table["mean"],
-        yerr=np.maximum(reach, 0.0),  # a mean may be off its equal terms by rounding
+        yerr=np.maximum(reach, 0.0),  # the mean of equal terms may differ from them by rounding
         fmt="o",
         ms=4,
         capsize=2,
@@ -60,7 +60,7 @@ def calibration(found: Calibration) -> Figure:
     )
     axes.set(
         xlabel="nominal probability",
-        ylabel="intervals that hold the truth",
+        ylabel="intervals that contain the truth",
         xlim=(0.42, 1.0),
         ylim=(0.42, 1.0),
     )

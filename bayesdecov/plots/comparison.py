@@ -1,4 +1,4 @@
-"""Runs against the most exact of them."""
+"""Runs compared with the most exact one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _EXACT = 0.1  # standard deviations: negligible differences
 
 
 def comparison(found: Comparison) -> Figure:
-    """Estimates with intervals against the yardstick, and differences in its posterior sd.
+    """Estimates with intervals against the yardstick, and differences in units of its posterior sd.
 
     Examples
     --------

@@ -13,7 +13,7 @@ _SURE = 0.025
 
 
 def contrast(found: Contrast) -> Figure:
-    """A panel per contrast: mean and interval, dark where the sign is sure; the rope in grey."""
+    """A panel per contrast: mean and interval, dark if the sign is credible; the rope in grey."""
     names = list(dict.fromkeys(found.table["contrast"]))
     types = list(found.cell_types)
     columns = min(_COLUMNS, len(names))

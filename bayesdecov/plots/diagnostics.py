@@ -1,6 +1,6 @@
-"""Pictures of how well a posterior was explored, and of what it predicts.
+"""Plots of the convergence of a posterior, and of its predictions.
 
-They read a `bayesdecov.results.run.Run`, so that they can be drawn from a fit or from its files.
+They use a `bayesdecov.results.run.Run`, so that they can be drawn from a fit or from its files.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from bayesdecov.plots.proportions import colours, plain
 from bayesdecov.results.run import Run
 
 _BINS = 20
-_MOST = 40  # samples in one picture
+_MOST = 40  # samples in one plot
 _BLUE, _RED = "#1b4f72", "#a04000"
 
 
@@ -48,7 +48,7 @@ def forest(run: Run, samples: Sequence[str] | None = None) -> Figure:
 
 
 def maxima(run: Run) -> Figure:
-    """Where likelihood and posterior have their maxima, against the posterior mean."""
+    """Maxima of the likelihood and of the posterior, against the posterior mean."""
     fit = run.groups["fit"]
     table = run.tables["intervals"]
     mean = run.tables["proportions"]
@@ -137,7 +137,7 @@ def quality(table: pd.DataFrame, measures: dict[str, float]) -> Figure:
 
 
 def predictive(run: Run) -> Figure:
-    """Predictive check: probabilities of a larger misfit, and a sample's predicted expression."""
+    """Predictive check: probabilities of a larger misfit, and predictions for the worst sample."""
     table = run.tables["diagnostics"]
     figure = Figure(figsize=(9.0, 3.0), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=[1, 1.5])
@@ -194,7 +194,7 @@ def prior_and_posterior(run: Run) -> Figure:
 
 
 def residuals(residual: pd.DataFrame, count: int = 25) -> Figure:
-    """Genes that fit worst: standardised residuals given all other genes, over the samples."""
+    """Worst-fitting genes: standardised residuals given all other genes, over the samples."""
     size = np.sqrt((residual**2).mean()).sort_values(ascending=False)
     names = list(size.index[:count])
     figure = Figure(figsize=(7.5, 0.19 * len(names) + 0.9), layout="constrained")

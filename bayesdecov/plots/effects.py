@@ -1,4 +1,4 @@
-"""Cell-type-specific effects: of the whole transcriptome, and gene by gene."""
+"""Cell-type-specific effects: on the whole transcriptome, and gene by gene."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _GREY, _UP, _DOWN = "0.7", "#c0392b", "#2471a3"
 
 
 def volcano(fit: FittedEffects, covariate: str, *, fdr: float = 0.05, labels: int = 10) -> Figure:
-    """Effect of every gene against its quasi-p-value, for one design column.
+    """Effect on every gene against its quasi-p-value, for one design column.
 
     Genes with a q-value below ``fdr`` are coloured by the sign of their deviation from the
     transcriptome-wide effect (the dashed line); the most significant ``labels`` are named.

@@ -1,4 +1,4 @@
-"""The ellipse that holds a share of a bivariate normal."""
+"""The ellipse that contains a given share of a bivariate normal."""
 
 from __future__ import annotations
 

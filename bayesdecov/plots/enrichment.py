@@ -16,7 +16,7 @@ def enrichment(found: Enrichment, top: int = 8) -> Figure:
     top = checks.check_whole(top, "top")
     table = found.table
     if not len(table):
-        raise InputError("enrichment", "holds no gene set to draw")
+        raise InputError("enrichment", "contains no gene set to draw")
     names = list(dict.fromkeys(table.groupby("covariate", sort=False).head(top)["gene_set"]))
     effects = list(dict.fromkeys(table["covariate"]))
     part = table[table["gene_set"].isin(names)]

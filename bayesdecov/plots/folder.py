@@ -1,4 +1,4 @@
-"""The pictures that belong to a result, as PNG files in a folder."""
+"""The plots of a result, as PNG files in a folder."""
 
 from __future__ import annotations
 
@@ -32,20 +32,20 @@ from bayesdecov.plots.proportions import intervals, stacked_bars
 from bayesdecov.progress import track
 
 _DPI, _DPI_GATES, _DPI_BENCHMARK = 150, 110, 120
-_PAGE = 60  # samples in one picture of a gate
+_PAGE = 60  # samples in one plot of a gate
 _VOLCANOS = 24  # of the first products
 _METRICS = ("rmse", "r_types", "coverage", "seconds")
 
 
 @singledispatch
 def draw(result: Any, folder: Path, **options: Any) -> None:
-    """Draw a result into a folder, which is made if it does not exist.
+    """Draw the plots of a result to a folder, which is created if necessary.
 
     Parameters
     ----------
     result
-        What `deconvolve`, `fastmix`, `gate`, `contrast`, `compare`, `enrich`, `calibrate` or
-        `benchmark` return.
+        The result of `deconvolve`, `fastmix`, `gate`, `contrast`, `compare`, `enrich`,
+        `calibrate` or `benchmark`.
     folder
         For ``proportions.png`` and ``intervals.png``; ``effects.png`` and ``volcano-NAME.png``; a
         strip of dot plots for every sample and gate; or ``COMMAND.png``.
@@ -66,7 +66,7 @@ def draw(result: Any, folder: Path, **options: Any) -> None:
     ...     sorted(path.name for path in Path(folder).iterdir())
     ['intervals.png', 'proportions.png']
     """
-    raise InputError("result", "must be what an analysis returns", found=type(result).__name__)
+    raise InputError("result", "must be the result of an analysis", found=type(result).__name__)
 
 
 @draw.register

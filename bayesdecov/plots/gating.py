@@ -1,4 +1,4 @@
-"""Dot plots of gated events: one strip for a sample, one strip for a gate."""
+"""Dot plots of gated events: a strip per sample, or a strip per gate."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def gates(gating: Gating, sample: str) -> Figure:
     """All gates of one sample, in order.
 
     White: all events. Dark grey: the parent's events that are not in the population. Colour: the
-    population. Lines: the region; dotted, what it excludes. Red crosses: centroids of the clusters
-    that were kept, which may lie outside of a child's axes but always inside of its region. Gates
-    that follow each other with the same axes and parent share a panel. Clouds are thinned.
+    population. Lines: the region; dotted: excluded regions. Red crosses: centroids of the clusters
+    that were kept, which may lie outside a child's axes but always inside its region. Consecutive
+    gates with the same axes and parent share a panel. Only a subsample of the events is drawn.
     """
     _known(sample, list(gating.pictures), "sample")
     groups = _groups(gating)
@@ -39,7 +39,7 @@ def gates(gating: Gating, sample: str) -> Figure:
 
 
 def gate(gating: Gating, name: str, samples: Sequence[str] | None = None) -> Figure:
-    """One gate in all samples, or in some, drawn as `gates` does."""
+    """One gate in all samples, or in some, drawn as in `gates`."""
     _known(name, gating.hierarchy.names, "gate")
     index = gating.hierarchy.names.index(name)
     samples = list(gating.pictures) if samples is None else list(samples)
@@ -61,7 +61,7 @@ def _known(name: str, names: Sequence[str], argument: str) -> None:
 
 
 def _groups(gating: Gating) -> list[list[int]]:
-    """Gates that follow each other on the same axes of the same parent."""
+    """Groups of consecutive gates on the same axes of the same parent."""
     groups: list[list[int]] = []
     for i, one in enumerate(gating.hierarchy.gates):
         last = gating.hierarchy.gates[groups[-1][-1]] if groups else None
@@ -131,7 +131,7 @@ def _dots(panel: Any, gating: Gating, sample: str, group: list[int], title: str)
 
 
 def _limits(scale: float | str, unit: float, points: np.ndarray) -> tuple[Any, Any]:
-    """The scale; of raw units, and beyond the scale's upper end, what the events need."""
+    """The scale; for raw units, or events beyond the upper end, the range of the events."""
     margin = _OUTSIDE * unit
     low, high = np.full(2, -margin), np.full(2, unit + margin)
     if scale == "raw" and len(points):

@@ -1,4 +1,4 @@
-"""Proportions as stacked bars, and with their intervals."""
+"""Plots of proportions: stacked bars, and estimates with intervals."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bayesdecov.results.proportions import Proportions
 
 _LONGEST = 50  # letters of a name
 _FEW_SAMPLES = 20
-_MANY_SAMPLES = 60  # more than this and names would not be readable
+_MANY_SAMPLES = 60  # with more samples, names would not be readable
 
 
 def colours(count: int) -> list[tuple[float, ...]]:
@@ -27,7 +27,7 @@ def colours(count: int) -> list[tuple[float, ...]]:
 
 
 def plain(name: object) -> str:
-    """A name that matplotlib does not take for mathematics, cut where it is very long."""
+    """A name that matplotlib does not parse as mathematics, shortened if very long."""
     text, width = str(name), 0
     for number, letter in enumerate(text):
         width += 2 if unicodedata.east_asian_width(letter) in "WF" else 1
@@ -54,7 +54,7 @@ def stacked_bars(fit: Proportions, *, title: str | None = None) -> Figure:
     n = len(table)
     types, samples = ([plain(name) for name in names] for names in (table.columns, table.index))
     few = n <= _MANY_SAMPLES
-    wider = 0.07 * max(0, max(map(len, types)) - 20)  # inches that long names need
+    wider = 0.07 * max(0, max(map(len, types)) - 20)  # inches needed by long names
     higher = 0.05 * max(0, max(map(len, samples)) - 16) if few else 0.0
     figure = Figure(
         figsize=(float(np.clip(0.16 * n + 2.6, 5, 14)) + wider, 3.6 + higher), layout="constrained"
@@ -86,9 +86,9 @@ def stacked_bars(fit: Proportions, *, title: str | None = None) -> Figure:
 def intervals(fit: Proportions, *, prob: float = 0.95, truth: pd.DataFrame | None = None) -> Figure:
     """Estimates with their intervals, one panel per cell type.
 
-    With ``truth`` (samples x cell types) estimates are drawn against it, and the share of
-    intervals that hold it is in each title; otherwise samples are named, or in order of their
-    estimate where there are more than twenty.
+    With ``truth`` (samples x cell types), estimates are drawn against it, and each title gives the
+    share of intervals that contain it. Otherwise samples are named or, if there are more than
+    twenty, ordered by their estimates.
     """
     checks.check_probability(prob, "prob")
     table = fit.intervals(prob)
@@ -119,7 +119,9 @@ def intervals(fit: Proportions, *, prob: float = 0.95, truth: pd.DataFrame | Non
             panel.set(xlabel="truth", xlim=(0, top))
             inside = ((part["low"] <= x) & (part["high"] >= x)).mean()
             said = (
-                f": {inside:.0%} of intervals hold the truth" if part["low"].notna().any() else ""
+                f": {inside:.0%} of intervals contain the truth"
+                if part["low"].notna().any()
+                else ""
             )
             panel.set_title(f"{plain(name)}{said}", fontsize=8, loc="left")
         reach = np.stack([part["mean"] - part["low"], part["high"] - part["mean"]])

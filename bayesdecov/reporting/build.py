@@ -1,4 +1,4 @@
-"""The verb: a run in, one HTML file out."""
+"""`report`: one HTML file from a run."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ _GENERATOR = b'<meta name="generator" content="bayesdecov">'
 def report(fit: Any, path: str | Path = "report.html", *, force: bool = False) -> Path:
     """Write a diagnostics report: one HTML file that needs no network and no other file.
 
-    Verdict first; then data and reference, proportions with intervals, maximum likelihood beside
-    the posterior, the model with its priors, chains, predictive checks, samples that are no mixture
-    of the reference, genes that fit badly, settings, versions, a methods paragraph and citations.
+    The verdict comes first, then data and reference, proportions with intervals, maximum likelihood
+    and posterior, the model with its priors, chains, predictive checks, samples that the reference
+    does not explain, genes that fit poorly, settings, versions, a methods paragraph and citations.
 
     Parameters
     ----------
     fit
-        What `deconvolve`, `fastmix` or `gate` return, or the folder of a finished run.
+        The result of `deconvolve`, `fastmix` or `gate`, or the folder of a finished run.
     path
         The file to write.
     force
-        Replace a file that exists.
+        Replace an existing report.
 
     Returns
     -------

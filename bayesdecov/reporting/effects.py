@@ -1,4 +1,4 @@
-"""What a report about cell-type-specific effects holds."""
+"""Contents of a report about cell-type-specific effects."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _VIF = 100.0
 
 
 def content(run: Run) -> dict[str, Any]:
-    """Everything that the template shows."""
+    """Contents for the template."""
     n_samples = run.groups["constant_data"].sizes["sample"]
     n_genes = run.groups["observed_data"].sizes["gene"]
     return {
@@ -63,12 +63,12 @@ def _verdict(run: Run) -> dict[str, Any]:
         scale = float(s["error_scale"])
         if not int(s["rounds"]):
             reasons.append(
-                "expression agrees with no proportions near the measured ones: their "
-                "expectation given the measured ones was used"
+                "expression fits no proportions near the measured ones: the expected "
+                "proportions given the measured ones were used"
             )
         elif not 0.5 < scale < 2:
             reasons.append(
-                f"expression says that errors of proportions are {scale:.2g} times those stated"
+                f"according to expression, errors of proportions are {scale:.2g} times those stated"
             )
     vif = run.tables["design"]["vif"].astype(float)
     if vif.max() > _VIF:
@@ -85,7 +85,7 @@ def _verdict(run: Run) -> dict[str, Any]:
 
 def _glance(run: Run, n_genes: int, n_samples: int) -> list[tuple[str, str]]:
     s = run.settings
-    errors = "taken as exact"
+    errors = "treated as exact"
     if run.method == "joint":
         errors = (
             f"standard deviation {float(s['sd_measured']):.2g} as stated, "
@@ -108,7 +108,7 @@ def _glance(run: Run, n_genes: int, n_samples: int) -> list[tuple[str, str]]:
 
 
 def _view(run: Run) -> Any:
-    """What the plots of a fit look at."""
+    """The parts of a run that the plots of a fit use."""
     genes = run.tables["genes"]
     wide = genes.pivot(index="gene", columns="covariate", values="effect")
     fixed = run.tables["fixed"].astype(float)
@@ -143,11 +143,11 @@ def _genes(run: Run) -> dict[str, Any]:
     products = [name for name in view.random if kinds.get(name) == "product"] or view.random
     by_calls = genes[genes["q_value"] < _FDR].groupby("covariate").size()
     products = sorted(products, key=lambda name: -int(by_calls.get(name, 0)))[:_VOLCANOES]
-    pictures = [picture(volcano(view, name), f"Volcano of {name}") for name in products]
+    pictures = [picture(volcano(view, name), f"Volcano plot of {name}") for name in products]
     top = genes[genes["covariate"].isin(products)].sort_values("p_value").head(_TOP)
     return section(
         "Genes that respond",
-        "The effects with the most genes come first.",
+        "Effects with the most genes come first.",
         pictures,
         [table_of(top.set_index("gene"), "Clearest genes")],
     )
@@ -169,16 +169,16 @@ def _model(run: Run) -> dict[str, Any]:
     svg = graph.mixed_effects(contaminated=shifted, heavy=heavy)
     text = "yg = X(β + γg) + εg,  εg ~ N(0, σ² I),  γg ~ N(0, Ψ)"
     if shifted:
-        text += ", but for a minority of genes that are shifted in one effect"
+        text += ", except for a minority of genes that are shifted in one effect"
     if heavy:
         text += f"; times a scale κg, multivariate t with ν = {s.get('nu')}"
     if run.method == "joint":
-        text += "; measured proportions ~ N(true ones, κ² Δ), X made of the true ones"
+        text += "; measured proportions ~ N(true ones, κ² Δ), X computed from the true ones"
     tables = [table_of(run.tables["covariance"], "Covariance of the random effects (Ψ)")]
     if run.method == "nuts":
         priors = pd.DataFrame(
             [
-                ("β", "normal around the genes' mean, 10 of their standard deviations"),
+                ("β", "normal around the genes' mean, with 10 times their standard deviation"),
                 ("standard deviations of γg", "half-normal, twice their moment estimates"),
                 ("correlations of γg", "LKJ(1), uniform"),
                 ("σ", "half-normal, twice its moment estimate"),
@@ -186,8 +186,8 @@ def _model(run: Run) -> dict[str, Any]:
             columns=["variable", "prior"],
         ).set_index("variable")
         if s.get("contaminated"):
-            priors.loc["shares of shifted genes"] = "Dirichlet, a tenth of the genes expected"
-            priors.loc["shifts"] = "log-normal around 3 sd, their own sd half-normal"
+            priors.loc["shares of shifted genes"] = "Dirichlet, with a tenth of the genes expected"
+            priors.loc["shifts"] = "log-normal around 3 sd, with a half-normal sd"
         if heavy:
             fixed = "2 + Gamma(2, .1)" if s.get("nu") == "estimate" else f"fixed, {s.get('nu')}"
             priors.loc["ν"] = fixed
@@ -245,6 +245,6 @@ def _predictive(run: Run) -> dict[str, Any]:
     )
     text = (
         "Quantiles of the genes' least-squares coefficients, and of new genes under the fitted "
-        "model. Tails that are longer than predicted are genes that respond."
+        "model. Tails that are longer than predicted are due to genes that respond."
     )
     return section("Predictive check", text, [], [table_of(frame.set_index("covariate"), "")])

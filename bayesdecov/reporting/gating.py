@@ -1,4 +1,4 @@
-"""What a report about gating holds."""
+"""Contents of a report about gating."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from bayesdecov.reporting import words
 from bayesdecov.reporting.parts import Picture, picture, section, table_of
 from bayesdecov.results.run import Run
 
-_SPREAD = 0.02  # a proportion that varies more over seeds is reported
+_SPREAD = 0.02  # larger standard deviations of a proportion over seeds are reported
 _SHARE_LOST = 0.05  # of a sample's events with missing values
 _PANELS = 24  # samples of a gate that are drawn
 _WIDTH = 900
 
 
 def content(run: Run) -> dict[str, Any]:
-    """Everything that the template shows."""
+    """Contents for the template."""
     return {
         "title": "Cell populations by flow cytometry",
         "verdict": _verdict(run),
@@ -52,7 +52,7 @@ def _verdict(run: Run) -> dict[str, Any]:
     }
     kinds = {
         "no events of the denominator": number["denominator"] == 0,
-        "types overlap, so proportions add up to more than one": number["overlap"] > 0,
+        "types overlap, so proportions sum to more than one": number["overlap"] > 0,
         f"a proportion has a standard deviation above {_SPREAD:g} over seeds": (
             number["seed_sd"] > _SPREAD
         ),
@@ -78,7 +78,7 @@ def _verdict(run: Run) -> dict[str, Any]:
         reasons.append(f"files that could not be gated: {len(failed)} ({checks.some(failed)})")
     n = len(table)
     if not reasons:
-        text = f"Gated: {n} of {n}; nothing stands out."
+        text = f"Gated: {n} of {n}; no problems were found."
         return {"colour": "good", "text": text, "reasons": []}
     text = f"Gated: {n} of {n + len(failed)}. Please note:"
     return {"colour": "mixed", "text": text, "reasons": reasons}
@@ -90,7 +90,7 @@ def _glance(run: Run) -> list[tuple[str, str]]:
     events = run.tables["diagnostics"]["events"].astype(int)
     return [
         ("Samples", str(len(events))),
-        ("Events", f"{events.sum():,} ({events.min():,} to {events.max():,} a sample)"),
+        ("Events", f"{events.sum():,} ({events.min():,} to {events.max():,} per sample)"),
         ("Hierarchy", f"{tree['name'] or 'without a name'}, {len(tree['gate'])} gates"),
         ("Proportions are", str(s["quantity"])),
         (
@@ -115,7 +115,7 @@ def _proportions(run: Run) -> dict[str, Any]:
     what = "counting error and spread over seeds" if several else "counting error only (one seed)"
     return section(
         "Proportions",
-        f"Intervals of {prob:.0%} hold {what}.",
+        f"Intervals of {prob:.0%} include {what}.",
         [
             picture(stacked_bars(view), "Proportions of every sample as stacked bars"),  # type: ignore[arg-type]
             picture(intervals(view, prob=prob), "Proportions with intervals, a panel per type"),  # type: ignore[arg-type]
@@ -125,12 +125,12 @@ def _proportions(run: Run) -> dict[str, Any]:
 
 
 def _gates(run: Run) -> dict[str, Any] | None:
-    """Strips of the gates: drawn from the fit, or those in the folder of the run."""
+    """Strips of the gates: drawn from the fit, or read from the folder of the run."""
     names = [gate["name"] for gate in run.settings["hierarchy"]["gate"]]
     if isinstance(run.source, Path):
         stems = file_names(names).values()
         found = [_from_file(path) for stem in stems for path in _files(run.source, stem)]
-        text = "" if found else "The run drew no pictures (--no-plots)."
+        text = "" if found else "The run drew no plots (--no-plots)."
     else:
         from bayesdecov.plots import gate
 
@@ -140,7 +140,7 @@ def _gates(run: Run) -> dict[str, Any] | None:
             for name in names
         ]
         left = len(run.source.pictures) - len(samples)
-        text = f"The first {_PANELS} samples; {left} more are not drawn." if left else ""
+        text = f"The first {_PANELS} samples; the other {left} are not drawn." if left else ""
     said = (
         "White: all events; dark: the parent; colour: the population; crosses: centroids of "
         "kept clusters."

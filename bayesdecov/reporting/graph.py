@@ -1,4 +1,4 @@
-"""The models as pictures: what is drawn from what, in plain SVG."""
+"""Graphs of the models in plain SVG: variables and their dependence."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _WIDTH, _ROW = 640, 104
 
 
 class Node(NamedTuple):
-    """A variable: its symbol, what it is, and where it stands (in percent and rows)."""
+    """A variable: its symbol, its label, and its position (in percent and rows)."""
 
     symbol: str
     label: str
@@ -87,7 +87,7 @@ def mixed_effects(*, contaminated: bool, heavy: bool) -> str:
     ]
     arrows = [("Ψ", "γg"), ("β", "yg"), ("γg", "yg"), ("σ", "yg"), ("X", "yg")]
     if contaminated:
-        nodes.append(Node("zg", "shift, or none", 12, 1))
+        nodes.append(Node("zg", "shift, if any", 12, 1))
         arrows.append(("zg", "γg"))
     if heavy:
         nodes.append(Node("κg", "scale", 88, 2))

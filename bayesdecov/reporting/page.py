@@ -1,4 +1,4 @@
-"""The template filled in: one HTML text that needs nothing else."""
+"""The filled template: one self-contained HTML text."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 
 def page(name: str, record: Mapping[str, Any], content: Mapping[str, Any]) -> str:
-    """A page with that name, the record of its run (``run.json``) and its content."""
+    """A page from its name, the record of its run (``run.json``) and its content."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
@@ -32,7 +32,7 @@ def page(name: str, record: Mapping[str, Any], content: Mapping[str, Any]) -> st
 
 
 def _flat(settings: Mapping[str, Any]) -> dict[str, str]:
-    """Settings as text; what is nested as JSON."""
+    """Settings as text, nested ones as JSON."""
     flat = {}
     for name, value in settings.items():
         nested = isinstance(value, (dict, list, tuple))

@@ -1,4 +1,4 @@
-"""The parts that a page is put together from: pictures, tables, sections."""
+"""The parts of a page: plots, tables, sections."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _WHOLE = 1000.0
 
 
 class Picture(NamedTuple):
-    """A figure as it goes into the page."""
+    """A figure in the page."""
 
     uri: str
     alt: str
@@ -25,7 +25,7 @@ class Picture(NamedTuple):
 
 
 def picture(figure: Figure, alt: str) -> Picture:
-    """A figure as a PNG inside of the page."""
+    """A figure as a PNG embedded in the page."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=_DPI)
     encoded = base64.b64encode(buffer.getvalue()).decode("ascii")

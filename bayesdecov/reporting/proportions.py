@@ -1,4 +1,4 @@
-"""What a report about proportions holds."""
+"""Contents of a report about proportions."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _GENES = 25
 
 
 def content(run: Run) -> dict[str, Any]:
-    """Everything that the template shows."""
+    """Contents for the template."""
     table = run.tables["diagnostics"]
     modelled = "predictive_p" in table
     return {
@@ -55,7 +55,7 @@ def content(run: Run) -> dict[str, Any]:
 
 
 def verdict(run: Run) -> dict[str, Any]:
-    """In one line whether to trust the run, and why not."""
+    """Whether the run can be trusted, in one line, and the reasons if not."""
     found = _findings(run)
     bad = {sample: mine for sample, mine in found.items() if mine}
     n = len(found)
@@ -69,7 +69,7 @@ def verdict(run: Run) -> dict[str, Any]:
     colour = "poor" if len(bad) > 0.2 * n else "mixed"
     return {
         "colour": colour,
-        "text": f"{n - len(bad)} of {n} samples are good; look at the other {len(bad)}.",
+        "text": f"{n - len(bad)} of {n} samples are good; inspect the other {len(bad)}.",
         "reasons": [
             f"{kind}: {len(names)} ({checks.some(names)})" for kind, names in reasons.items()
         ],
@@ -77,7 +77,7 @@ def verdict(run: Run) -> dict[str, Any]:
 
 
 def _findings(run: Run) -> dict[str, list[Finding]]:
-    """What is wrong with each sample."""
+    """The problems of each sample."""
     table = run.tables["diagnostics"].drop(columns="verdict")
     limit = checks.to_number(run.settings.get("max_pareto_k", PARETO_K))
     n_genes = run.groups["observed_data"].sizes["gene"]
@@ -129,10 +129,10 @@ def _proportions(run: Run) -> dict[str, Any]:
             picture(draw.forest(run, widest), "Estimates with intervals, the widest first")
         )
         prob = float(run.settings.get("interval_probability", 0.95))
-        text = f"Intervals of probability {prob:.0%}; the samples with the widest come first"
+        text = f"{prob:.0%} intervals; the samples with the widest intervals come first"
         text += f" ({min(40, len(widest))} of {len(widest)} are drawn)."
     summary = run.tables["proportions"].describe().T[["mean", "std", "min", "max"]]
-    return section("Proportions", text, pictures, [table_of(summary, "Over the samples")])
+    return section("Proportions", text, pictures, [table_of(summary, "Summary over samples")])
 
 
 def _comparison(run: Run) -> dict[str, Any] | None:
@@ -158,9 +158,9 @@ def _comparison(run: Run) -> dict[str, Any] | None:
         rows, columns=["estimate", "mean distance", "in posterior sd", "largest", "at zero"]
     ).set_index("estimate")
     text = (
-        "Where the likelihood (MLE) and the posterior density (MAP) are highest, against the "
-        "posterior mean. They part where a proportion is close to zero: a maximum may lie on "
-        "the edge, a mean cannot."
+        "Maxima of the likelihood (MLE) and of the posterior density (MAP), against the "
+        "posterior mean. They differ if a proportion is close to zero: a maximum may lie at "
+        "zero, a mean cannot."
     )
     pictures = [picture(draw.maxima(run), "Maxima against posterior means")]
     return section(
@@ -204,12 +204,12 @@ def _sampling(run: Run) -> dict[str, Any]:
         ]
         text = (
             f"Pareto-k of the importance weights between the approximation and the exact "
-            f"posterior: up to {PARETO_K:g} the draws can be trusted. Largest: "
+            f"posterior: draws are reliable up to {PARETO_K:g}. Largest: "
             f"{table['pareto_k'].max():.2f}."
         )
         worst = table[["pareto_k", "verdict"]].sort_values("pareto_k", ascending=False)
         return section(
-            "How good is the approximation?",
+            "Quality of the approximation",
             text,
             pictures,
             [table_of(worst.head(_WORST), "Worst samples")],
@@ -219,7 +219,7 @@ def _sampling(run: Run) -> dict[str, Any]:
     ]
     text = (
         f"{int(table['converged'].sum())} of {len(table)} samples converged. This method gives "
-        "a point estimate; sample with method='nuts' for a posterior."
+        "a point estimate; use method='nuts' to sample the posterior."
     )
     order = table["converged"].astype(bool).argsort(kind="stable")
     return section(
@@ -272,14 +272,14 @@ def _chains(run: Run, table: pd.DataFrame) -> dict[str, Any]:
     if table["r_hat"].notna().any():
         least = table[["ess_bulk", "ess_tail"]].min().min()
         text += f", R-hat up to {table['r_hat'].max():.3f}, at least {least:.0f} effective draws"
-    text += ". Below: the samples with the fewest effective draws, their rarest cell type."
+    text += ". Below: the samples with the fewest effective draws, each with its rarest cell type."
     return section(
         "Chains",
         text,
         pictures,
         [
             table_of(worst[[*columns, "verdict"]].head(_WORST), "Worst samples"),
-            table_of(meaning, "What the measures mean"),
+            table_of(meaning, "Meaning of the measures"),
         ],
     )
 
@@ -289,9 +289,9 @@ def _predictive(run: Run) -> dict[str, Any]:
     p = table["predictive_p"].astype(float)
     text = (
         f"The Mahalanobis distance of every bulk from its fit, against that of replicated data: "
-        f"{int((p < 0.05).sum())} of {len(p)} samples lie farther out than 95 % of what the "
-        "model predicts (a twentieth is expected). Many small values mean that the model, most "
-        "often the reference's covariance, is too tight; many large ones that it is too wide."
+        f"{int((p < 0.05).sum())} of {len(p)} samples lie beyond 95 % of the model's "
+        "predictions (5 % are expected to). Many small probabilities mean that the model's "
+        "covariance, usually that of the reference, is too narrow; many large ones, too wide."
     )
     return section(
         "Predictive checks", text, [picture(draw.predictive(run), "Predictive checks")], []
@@ -307,10 +307,10 @@ def _strangers(run: Run) -> dict[str, Any]:
         f"above {LARGEST_MISFIT:g}"
     )
     if not len(strange):
-        return section("Samples outside of the reference", f"None ({rule}).", [], [])
+        return section("Samples outside the reference", f"None ({rule}).", [], [])
     columns = [name for name in ("correlation", "misfit", "predictive_p") if name in table]
     return section(
-        "Samples outside of the reference",
+        "Samples outside the reference",
         f"{len(strange)} of {len(table)} samples do not look like a mixture of these cell types "
         f"({rule}): a cell type may be missing from the reference, or the data may be of another "
         "kind.",
@@ -323,7 +323,7 @@ def _genes(run: Run) -> dict[str, Any]:
     residual = pd.DataFrame(
         run.groups["fit"]["gene_residual"].to_numpy(),
         columns=run.groups["fit"]["gene"].to_numpy().astype(str),
-    ).dropna()  # samples whose approximation was refused have none
+    ).dropna()  # samples with a refused approximation have none
     summary = pd.DataFrame(
         {
             "mean": residual.mean(),
@@ -332,11 +332,11 @@ def _genes(run: Run) -> dict[str, Any]:
         }
     ).sort_values("rms", ascending=False)
     text = (
-        "Every gene's residual given all other genes, in its standard deviations. A mean far "
-        "from zero is a gene that is higher or lower in all bulks than the reference says."
+        "Residual of every gene given all other genes, in its standard deviations. A mean far "
+        "from zero indicates a gene that is higher or lower in all bulks than in the reference."
     )
     return section(
-        "Genes that fit worst",
+        "Worst-fitting genes",
         text,
         [picture(draw.residuals(residual, _GENES), "Residuals of the worst genes")],
         [table_of(summary.head(_GENES), "Worst genes")],

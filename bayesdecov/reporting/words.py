@@ -1,4 +1,4 @@
-"""What a report says in sentences: how the model was fitted, and whom to cite."""
+"""Sentences of a report: the methods paragraph and the citations."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ _PSIS = (
 
 
 def citations(method: str, paper: tuple[str, str]) -> list[tuple[str, str]]:
-    """Papers behind a run, with their addresses."""
+    """Papers to cite for a run, with their addresses."""
     if method == "nuts":
         return [paper, _PYMC, _ARVIZ, _NUTS, _RHAT]
     return [paper, _PSIS] if method == "laplace" else [paper]
@@ -80,7 +80,7 @@ def of_proportions(settings: Mapping[str, Any], n_genes: int, n_types: int, vers
         )
     elif method == "laplace":
         text += (
-            "Posteriors were approximated by the normal at their mode on the log-ratio scale, "
+            "Posteriors were approximated by a normal at the mode on the log-ratio scale, "
             "refined by adaptive importance sampling; approximations with a Pareto-k above "
             f"{float(settings['max_pareto_k']):g} were refused. Estimates are posterior means."
         )
@@ -97,7 +97,7 @@ def of_proportions(settings: Mapping[str, Any], n_genes: int, n_types: int, vers
     if float(settings.get("inflation") or 1) > 1:
         text += (
             f" Intervals were widened {float(settings['inflation']):.2f}-fold (by a power of the "
-            f"likelihood) so that they hold 95 % of the proportions of {settings['pseudo_bulks']} "
+            f"likelihood) so that they cover 95 % of the proportions in {settings['pseudo_bulks']} "
             f"pseudo-bulks of {settings['left_out']} left out of the reference."
         )
     return text
@@ -124,11 +124,11 @@ def of_gating(settings: Mapping[str, Any], n_samples: int, version: str) -> str:
     )
     if clustered:
         text += (
-            f", {len(clustered)} of them on clusters of k-means (k = {cluster['k']}, start "
-            f"{cluster['init']}) by their centroid"
+            f", {len(clustered)} of them applied to k-means clusters (k = {cluster['k']}, "
+            f"initialisation {cluster['init']}) by their centroids"
         )
     if read["transform"] != "none":
-        text += f"; fluorescence was shown on the scale {read['transform']}"
+        text += f"; fluorescence was transformed to the scale {read['transform']}"
     seeds = int(settings["seeds"])
     text += ". Intervals are equal-tailed quantiles of Dirichlet(counts + 1/2) draws"
     if clustered and seeds > 1:
@@ -142,10 +142,10 @@ def of_effects(settings: Mapping[str, Any], n_genes: int, n_samples: int, versio
     how = {
         "moments": "the robust moment estimator of FastMix",
         "map": "restricted maximum likelihood of the normal model",
-        "mixture": "a normal contaminated by shifted genes, fitted by EM",
+        "mixture": "a normal distribution contaminated by shifted genes, fitted by EM",
         "nuts": "NUTS",
-        "joint": "a normal contaminated by shifted genes, fitted by EM to proportions that all "
-        "genes together had sharpened within their errors",
+        "joint": "a normal distribution contaminated by shifted genes, fitted by EM to proportions "
+        "that were refined within their errors from all genes jointly",
     }[method]
     if method == "nuts":
         how += (
@@ -153,7 +153,7 @@ def of_effects(settings: Mapping[str, Any], n_genes: int, n_samples: int, versio
             f"{settings.get('draws')} draws after {settings.get('tune')} warm-up steps)"
         )
         if settings.get("contaminated"):
-            how += " of a normal contaminated by shifted genes"
+            how += " of a normal distribution contaminated by shifted genes"
     return (
         f"Cell-type-specific effects on {n_genes} genes in {n_samples} samples were estimated with "
         f"bayesdecov {version}: every gene is regressed on proportions, covariates and their "

@@ -1,4 +1,4 @@
-"""The papers' figures and tables, made again from the papers' descriptions."""
+"""The papers' figures and tables, reproduced from the papers' descriptions."""
 
 from __future__ import annotations
 

@@ -94,7 +94,7 @@ def errors(samples: int, seed: int, *, progress: bool = False) -> pd.DataFrame:
 def overlap(centroid: str, rho1: float, rho2: float, rng: np.random.Generator) -> float:
     """Average overlap of the two populations: the sum of both misclassification probabilities.
 
-    As in MixSim, with equal weights; by Monte Carlo, the same draws for every configuration.
+    As in MixSim, with equal weights; by Monte Carlo, with the same draws for every configuration.
     """
     normals = [
         multivariate_normal(mu, _covariance(rho))
@@ -128,7 +128,7 @@ def _bulk(
 
 
 def heat_maps(table: pd.DataFrame) -> Figure:
-    """Mean squared errors, a row per scenario and a column per method, and the overlap."""
+    """Mean squared errors, with a row per scenario and a column per method, and the overlap."""
     scenarios = [(c, p) for c in CENTROIDS for p in PROPORTIONS]
     figure = Figure(figsize=(13.5, 12.5), layout="constrained")
     panels = figure.subplots(len(scenarios), len(_TITLES) + 1)
@@ -180,7 +180,7 @@ def densities() -> Figure:
 
 
 def summary(table: pd.DataFrame, samples: int) -> str:
-    """Where our numbers agree with the paper, and where not."""
+    """Where the numbers agree with the paper, and where they do not."""
     lines = [
         f"DeCovarT, Figure 2: {len(table)} configurations, {samples} samples each.",
         "Mean squared error of the first proportion, mean over 81 pairs of correlations:",
@@ -196,15 +196,15 @@ def summary(table: pd.DataFrame, samples: int) -> str:
         )
         eq8, mle = means["eq8"] / means["simplex"], means["mle"] / means["simplex"]
         worse = int((part["mse_eq8"] > part["mse_simplex"]).sum())
-        verdict = "as in the paper" if eq8 < 1 else "against the paper"
+        verdict = "as in the paper" if eq8 < 1 else "contrary to the paper"
         said.append(
             f"{centroid}, p1 = {p1:g}: Eq. 8 has {eq8:.2f} times the error of least squares "
             f"({verdict}; worse in {worse} of {len(part)} pairs of correlations), the likelihood "
             f"{mle:.2f} times."
         )
     why = (
-        "Eq. 8 counts the log-determinant twice, which pulls proportions together: that helps "
-        "where they are balanced and harms where they are not."
+        "Eq. 8 counts the log-determinant twice, which shrinks proportions towards each other: "
+        "that reduces the error of balanced proportions and increases it otherwise."
     )
     return "\n".join([*lines, "", *said, "", why])
 

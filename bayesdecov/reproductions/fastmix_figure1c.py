@@ -1,10 +1,10 @@
 r"""Figure 1c of FastMix: why genes are trimmed, and why trimming must be corrected.
 
-Least-squares effects of all genes on two columns of the design that both hold genes that respond
+Least-squares effects of all genes for two columns of the design, both with responding genes
 (Simulation II, correlation .5), with three 95 % ellipses of their covariance: of all genes, which
-the reacting ones blow up; of the central half, which is too small; and of the central half times
-:math:`\lambda = (1-S)/F_{\chi^2_{d+2}}(\chi^2_{d,1-S})`, FastMix's. The true covariance and that of
-the mixture are ours to add.
+is inflated by the responding genes; of the central half, which is too small; and of the central
+half times :math:`\lambda = (1-S)/F_{\chi^2_{d+2}}(\chi^2_{d,1-S})`, as in FastMix. The true
+covariance and that of the mixture were added here.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _STYLES = {
 def ellipses(
     seed: int, genes: int = GENES
 ) -> tuple[dict[str, Array], pd.DataFrame, NDArray[np.bool_]]:
-    """Covariances of the two effects' estimates by estimator, the estimates, who reacts."""
+    """Covariances of the two effects by estimator, the estimated effects, the responding genes."""
     cohort = simulate("II", "paper", genes, SAMPLES, correlation=_CORRELATION, seed=seed)
     tables = (cohort.expression, cohort.proportions, cohort.covariates)
     paper = fastmix(*tables, preset="paper", estimator=EstimatorOptions(screen=tuple(EFFECTS)))
@@ -74,7 +74,7 @@ def ellipses(
 def errors(
     replicates: int, seed: int, *, genes: int = GENES, progress: bool = False
 ) -> pd.DataFrame:
-    """Area of each ellipse over the true one's, and mean squared error times 100, per data set."""
+    """Area of each ellipse relative to the true one, and mean squared error x 100, per data set."""
     rows = []
     numbers = range(replicates)
     for number in track(
@@ -100,7 +100,7 @@ def picture(found: dict[str, Array], b: pd.DataFrame, reacts: NDArray[np.bool_])
     figure = Figure(figsize=(7.4, 5.2), layout="constrained")
     axes = figure.subplots()
     x = b.to_numpy()
-    for chosen, colour, label in ((~reacts, "0.75", "genes"), (reacts, "#8e44ad", "that react")):
+    for chosen, colour, label in ((~reacts, "0.75", "genes"), (reacts, "#8e44ad", "responding")):
         axes.plot(*x[chosen].T, ".", ms=2, color=colour, label=label, zorder=1)
     centre = np.median(x, axis=0)
     for name, T in found.items():
@@ -120,7 +120,7 @@ def picture(found: dict[str, Array], b: pd.DataFrame, reacts: NDArray[np.bool_])
 
 
 def summary(table: pd.DataFrame, replicates: int) -> str:
-    """What the figure claims, in numbers."""
+    """The claims of the figure, in numbers."""
     area = table.groupby("ellipse", sort=False)["area"]
     mean, error = area.mean(), area.std() / np.sqrt(replicates)
     squared = table.groupby("ellipse", sort=False)["error"].mean()
@@ -136,15 +136,15 @@ def summary(table: pd.DataFrame, replicates: int) -> str:
     ]
     closest = squared.drop("truth").idxmin()
     if mean["central half"] < mean["FastMix"] < mean["all genes"]:
-        said = "As in the paper the corrected ellipse lies between the other two."
+        said = "As in the paper, the corrected ellipse lies between the other two."
     else:
-        said = "Against the paper the corrected ellipse does not lie between the other two."
+        said = "Contrary to the paper, the corrected ellipse does not lie between the other two."
     if mean["FastMix"] > 1:
         said += (
-            " It is still too large: the cut is at a share of all genes, and those that react "
-            "push it outwards."
+            " It is still too large: the cut is at a quantile of all genes, which the responding "
+            "genes increase."
         )
-    return "\n".join([*lines, "", f"{said} The closest to the truth is that of {closest}."])
+    return "\n".join([*lines, "", f"{said} The closest to the truth is the ellipse of {closest}."])
 
 
 def make(folder: Path, quick: bool, seed: int, progress: bool) -> str:

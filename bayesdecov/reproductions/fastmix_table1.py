@@ -1,7 +1,7 @@
-"""Table 1 of FastMix (medRxiv 2021.09.14.21263182), and what other methods do beside it.
+"""Table 1 of FastMix (medRxiv 2021.09.14.21263182), with other methods for comparison.
 
-Parts a and b are Simulation II (5,000 genes, 50 samples, 11 effects, with and without genes that
-react): error of the covariance of the effects, and of the effects of every gene. Parts c to e are
+Parts a and b are Simulation II (5,000 genes, 50 samples, 11 effects, with and without responding
+genes): error of the covariance of the effects, and of the effects on every gene. Parts c to e are
 Simulation III (one binary group): time, type-I error and power in each cell type.
 """
 
@@ -65,7 +65,7 @@ def simulation_two(
     -------
     pandas.DataFrame
         correlation, shifted, replicate, method, psi (mean squared error of the covariance times
-        100), effects (mean squared error of the genes' effects), seconds.
+        100), effects (mean squared error of the effects on genes), seconds.
     """
     cases = [(c, s, r) for c in _CORRELATIONS for s in ("I", "II") for r in range(replicates)]
     rows = []
@@ -110,7 +110,7 @@ def simulation_two(
 def simulation_three(
     replicates: int, seed: int, *, genes: int = GENES, progress: bool = False
 ) -> pd.DataFrame:
-    """Parts c to e: time, type-I error in three cell types and power in the two that react.
+    """Parts c to e: time, type-I error in three cell types, power in the two with responding genes.
 
     Decisions are p < .05, and false-discovery rates below .05 (``q`` in the name).
     """
@@ -205,7 +205,7 @@ def picture(two: pd.DataFrame, three: pd.DataFrame) -> Figure:
 
 
 def summary(two: pd.DataFrame, three: pd.DataFrame, replicates: int) -> str:
-    """What the paper says beside what was measured."""
+    """The paper's statements next to the measured values."""
     a = two.set_index(["method", "correlation", "shifted"])
     b = three.set_index(["method", "correlation"])
     psi = a["psi"]
@@ -229,18 +229,18 @@ def summary(two: pd.DataFrame, three: pd.DataFrame, replicates: int) -> str:
         f"without (paper: 0.04); mixture {psi['mixture', 0.5, False]:.2f}. With responding "
         "genes and "
         f"correlation: FastMix {psi[own, 0.5, True]:.2f}, mixture {psi['mixture', 0.5, True]:.2f}.",
-        f"   Time: FastMix's choices {a['seconds'][own].mean():.2g} s, exact REML "
+        f"   Time: FastMix's settings {a['seconds'][own].mean():.2g} s, exact REML "
         f"{a['seconds']['REML (what lme4 computes)'].mean():.2g} s.",
         f"b. Error of the effects, with responding genes and correlation: FastMix "
         f"{effects[own, 0.5, True]:.3f}, ridge {effects['ridge', 0.5, True]:.3f}, least squares "
         f"{effects['least squares', 0.5, True]:.3f}, mixture {effects['mixture', 0.5, True]:.3f} "
         "(paper: FastMix < ridge < least squares).",
-        f"c. Time: FastMix's choices {b['seconds'][own].mean():.2g} s, csSAM "
+        f"c. Time: FastMix's settings {b['seconds'][own].mean():.2g} s, csSAM "
         f"{b['seconds']['csSAM'].mean():.2g} s ({_PERMUTATIONS} permutations; the paper: csSAM ten "
         "times slower).",
         f"d, e. FastMix at p < .05: {rates(own)} (paper: .05-.07, about .65).",
         f"      csSAM at permutation p < .05: {rates('csSAM')}; at FDR < .05: {rates('csSAM, q')} "
-        "(paper: much higher type-I error, power about .50; it does not say which decision).",
+        "(paper: much higher type-I error, power about .50; the decision rule is not stated).",
         f"      mixture at p < .05: {rates('mixture')}; at q < .05: {rates('mixture, q')}.",
         f"      gene-wise least squares at p < .05: {rates('least squares')}.",
     ]

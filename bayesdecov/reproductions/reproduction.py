@@ -1,4 +1,4 @@
-"""What a reproduction is: a name, what it shows, and how to make it."""
+"""A reproduction: its name, its subject, and the function that makes it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Reproduction(NamedTuple):
         force: bool = False,
         progress: bool = False,
     ) -> str:
-        """Make it in a new folder, whole or not at all, with ``summary.txt`` and ``run.json``."""
+        """Write it to a new folder, whole or not at all, with ``summary.txt`` and ``run.json``."""
         checks.check_whole(seed, "seed", at_least=0)
         with whole_folder(folder, force=force) as partial:
             text = self.make(partial, quick, seed, progress)

@@ -1,8 +1,8 @@
-r"""Two groups, deconvolved apart, and permutations of who belongs to which.
+r"""Two groups, deconvolved separately, and permutations of their labels.
 
-In each group every gene is regressed on the proportions; the difference of a cell type's
-coefficients over its standard error, damped by a constant as in SAM, is the statistic. Labels are
-permuted to see what it does by chance.
+In each group every gene is regressed on the proportions. The statistic is the difference between a
+cell type's coefficients, divided by its standard error plus a constant as in SAM. Its null
+distribution comes from permuted labels.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ def cssam(data: RivalData, rng: np.random.Generator, permutations: int) -> Effec
     """Differences between two groups in every cell type, with permutation p-values and FDR.
 
     The false-discovery rate of a gene is the mean number of permuted statistics at least as large,
-    over the number of such genes (of one cell type), made monotone.
+    divided by the number of observed ones (for one cell type), made monotone.
     """
     assert data.group is not None
     difference, sd = _difference(data.Y, data.cells, data.group)
-    damping = np.median(sd, axis=0)  # of each cell type, kept in permutations
+    damping = np.median(sd, axis=0)  # per cell type, kept fixed in permutations
     size = np.abs(difference / (sd + damping))
     order = np.sort(size, axis=0)  # ascending, per cell type
     n_genes, n_types = size.shape

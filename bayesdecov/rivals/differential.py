@@ -1,4 +1,4 @@
-"""Rivals on tables with names, on the same design as `fastmix`."""
+"""Rivals applied to labelled tables, with the same design as `fastmix`."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def differential(
     Parameters
     ----------
     expression, proportions, covariates
-        As `fastmix` takes them.
+        As in `fastmix`.
     method
         "interaction": gene-wise least squares (the model of TOAST and CellDMC). "ridge": gene-wise
         ridge regression. "cssam": two groups, permutation p-values and false-discovery rates.
     permutations, seed
-        Of "cssam".
+        Options of "cssam".
     **design
         Options of `fastmix` about the design: ``formula``, ``rest``, ``include_covariates``,
         ``reference_cell_type``, ``standardise``.
@@ -45,12 +45,12 @@ def differential(
     -------
     pandas.DataFrame
         Tidy as ``MixedEffects.genes``: gene, covariate, effect, sd, p_value, q_value. "cssam" has
-        the products of cell types with the group only, as differences between the groups.
+        only the products of cell types with the group, as differences between the groups.
 
     Raises
     ------
     InputError
-        What `fastmix` refuses, or covariates that are no two groups ("cssam").
+        Input that `fastmix` refuses, or covariates other than two groups ("cssam").
 
     Examples
     --------
@@ -65,7 +65,7 @@ def differential(
     permutations = checks.check_whole(permutations, "permutations")
     rng = checks.make_generator(seed)
     frame = expression_frame(expression, "expression")
-    # the checks, the alignment and the design of fastmix; its estimate costs next to nothing
+    # the checks, the alignment and the design of fastmix; its estimate takes negligible time
     fit = fastmix(frame, proportions, covariates, "map", **design)
     kinds = fit.design.columns
     X = fit.design.table
@@ -75,7 +75,7 @@ def differential(
     if rival.needs_groups and group is None:
         raise InputError(
             "covariates",
-            f"{method!r} compares two groups",
+            f"{method!r} must have covariates that define two groups",
             found="covariates "
             f"{checks.some(kinds['covariate'][kinds['covariate'] != ''].unique())}",
             fix="give one covariate with two labels",
@@ -109,7 +109,7 @@ def differential(
 def _groups(
     X: pd.DataFrame, kinds: pd.DataFrame, cells: list[str]
 ) -> tuple[np.ndarray | None, list[int]]:
-    """Who belongs to the second group, from any product with the only covariate."""
+    """Membership of the second group, from any product with the only covariate."""
     covariates = [name for name in kinds["covariate"].unique() if name]
     if len(covariates) != 1:
         return None, []

@@ -10,9 +10,9 @@ from bayesdecov.rivals.rival import Effects, Rival, RivalData
 
 
 def interaction(data: RivalData, rng: np.random.Generator, permutations: int) -> Effects:
-    """Every gene by itself: ordinary least squares and t tests with ``n - L`` degrees of freedom.
+    """Gene by gene: ordinary least squares and t tests with ``n - L`` degrees of freedom.
 
-    The model of TOAST and CellDMC, which differ in how proportions and covariates are coded.
+    The model of TOAST and CellDMC, which differ in the coding of proportions and covariates.
     """
     ls = least_squares(data.X, data.Y)
     sd = np.sqrt(np.outer(ls.rss / ls.df, np.diag(ls.V)))

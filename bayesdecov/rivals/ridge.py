@@ -11,9 +11,9 @@ _PENALTIES = np.logspace(-6, 3, 91)
 
 
 def ridge(data: RivalData, rng: np.random.Generator, permutations: int) -> Effects:
-    """A penalty of its own for every gene, by generalised cross-validation; no tests.
+    """A separate penalty for every gene, by generalised cross-validation; no tests.
 
-    91 penalties from 1e-6 to 1e3; no intercept beside the design's own columns.
+    91 penalties from 1e-6 to 1e3; no intercept in addition to the design's columns.
     """
     model = RidgeCV(_PENALTIES, fit_intercept=False, alpha_per_target=True)
     effects = np.asarray(model.fit(data.X, data.Y.T).coef_, dtype=float)

@@ -1,4 +1,4 @@
-"""What every rival takes and returns."""
+"""Inputs and results of all rivals."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from bayesdecov.algebra.terms import Array
 class RivalData(NamedTuple):
     """One data set: ``Y`` (gene, sample), the design ``X`` (sample, column) of `fastmix`.
 
-    ``cells`` (sample, cell_type) are the proportions, ``group`` (sample,) says who belongs to the
-    second of two groups (None where covariates are no two groups), ``products`` are the design's
-    columns that are products of a cell type with the group, in the order of ``cells``.
+    ``cells`` (sample, cell_type) are the proportions, ``group`` (sample,) is membership of the
+    second of two groups (None if covariates do not define two groups), ``products`` are the
+    design's products of a cell type with the group, in the order of ``cells``.
     """
 
     Y: Array
@@ -27,9 +27,9 @@ class RivalData(NamedTuple):
 
 
 class Effects(NamedTuple):
-    """Effects and their tests, (gene, column); NaN where a method has none.
+    """Effects and their tests, (gene, column); NaN if a method has none.
 
-    ``fdr`` are false-discovery rates of the method's own; None: Benjamini-Hochberg per column.
+    ``fdr`` are the method's own false-discovery rates; None: Benjamini-Hochberg per column.
     """
 
     effects: Array
@@ -39,7 +39,7 @@ class Effects(NamedTuple):
 
 
 class Rival(NamedTuple):
-    """A method: where it was published and what it does."""
+    """A method: its publication and its function."""
 
     name: str
     title: str

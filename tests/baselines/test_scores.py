@@ -63,7 +63,7 @@ def test_gene_sets_of_a_file(table, tmp_path):
 
 
 @pytest.mark.parametrize(("sets", "said"), [
-    ({"a": ["x"]}, "no gene of any set"), ({}, "must map names"), ({"a": "g0"}, "a list of genes"),
+    ({"a": ["x"]}, "must share genes"), ({}, "must map names"), ({"a": "g0"}, "a list of genes"),
     ({"a": []}, "must not be empty"), ("nowhere.gmt", "does not exist"), (5, "must map names"),
 ])  # fmt: skip
 def test_bad_sets(table, sets, said):
@@ -74,7 +74,7 @@ def test_bad_sets(table, sets, said):
 @pytest.mark.parametrize(("text", "said"), [
     ("first g0 g7\n", "line 1 of 'x.gmt' must be a name, a description and genes"),
     ("a\tb\tg0\na\tb\tg1\n", "names of gene sets must be unique; found 'a'"),
-    ("\n", "holds no gene sets"),
+    ("\n", "contains no gene sets"),
 ])  # fmt: skip
 def test_bad_files(table, tmp_path, text, said):
     (tmp_path / "x.gmt").write_text(text)

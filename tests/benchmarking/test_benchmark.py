@@ -120,7 +120,7 @@ def test_pictures_and_page(found, tmp_path):
     assert {path.stem for path in (tmp_path / "plots").iterdir()} >= {"rmse", "r_types"}
     page = render(found, "out")
     assert "Closest to the truth" in page
-    assert "failed on some cohort: broken" in page
+    assert "failed on a cohort: broken" in page
     assert "ArithmeticError: no luck" in page
     again = pd.read_csv(tmp_path / "out" / "estimates.csv.gz")
     assert len(again) == len(found.estimates)
@@ -165,7 +165,10 @@ def test_reference_and_signature_as_cases(data):
     found = benchmark(cases, ["nnls", "map:covariance=factor"], memory=False)
     whole = found.overall.set_index(["level", "method"]).sort_index()
     assert whole.loc[("built", "nnls"), "rmse"] < 0.1
-    assert "needs purified samples" in whole.loc[("means", "map:covariance=factor"), "error"]
+    assert (
+        "must only be given with purified samples"
+        in whole.loc[("means", "map:covariance=factor"), "error"]
+    )
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
@@ -271,7 +274,7 @@ def test_command_with_own_tables(data, tmp_path):
     scores = pd.read_csv(tmp_path / "out" / "scores.csv")
     assert set(scores["scenario"]) == {"own data"}
     result = run("benchmark", *own, "--out", tmp_path / "none", expect=2)
-    assert "purified: needs either" in result.stderr
+    assert "purified: must be given with --labels" in result.stderr
     result = run("benchmark", *sorted_cells, "--out", tmp_path / "none", expect=2)
     assert "bulk: is needed" in result.stderr
     result = run("benchmark", "-p", "luck", "--out", tmp_path / "none", expect=2)

@@ -143,7 +143,7 @@ def test_command(tissue, reference, tmp_path):
     )
     assert "Design columns" in result.output
     bad = run("doctor", tmp_path / "bulk.csv", expect=2)
-    assert "needs BULK with --reference" in bad.output
+    assert "must be BULK with --reference" in bad.output
     bad = run(
         "doctor",
         tmp_path / "bulk.csv",
@@ -153,4 +153,4 @@ def test_command(tissue, reference, tmp_path):
         "x",
         expect=2,
     )
-    assert "is for --proportions" in bad.output
+    assert "must be used together with --proportions" in bad.output

@@ -63,7 +63,7 @@ def test_what_is_written_reads_as_the_same_gates(seed, tmp_path):
     two.write_text(text_of(removed))
     tree = read_config(one, two, k=90, k_sub=12)
     assert [bool(gate.exclude) for gate in tree] == [number not in (4, 7) for number in range(8)]
-    with pytest.warns(BayesdecovWarning, match="not in them: clustering"):
+    with pytest.warns(BayesdecovWarning, match="are left out: clustering"):
         write_hierarchy(tree, tmp_path / "out.config", tmp_path / "out_ex.config")
     written = read_rows(tmp_path / "out.config", "hierarchy")[0]
     for row, again in zip(rows, written, strict=True):
@@ -152,7 +152,7 @@ def test_config_is_read(config):
 
 def test_config_both_ways(config):
     tree = read_config(config / "in.config", config / "ex.config", k=100, k_sub=30)
-    with pytest.warns(BayesdecovWarning, match="not in them: clustering"):
+    with pytest.warns(BayesdecovWarning, match="are left out: clustering"):
         write_hierarchy(tree, config / "again.config", config / "again_ex.config")
     again = read_config(config / "again.config", config / "again_ex.config", 100, 30)
     assert again.gates == tree.gates
@@ -167,8 +167,8 @@ def test_names_become_column_numbers(tmp_path):
 
 @pytest.mark.parametrize(("tree", "said"), [
     (Hierarchy((Gate("a", "CD3", 1, Box(0, 1, 0, 1)),)), "numbers columns"),
-    (Hierarchy((Gate("a", 1, 2, Polygon(((0, 0), (1, 0), (1, 1)))),)), "boxes only"),
-    (Hierarchy((Gate("a", 1, 2, Box(0, 1.5, 0, 1)),)), "whole numbers"),
+    (Hierarchy((Gate("a", 1, 2, Polygon(((0, 0), (1, 0), (1, 1)))),)), "supports only boxes"),
+    (Hierarchy((Gate("a", 1, 2, Box(0, 1.5, 0, 1)),)), "whole multiples"),
     (Hierarchy((Gate("a", 1, 2, Slope(0.123456, 2), mode="events"),)), "ratio of whole numbers"),
     (Hierarchy((Gate("a", 1, 2, Box(0, 1, 0, 1), recluster=7),)), "two numbers of clusters"),
     (Hierarchy((Gate("a", 1, 2, Box(0, 1, 0, 1), exclude=(Exclusion(Box(0, 1, 0, 1)),)),)),
@@ -182,13 +182,13 @@ def test_what_config_cannot_say(tree, said, tmp_path):
 
 @pytest.mark.parametrize(("line", "said"), [
     ("1\t1\t2\t0\t10", "line 1 of 'x.config' must have 11 columns"),
-    ("1 1 2 0 10 0 10 0 0 0 0", "separated by tabs"),
+    ("1 1 2 0 10 0 10 0 0 0 0", "found 1 tab-separated columns"),
     ("1|1|2|0|10|0|10|0|0|0|0|5,7|name", "R version"),
     ("1|1|2|0|x|0|10|0|0|0|0", "whole numbers; found 'x'"),
     ("1|1|2|0|10|0|10|1|0|0|0", "Parent_ID: must be an earlier row"),
     ("1|1|2|0|10|0|10|0|2|0|0", "Min_X: of a slope gate must not be 0"),
     ("1|1|2|0|300|0|10|0|0|0|0", "within 0..200"),
-    ("", "holds no gates"),
+    ("", "contains no gates"),
 ])  # fmt: skip
 def test_bad_config(line, said, tmp_path):
     (tmp_path / "x.config").write_text(line.replace("|", "\t") + "\n")
@@ -215,6 +215,6 @@ def test_blank_lines_between_exclusions_are_refused(config):
 def test_hostile_configurations(cell, tmp_path):
     row = ["1", "1", "2", "0", cell, "0", "100", "0", "0", "1", "0", "n"]
     (tmp_path / "g.config").write_text("\t".join(row) + "\n", encoding="utf-8")
-    with pytest.raises(InputError, match="must hold whole numbers") as caught:
+    with pytest.raises(InputError, match="must contain whole numbers") as caught:
         read_hierarchy(tmp_path / "g.config")
     assert str(caught.value).isprintable()

@@ -77,7 +77,7 @@ def test_missing_values_are_left_out_and_said(blobs):
 def test_bad_tables(tmp_path, blobs):
     cases = {
         "words": (blobs.assign(CD3="low"), "text in column 'CD3'"),
-        "empty": (blobs.head(0), "holds no events"),
+        "empty": (blobs.head(0), "contains no events"),
         "nan": (blobs * np.nan, "without missing values"),
     }
     for name, (table, said) in cases.items():

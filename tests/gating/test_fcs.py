@@ -89,7 +89,7 @@ def test_broken_files(tmp_path, cytometry):
     }
     for name, content in cases.items():
         (tmp_path / name).write_bytes(content)
-        with pytest.raises(InputError, match=f"{name}.*no readable FCS file"):
+        with pytest.raises(InputError, match=f"{name}.*cannot be read as an FCS file"):
             read_raw(tmp_path / name)
     with pytest.raises(InputError, match="does not exist"):
         read_raw(tmp_path / "none.fcs")
@@ -108,7 +108,7 @@ def test_several_data_sets(tmp_path):
 
 @pytest.mark.real_data
 @pytest.mark.parametrize(("name", "said"), [
-    ("SG_2014-09-26_Duplicate_Names.fcs", "data end one byte off"),
+    ("SG_2014-09-26_Duplicate_Names.fcs", "end of data off by one byte"),
     ("data_start_offset_discrepancy_example.fcs", "offsets of the text segment"),
     ("data_stop_offset_discrepancy_example.fcs", "offsets of the text segment"),
 ])  # fmt: skip

@@ -34,10 +34,10 @@ def test_the_ending_decides_and_unknown_endings_write_nothing(tmp_path):
 def test_an_exclusion_belongs_to_a_config_and_has_a_file_of_its_own(tmp_path):
     with pytest.raises(InputError, match=r"exclusion: only a \.config file"):
         write_hierarchy(NUMBERED, tmp_path / "g.toml", tmp_path / "e.config")
-    with pytest.raises(InputError, match="exclusion: needs a file of its own"):
+    with pytest.raises(InputError, match="exclusion: must be a different file"):
         write_hierarchy(NUMBERED, tmp_path / "g.config", tmp_path / "g.config")
     write_hierarchy(NUMBERED, tmp_path / "g.toml")
-    with pytest.raises(InputError, match=r"a \.toml file holds its own settings"):
+    with pytest.raises(InputError, match=r"a \.toml file contains its own settings"):
         read_hierarchy(tmp_path / "g.toml", tmp_path / "e.config")
 
 

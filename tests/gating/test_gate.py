@@ -58,7 +58,7 @@ def test_counts_proportions_and_members_agree(cytometry):
     assert (members.sum() == counts.loc["donor01"]).all()
     with pytest.raises(InputError, match=r"gated samples; found 'x'"):
         one.members("x")
-    assert any("counting error only" in note for note in one.notes)
+    assert any("include only the counting error" in note for note in one.notes)
 
 
 def test_table(result):
@@ -158,8 +158,8 @@ def test_what_files_may_be(cytometry, blobs, tmp_path):
 
 @pytest.mark.parametrize(("files", "said"), [
     ([], "at least one file"), ({}, "at least one file"), (5, "must be paths"),
-    ([1, 2], "must be paths"), (pd.DataFrame(), "needs a sample name"),
-    (["a.fcs", "a.fcs"], "given once each; found a.fcs twice"),
+    ([1, 2], "must be paths"), (pd.DataFrame(), "must give a sample name"),
+    (["a.fcs", "a.fcs"], "each be given once; found a.fcs twice"),
     ({"a": 5}, r"files\['a'\]: must be a path or a table"), ({1: "a", "1": "b"}, "unique as text"),
 ])  # fmt: skip
 def test_bad_files(files, said):
@@ -172,7 +172,7 @@ def test_bad_options(blobs, tmp_path):
         with pytest.raises(InputError, match=said):
             bd.gate({"s": blobs}, TWO, **options)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match=r"holds no .fcs files"):
+    with pytest.raises(InputError, match=r"contains no .fcs files"):
         bd.gate(tmp_path / "empty", TWO)
 
 
@@ -186,7 +186,7 @@ def test_overlap_outside_and_empty_denominators_are_said(blobs):
     assert found.diagnostics.loc["s", "overlap"] == 700
     assert found.proportions.loc["s"].tolist() == [1.0, 0.7, 0.0]
     inside = replace(tree, composition=Composition("half", ("wide",)))
-    with pytest.warns(BayesdecovWarning, match="not in 'half'; only those in it are counted"):
+    with pytest.warns(BayesdecovWarning, match="not in 'half'; only events in it are counted"):
         found = bd.gate({"s": blobs}, inside)
     assert found.proportions.loc["s", "wide"] == 1.0
     empty = Hierarchy((wide, half, none), composition=Composition("none", ("half",)))
@@ -246,7 +246,7 @@ def test_members_as_parameters_of_an_fcs_file(cytometry, tmp_path):
 
 def test_what_cannot_be_written(blobs, tmp_path):
     found = bd.gate({"s": blobs}, TWO)
-    with pytest.raises(InputError, match="no FCS file of s"):
+    with pytest.raises(InputError, match="no FCS file for s"):
         found.write(tmp_path / "out", members="fcs")
     with pytest.raises(InputError, match="members: must be one of"):
         found.write(tmp_path / "out", members="xlsx")

@@ -47,7 +47,7 @@ def test_broken_files(tmp_path):
     (tmp_path / "a.yaml").write_text("")
     with pytest.raises(InputError, match=r"must be a .toml, .config"):
         read_hierarchy(tmp_path / "a.yaml")
-    with pytest.raises(InputError, match="holds its own settings"):
+    with pytest.raises(InputError, match="contains its own settings"):
         read_hierarchy(EXAMPLES / "hvp01.toml", k=5)
 
 
@@ -66,7 +66,7 @@ def test_children_are_printed_below_their_parent():
 def test_printing():
     text = str(FULL)
     assert "    Cells  [FSC-A, SSC-A]  clusters in the box 30..180, 5..150, without 2" in text
-    assert "events in a polygon of 3 corners, then clustered anew (k = 120)" in text
+    assert "events in a polygon of 3 corners, then reclustered (k = 120)" in text
     assert text.endswith("proportions: T of Cells")
     assert FULL.path("T") == "root/Singlets/Cells/T"
 
@@ -75,12 +75,12 @@ def test_force_replaces_files_of_gates_only(tmp_path):
     hierarchy = bd.simulate.blood_hierarchy(k=20)
     (tmp_path / "pyproject.toml").write_text("[project]\n")
     (tmp_path / "thesis").write_text("years of work")
-    with pytest.raises(InputError, match="holds no gates, so it is not overwritten"):
+    with pytest.raises(InputError, match="contains no gates, so it is not overwritten"):
         write_hierarchy(hierarchy, tmp_path / "pyproject.toml", force=True)
     simple = read_hierarchy(_config(tmp_path / "in.config"))
-    with pytest.raises(InputError, match="holds no gates, so it is not overwritten"):
+    with pytest.raises(InputError, match="contains no gates, so it is not overwritten"):
         write_hierarchy(simple, tmp_path / "o.config", tmp_path / "thesis", force=True)
-    with pytest.raises(InputError, match="a file of its own"):
+    with pytest.raises(InputError, match="exclusion: must be a different file"):
         write_hierarchy(simple, tmp_path / "o.config", tmp_path / "o.config")
     assert (tmp_path / "thesis").read_text() == "years of work"
     assert not (tmp_path / "o.config").exists()

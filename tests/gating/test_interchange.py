@@ -96,7 +96,7 @@ def test_reference_gates_of_gatingml(real_data):
     """Boolean, quadrant and three-dimensional gates are left out by name, the rest is read."""
     with (
         pytest.warns(BayesdecovWarning, match="left out: .*Boolean"),
-        pytest.warns(BayesdecovWarning, match="other compensations"),
+        pytest.warns(BayesdecovWarning, match="external compensations"),
     ):
         tree = read_hierarchy(real_data / "fcs" / "gml_all_gates.xml", range=1024.0)
     assert {"Range1", "Rectangle1", "Polygon1", "Ellipse1", "ScaleRect1"} <= set(tree.names)

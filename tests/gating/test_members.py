@@ -35,5 +35,5 @@ def test_no_members_are_always_possible_and_unknown_kinds_never():
 
 def test_parameters_are_added_to_fcs_files_only():
     files = {"one": Path("one.csv")}
-    with pytest.raises(InputError, match="found no FCS file of one, two"):
+    with pytest.raises(InputError, match="found no FCS file for one, two"):
         check_members("fcs", ["one", "two"], files)

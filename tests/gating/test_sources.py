@@ -39,7 +39,7 @@ def test_a_folder_stands_for_its_fcs_files_in_order(tmp_path):
         (tmp_path / "plate" / f"{name}.fcs").write_text("")
     assert list(sources_of(tmp_path / "plate")) == sorted(names)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match=r"files: the folder .*empty' holds no \.fcs files"):
+    with pytest.raises(InputError, match=r"files: the folder .*empty' contains no \.fcs files"):
         sources_of([tmp_path / "b.fcs", tmp_path / "empty"])
 
 
@@ -63,7 +63,7 @@ def test_one_file_by_two_paths_is_one_file(tmp_path):
     (tmp_path / "a.fcs").write_text("")
     (tmp_path / "link.fcs").symlink_to(tmp_path / "a.fcs")
     for again in (tmp_path / "x" / ".." / "a.fcs", tmp_path / "link.fcs", tmp_path):
-        with pytest.raises(InputError, match=r"must be given once each; found a\.fcs twice"):
+        with pytest.raises(InputError, match=r"must each be given once; found a\.fcs twice"):
             sources_of([tmp_path / "a.fcs", again])
 
 
@@ -73,7 +73,7 @@ def test_one_file_by_two_paths_is_one_file(tmp_path):
     (None, "files", "found NoneType"),
     (5, "files", "found int"),
     (["a.fcs", TABLE], "files", "found DataFrame"),
-    (TABLE, "files", "a table of events needs a sample name"),
+    (TABLE, "files", "must give a sample name for a table"),
     ({"a": [1]}, "files['a']", "must be a path or a table of events; found list"),
     ({1: "a", "1": "b"}, "files", "unique as text"),
     ({"a\nb": "x.fcs"}, "files", "sample names must not contain control characters"),

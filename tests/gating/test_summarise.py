@@ -111,7 +111,7 @@ def test_what_is_odd_about_a_sample_is_said_by_name():
     warned, _ = lines_of([ONE, overlapping, outside, empty, sometimes])
     assert len(warned) == 4
     for said, name in (("types overlap: in over events", "over"),
-                       ("in out types hold events that are not in 'live'", "out"),
+                       ("in out types contain events that are not in 'live'", "out"),
                        ("no events in 'live', so no proportions: empty", "empty"),
                        ("with some seeds there are no events in 'live'", "sometimes")):  # fmt: skip
         (line,) = (line for line in warned if said in line)

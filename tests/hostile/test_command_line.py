@@ -76,7 +76,7 @@ def test_closed_pipes_and_full_terminals(files, tmp_path):
         assert code == 1
         assert len(lines) == 1
         assert "No space left on device" in lines[0]
-        assert f"written before: {tmp_path / 'b'}" in lines[0]
+        assert f"already written: {tmp_path / 'b'}" in lines[0]
         code, _, lines = run([*START, "--version"], stdout=full)
         assert (code, lines) == (1, ["error: No space left on device"])
 

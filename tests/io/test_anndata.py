@@ -75,13 +75,13 @@ def test_what_an_anndata_lacks_is_said(tmp_path, quick):
             del file[name]
         with pytest.raises(InputError, match=rf"bulk: .* has no {name}\. It must be an AnnData"):
             open_anndata(tmp_path / f"{name}.h5ad", "bulk")
-    with pytest.raises(InputError, match="table: needs expression in X"):
+    with pytest.raises(InputError, match="table: must have expression in X"):
         from_anndata(new_anndata(pd.Index(["a", "b"])))
 
 
 @pytest.mark.parametrize(("values", "said"), [
     (np.zeros((6, 8)), r"is damaged; found X of shape \(6, 8\) for 6 samples and 9 genes"),
-    (np.full((6, 9), b"x"), "must hold numbers in X; found values of type"),
+    (np.full((6, 9), b"x"), "must contain numbers in X; found values of type"),
 ])  # fmt: skip
 def test_values_that_cannot_be_of_these_names(values, said, tmp_path, quick):
     adata, _ = made()
@@ -96,7 +96,7 @@ def test_values_that_cannot_be_of_these_names(values, said, tmp_path, quick):
 def test_sparse_matrices_that_point_outside_are_refused():
     matrix = sparse.csr_matrix(np.eye(3))
     matrix.indices[1] = 7
-    with pytest.raises(InputError, match="bulk: must not hold a damaged sparse matrix"):
+    with pytest.raises(InputError, match="bulk: must not contain a damaged sparse matrix"):
         dense(matrix, "bulk")
 
 
@@ -107,7 +107,7 @@ def test_text_instead_of_numbers_is_refused():
         X = np.full((6, 9), "x", dtype=object)
         obs_names, var_names, obs = adata.obs_names, adata.var_names, adata.obs
 
-    with pytest.raises(InputError, match="bulk: must hold numbers in X"):
+    with pytest.raises(InputError, match="bulk: must contain numbers in X"):
         from_anndata(Text(), "bulk")
     assert not is_anndata(pd.DataFrame())
 

@@ -41,7 +41,7 @@ def test_a_gene_twice_counts_once_and_spaces_go(tmp_path):
 
 
 @pytest.mark.parametrize(("text", "said"), [
-    ("", "holds no gene sets"), ("\n \n", "holds no gene sets"),
+    ("", "contains no gene sets"), ("\n \n", "contains no gene sets"),
     ("a\tb\n", "line 1 of 'a.gmt' must be a name, a description and genes; found 'a"),
     ("a\tb\tx\nname only\n", "line 2 of 'a.gmt'"), ("\tb\tx\n", "line 1 of 'a.gmt'"),
     ("a\tb\tx\na\tc\ty\n", "names of gene sets must be unique; found 'a'"),

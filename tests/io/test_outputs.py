@@ -196,7 +196,7 @@ def test_long_names_of_folders(tmp_path):
 def test_inputs_are_never_inside_of_what_is_replaced(tmp_path):
     (tmp_path / "run" / "input").mkdir(parents=True)
     (tmp_path / "run" / "run.json").write_text("{}")
-    with pytest.raises(InputError, match="lies inside of"):
+    with pytest.raises(InputError, match="lies inside"):
         check_folder(tmp_path / "run", force=True, inputs=[tmp_path / "run" / "input" / "b.csv"])
     (tmp_path / "file").write_text("x")
     with pytest.raises(InputError, match="is a file, not a folder"):
@@ -236,7 +236,7 @@ def test_a_claim_leaves_nothing_behind_and_can_be_made_again(tmp_path):
         assert hidden(out, "lock").exists()
     assert list(tmp_path.iterdir()) == []
     hidden(tmp_path / "out", "lock").symlink_to(tmp_path / "thesis")
-    with pytest.raises(InputError, match="in the way of a lock"), claimed(tmp_path / "out"):
+    with pytest.raises(InputError, match="needed as a lock file"), claimed(tmp_path / "out"):
         pass
     assert not (tmp_path / "thesis").exists()
 
@@ -298,7 +298,7 @@ def test_removing_touches_nothing_but_the_folder(tmp_path):
 
 def test_a_file_in_the_way_of_the_lock_stays(tmp_path):
     hidden(tmp_path / "out", "lock").write_text("mine")
-    with pytest.raises(InputError, match="in the way of a lock"):
+    with pytest.raises(InputError, match="needed as a lock file"):
         run_in(tmp_path / "out")
     assert hidden(tmp_path / "out", "lock").read_text() == "mine"
 

@@ -69,14 +69,14 @@ def test_files_that_are_no_expression(tmp_path):
     path = tmp_path / "t.parquet"
     twice = pa.Table.from_arrays([pa.array([1.0]), pa.array([2.0])], names=["a", "a"])
     nested = pa.table({"gene": ["x"], "a": [[1.0, 2.0]]})
-    for made, said in ((twice, "a name of its own for every column"),
+    for made, said in ((twice, "must have unique column names"),
                        (nested, r"numbers and text only; found list.* in column 'a'")):  # fmt: skip
         pq.write_table(made, path)
         with pytest.raises(InputError, match=f"bulk: .*{said}"):
             Parquet(path, "bulk")
     table = pd.DataFrame({"a": [1.0]}, pd.MultiIndex.from_tuples([("x", "y")], names=["p", "q"]))
     table.to_parquet(path)
-    with pytest.raises(InputError, match=r"needs one column of gene names; found \['p', 'q'\]"):
+    with pytest.raises(InputError, match=r"must have one column of gene names; found \['p', 'q'\]"):
         Parquet(path, "bulk")
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(InputError, match=r"bulk: .*cannot be read as a parquet table"):

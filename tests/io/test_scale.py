@@ -39,7 +39,7 @@ def test_logs_are_refused_unless_insisted_upon():
     logged = detect_scale(np.log2(per_million(_cohort().bulk)[0] + 1))
     with pytest.raises(InputError, match="2\\*\\*table - 1"):
         require_linear(logged, "bulk", Notes(), assume_linear=False)
-    with pytest.warns(BayesdecovWarning, match="taken as linear"):
+    with pytest.warns(BayesdecovWarning, match="treated as linear"):
         assert require_linear(logged, "bulk", Notes(), assume_linear=True).kind == "linear"
 
 

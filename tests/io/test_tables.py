@@ -177,6 +177,6 @@ def test_nested_and_object_columns_are_refused(ending, tmp_path):
         said = "numbers only"
     else:
         table.to_parquet(tmp_path / "t.parquet")
-        said = "must hold numbers and text only; found list"
+        said = "must contain only numbers and text; found list"
     with pytest.raises(InputError, match=said):
         checks.check_numeric(read_table(tmp_path / f"t.{ending}", "bulk"), "bulk")

@@ -51,5 +51,5 @@ def test_coverage_is_in_the_title_and_missing_intervals_are_no_error(fitted):
         a.get_title(loc="left")
         for a in bd.plots.intervals(fits["laplace"], truth=cohort.proportions).axes
     ]
-    assert sum("hold the truth" in title for title in titles) == 4
+    assert sum("contain the truth" in title for title in titles) == 4
     assert bd.plots.intervals(fits["nnls"]).axes

@@ -92,13 +92,13 @@ def test_one_file_with_everything(method, fits, tmp_path):
     assert titles[0] == "Data at a glance"
     expected = {
         "map": "Convergence",
-        "laplace": "How good is the approximation?",
+        "laplace": "Quality of the approximation",
         "nuts": "Chains",
         "nnls": "Convergence",
     }[method]
     assert expected in titles
     assert ("MLE, MAP and posterior" in titles) == (method in ("laplace", "nuts"))
-    assert ("Genes that fit worst" in titles) == (method != "nnls")
+    assert ("Worst-fitting genes" in titles) == (method != "nnls")
     assert "arXiv:2309.09557" in text
 
 
@@ -126,7 +126,7 @@ def test_verdict_comes_in_words(fits):
     said = verdict(run_of(fits["map"]))
     assert (said["colour"], said["text"]) == (
         "mixed",
-        "6 of 7 samples are good; look at the other 1.",
+        "6 of 7 samples are good; inspect the other 1.",
     )
     good = bd.deconvolve(
         fits["map"].bulk.drop(columns="stranger"), fits["map"].reference, assume_linear=True

@@ -34,7 +34,7 @@ def test_correction_is_the_closed_form():
 def test_summary_follows_the_numbers(table):
     assert "lies between the other two" in figure1c.summary(table, 2)
     turned = table.assign(area=1 / table["area"])
-    assert "Against the paper" in figure1c.summary(turned, 2)
+    assert "Contrary to the paper" in figure1c.summary(turned, 2)
 
 
 def test_command(tmp_path, monkeypatch):

@@ -107,7 +107,7 @@ def test_wrong_questions(cohort):
     with pytest.raises(InputError, match="method: must be one of 'interaction', 'ridge', 'cssam'"):
         differential(*tables(cohort), "toast")
     number = cohort.covariates.assign(Group=np.arange(40.0))
-    with pytest.raises(InputError, match="'cssam' compares two groups"):
+    with pytest.raises(InputError, match="'cssam' must have covariates that define two groups"):
         differential(cohort.expression, cohort.proportions, number, "cssam")
     with pytest.raises(InputError, match="permutations"):
         differential(*tables(cohort), "cssam", permutations=0)
