@@ -88,7 +88,11 @@ def run_line(line: str, made: Path) -> None:
     assert result.exit_code == 0, f"{line}\n{result.output}{result.stderr}"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(page, marks=[] if page.stem == "README" else pytest.mark.slow) for page in PAGES],
+    ids=lambda page: page.stem,
+)
 def test_blocks_run(page, study, tmp_path, monkeypatch):
     matplotlib.use("Agg")
     folder, tables = study

@@ -19,7 +19,7 @@ FLOORS = [
     ("words", "errors _version progress _caches", "no other module"),
     ("options and checks", "algebra checks faults options verdicts", "no PyMC, no ArviZ"),
     ("tools", "io optimize formulas sampling models", "`models` is plain PyMC, one file a model"),
-    ("ArviZ", "_arviz", "the one file that knows which ArviZ is installed"),
+    ("ArviZ", "_arviz", "the only file that depends on the installed version of ArviZ"),
     ("common to the verbs", "baselines diagnostics nuts reference results",
      "references, results, draws"),
     ("unknown content", "unknown_content", "a cell type learned from the cohort"),

@@ -335,6 +335,6 @@ def test_names_that_the_scores_use_and_percentages_are_refused(data):
         return pd.DataFrame(100 / 8, bulk.columns, reference.cell_types)
 
     found = benchmark([case_of(data)], {"percent": percent}, memory=False)
-    assert "must add up to 1" in found.overall["error"].item()
+    assert "must sum to 1" in found.overall["error"].item()
     with pytest.raises(InputError, match="metric"):
         by_type(found, "mine", "seconds")

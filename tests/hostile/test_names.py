@@ -69,6 +69,7 @@ def seen_by_people(name, folder, pictures):
         assert "<script" not in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("axis", ["gene", "sample", "type"])
 @FEW
 @given(name=TEXT)
@@ -114,6 +115,7 @@ def test_deconvolve(axis, name, tmp_path_factory):
         assert len(found.summary) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("axis", ["gene", "sample", "type", "covariate", "label"])
 @FEW
 @given(name=TEXT)
