@@ -1,0 +1,128 @@
+r"""The level of the cell types and the genes' factors between platforms, in two stages.
+
+The mean of all bulks, each divided by its size, is a mixture itself, with the cohort's mean
+proportions. Fitted as one bulk it gives the **level** of every cell type; what remains of each gene
+is its factor between the platforms, as far as it is not noise,
+
+.. math:: \log a_g = \kappa_g r_g, \qquad \kappa_g = \frac{\tau_g^2}{\tau_g^2 + v_g}, \qquad
+          \tau_g^2 = \tau^2 / u_g,
+
+with ``r`` the log-ratio of mean and fit, ``v`` the variance of a gene's mean over the samples,
+``u`` the weights of a t and :math:`\tau^2` what the scatter of ``r`` has beyond ``v``. The samples
+are then fitted with profiles :math:`a_g\mu_{gj}`.
+
+This is a cut model: deviations of samples do not feed back into the level. The joint likelihood
+would; but factors and levels are confounded but for the curvature of mixtures of genes that are
+no markers, which is right only if profiles are exact in every entry.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from bayesdecov.algebra.moderation import moderated, variance_prior
+from bayesdecov.algebra.terms import Array
+from bayesdecov.platform.noise import Law
+from bayesdecov.platform.positive import Profiles
+from bayesdecov.platform.rounds import Bulks, Mixture, fit_mixtures
+
+FEWEST = 3  # samples; one or two cannot tell a gene's factor from its scatter
+_LEVELS = 2  # times that the level is fitted
+_LEAST_RATIO = 1e-3  # of mean to fit
+_LEAST_SPREAD = 1e-5  # squared log-units
+
+
+class Level(NamedTuple):
+    """Of the mean bulk: log-coefficients, their covariance, and the share of each column in every
+    gene's fit (gene, column)."""
+
+    log_q: Array
+    covariance: Array
+    share: Array
+
+
+class Shifts(NamedTuple):
+    """Natural logarithms of the genes' factors, all (gene,)."""
+
+    log: Array
+    sd: Array  # of what is not known of them
+    kept: Array  # kappa: the part of the log-ratio that is the factor's
+    weight: Array  # of the t: small for an outlier
+
+
+class Platform(NamedTuple):
+    """What a cohort says of its platform; without a level where it is too small."""
+
+    profiles: Profiles  # with the genes' factors
+    law: Law
+    gene: Array
+    shifts: Shifts
+    level: Level | None
+    tau: float
+
+
+def learn_platform(bulks: Bulks, profiles: Profiles) -> tuple[Platform, Mixture]:
+    """The platform of a cohort, and its samples fitted with it."""
+    n_genes = bulks.y.shape[1]
+    mixture = fit_mixtures(bulks, profiles)
+    none = np.zeros(n_genes)
+    platform = Platform(
+        profiles, mixture.noise.law, mixture.noise.gene, Shifts(none, none, none, none + 1), None, 0.0
+    )
+    if len(bulks.y) < FEWEST:
+        return platform, mixture
+    spread = _spread_of_ratios(bulks, mixture, profiles)
+    for _ in range(_LEVELS):
+        level, shifts, tau = _level(bulks, mixture, profiles, spread)
+        factors = np.exp(shifts.log)
+        scaled = profiles.scaled(factors)
+        variances = bulks.variances
+        mixture = fit_mixtures(
+            bulks._replace(
+                variances=None if variances is None else variances * factors[:, None] ** 2
+            ),
+            scaled,
+            start=mixture.coefficients.log_q,
+            law=mixture.noise.law,
+        )
+        spread = (mixture.variance / mixture.mean**2).mean(axis=0) / len(bulks.y)
+        noise = mixture.noise
+        platform = Platform(scaled, noise.law, noise.gene, shifts, level, tau)
+    return platform, mixture
+
+
+def _spread_of_ratios(bulks: Bulks, mixture: Mixture, profiles: Profiles) -> Array:
+    """Variance of a gene's mean over the samples, from the scatter around its own mean.
+
+    The variance law cannot be asked before factors are known: they would be counted as scatter.
+    """
+    ratio = bulks.y / (np.exp(mixture.coefficients.log_q) @ profiles.matrix.T)
+    ratio = ratio / np.maximum(ratio.mean(axis=0), _LEAST_RATIO)
+    df = len(ratio) - 1
+    variances = np.maximum(ratio.var(axis=0, ddof=1), _LEAST_SPREAD)
+    return moderated(variances, df, variance_prior(variances, df)) / len(ratio)
+
+
+def _level(
+    bulks: Bulks, mixture: Mixture, profiles: Profiles, spread: Array
+) -> tuple[Level, Shifts, float]:
+    """Fit the mean bulk with the reference's own profiles, and split what remains."""
+    q = np.exp(mixture.coefficients.log_q)
+    size = q[:, : profiles.n_types].sum(axis=1, keepdims=True)
+    mean_bulk = (bulks.y / size).mean(axis=0, keepdims=True)
+    found = fit_mixtures(
+        Bulks(mean_bulk, None, None), profiles, genes=False, counts=False,
+        start=np.log((q / size).mean(axis=0, keepdims=True)),
+    )  # fmt: skip
+    law, weight, fit = found.noise.law, found.noise.weights[0], found.mean[0]
+    ratio = np.log(np.maximum(mean_bulk[0] / fit, _LEAST_RATIO))
+    tau2 = max(law.c2 - float(np.median(spread)), 0.0)
+    own = tau2 / weight
+    kept = own / (own + spread)
+    # the information of a location under a t is smaller than the weights say
+    covariance = np.linalg.inv(found.coefficients.information[0]) * (law.nu + 3) / (law.nu + 1)
+    log_q = found.coefficients.log_q[0]
+    level = Level(log_q, covariance, profiles.matrix * np.exp(log_q) / fit[:, None])
+    return level, Shifts(kept * ratio, np.sqrt(kept * spread), kept, weight), float(np.sqrt(tau2))
