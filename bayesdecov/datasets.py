@@ -1,4 +1,4 @@
-"""Example data: a simulated cohort without download, and real mixtures with a known truth.
+"""Data sets with a known truth, and published references, by name.
 
 Real data are downloaded once, checked by SHA-256 and cached by pooch. The folder named by the
 environment variable ``BAYESDECOV_DATA`` is searched first, for machines without a network.
@@ -6,17 +6,18 @@ environment variable ``BAYESDECOV_DATA`` is searched first, for machines without
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import pandas as pd
 
 from bayesdecov import checks
 from bayesdecov.errors import InputError
-from bayesdecov.io.records import checksum
+from bayesdecov.io.download import PublicFile, at_hand, fetch, in_folder
 from bayesdecov.io.tables import read_table
+from bayesdecov.reference.public import mrna_per_cell, reference, references
+
+__all__ = ["Dataset", "load", "mrna_per_cell", "present", "reference", "references"]
 
 BLOOD_LIKE = ("Neutrophil", "Monocyte", "B cell", "CD4 T cell", "CD8 T cell", "NK cell")
 
@@ -24,14 +25,19 @@ _MIXOLOGY = (
     "https://raw.githubusercontent.com/LuyiTian/sc_mixology/"
     "7d00ffb0bd043467f365a9358d7312f294f13c9f/data/csv/"
 )
-_MIXOLOGY_FILES = {
-    "RNAmix_celseq2.count.csv.gz": (
-        "3bc1323f10f74779e69f068cbfd052633049745f69107bba4133368a01ec24b9"
-    ),
-    "RNAmix_celseq2.metadata.csv.gz": (
-        "b4dfd97335bb24691d22b16748410d42ea08c7dee634d2d9d2584ef2d9e60956"
-    ),
-}
+_COUNTS, _WELLS = (
+    PublicFile("sc_mixology", name, _MIXOLOGY + name, sha256)
+    for name, sha256 in (
+        (
+            "RNAmix_celseq2.count.csv.gz",
+            "3bc1323f10f74779e69f068cbfd052633049745f69107bba4133368a01ec24b9",
+        ),
+        (
+            "RNAmix_celseq2.metadata.csv.gz",
+            "b4dfd97335bb24691d22b16748410d42ea08c7dee634d2d9d2584ef2d9e60956",
+        ),
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -106,8 +112,8 @@ def _demo() -> Dataset:
 
 
 def _sc_mixology() -> Dataset:
-    counts = read_table(_fetch("sc_mixology", _MIXOLOGY, "RNAmix_celseq2.count.csv.gz"))
-    wells = read_table(_fetch("sc_mixology", _MIXOLOGY, "RNAmix_celseq2.metadata.csv.gz"))
+    counts = read_table(fetch(_COUNTS, "name"))
+    wells = read_table(fetch(_WELLS, "name"))
     # The metadata swap the labels of two cell lines (as genotypes of single cells show).
     design = pd.DataFrame(
         {"H1975": wells["H1975_prop"], "H2228": wells["HCC827_prop"], "HCC827": wells["H2228_prop"]}
@@ -131,7 +137,7 @@ def _sc_mixology() -> Dataset:
 
 def _abis_pbmc() -> Dataset:
     names = ("expression_tpm_1296genes.csv.gz", "signature_S0.csv.gz", "proportions_flow.csv")
-    paths = [_in_folder("abis_pbmc", name) for name in names]
+    paths = [in_folder("abis_pbmc", name) for name in names]
     if not all(paths):
         raise InputError(
             "name",
@@ -165,54 +171,5 @@ def present(name: str) -> bool:
     if checks.check_choice(name, tuple(_LOADERS), "name") == "demo":
         return True
     if name == "abis_pbmc":
-        return _in_folder(name, "signature_S0.csv.gz") is not None
-    if _in_folder(name, next(iter(_MIXOLOGY_FILES))) is not None:
-        return True
-    import pooch
-
-    return all((pooch.os_cache("bayesdecov") / name / file).is_file() for file in _MIXOLOGY_FILES)
-
-
-def _in_folder(dataset: str, filename: str) -> Path | None:
-    """A file in the folder that ``BAYESDECOV_DATA`` names."""
-    folder = os.environ.get("BAYESDECOV_DATA")
-    if folder:
-        for path in (Path(folder) / dataset / filename, Path(folder) / filename):
-            if path.is_file():
-                return path
-    return None
-
-
-def _fetch(dataset: str, address: str, filename: str) -> Path:
-    """The local path of a file, from ``BAYESDECOV_DATA`` or by download; always checked."""
-    known = _MIXOLOGY_FILES[filename]
-    path = _in_folder(dataset, filename)
-    if path is not None:
-        if checksum(path) != known:
-            raise InputError(
-                "BAYESDECOV_DATA",
-                f"{str(path)!r} is not the published file",
-                found=f"SHA-256 {checksum(path)[:16]}...",
-                fix="delete it and load again",
-            )
-        return path
-    import pooch
-
-    try:
-        return Path(
-            pooch.retrieve(
-                address + filename,
-                known_hash=f"sha256:{known}",
-                fname=filename,
-                path=pooch.os_cache("bayesdecov") / dataset,
-                progressbar=False,
-            )
-        )
-    except Exception as error:
-        raise InputError(
-            "name",
-            f"{dataset!r} could not be downloaded from {address + filename}",
-            found=str(error).split("\n")[0][:150],
-            fix="connect to the network, or set BAYESDECOV_DATA to a folder that contains "
-            f"{dataset}/{filename}",
-        ) from error
+        return in_folder(name, "signature_S0.csv.gz") is not None
+    return at_hand(_COUNTS) and at_hand(_WELLS)

@@ -22,7 +22,7 @@ FLOORS = [
     ("ArviZ", "_arviz", "the only file that depends on the installed version of ArviZ"),
     ("common to the verbs", "baselines diagnostics nuts reference results",
      "references, results, draws"),
-    ("unknown content", "unknown_content", "a cell type learned from the cohort"),
+    ("learned from a cohort", "platform unknown_content", "platforms, unknown cell types"),
     ("the verbs", "deconvolution gating mixed_effects", "prepare, fit, result; not each other"),
     ("on top of the verbs", "cohort rivals simulate", "contrasts, other methods, simulated data"),
     ("questions", "calibration comparison datasets doctor enrichment benchmarking.result "
@@ -48,7 +48,7 @@ MANY = {  # the parameters of a command are its options
 }
 
 CORE = ("algebra", "reference", "deconvolution", "mixed_effects", "gating", "cohort",
-        "unknown_content", "formulas")  # fmt: skip
+        "unknown_content", "platform", "formulas")  # fmt: skip
 OF_THE_VERB = {  # what a test of the verb is the test of
     "deconvolution": "assemble fitted inference_data options result run",
     "mixed_effects": "estimate fitted inference_data result run",

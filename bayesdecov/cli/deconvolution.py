@@ -62,6 +62,15 @@ def _number_or_auto(value: str, argument: str) -> float | str | None:
         ) from None
 
 
+def known_reference(value: str) -> tuple[Path | str, dict[str, Path]]:
+    """A file, or the name of a published signature; and the files among the inputs."""
+    from bayesdecov.reference.public import PUBLISHED
+
+    if value in PUBLISHED:
+        return value, {}
+    return Path(value), {"reference": Path(value)}
+
+
 @app.command()
 @guarded
 def demo(
@@ -134,6 +143,21 @@ def reference(
 
 @app.command()
 @guarded
+def references() -> None:
+    """List published signatures that --reference takes by name, with their licences."""
+    from bayesdecov.reference.public import references as known
+
+    for name, row in known().iterrows():
+        console.print(
+            f"{name}\n  {row['title']}; {row['platform']}, {row['unit']}: {row['quantity']}\n"
+            f"  {row['source']}; licence of the numbers: {row['licence']}"
+            f"{'' if row['offline'] else '; will be downloaded'}",
+            markup=False,
+        )
+
+
+@app.command()
+@guarded
 @expand(
     Sampling,
     usual={"draws": 1000, "tune": 300, "chains": 4, "target_accept": 0.85, "max_pareto_k": 0.7},
@@ -141,7 +165,11 @@ def reference(
 def deconvolve(
     bulk: Annotated[Path, typer.Argument(help="Bulk expression, genes x samples, linear scale.")],
     reference: Annotated[
-        Path, typer.Option(help="reference.nc, or a signature table (genes x cell types).")
+        str,
+        typer.Option(
+            help="reference.nc, a signature table (genes x cell types), or the name of a published "
+            "signature (bayesdecov references)."
+        ),
     ],
     out: Out,
     method: Annotated[
@@ -209,7 +237,8 @@ def deconvolve(
     from bayesdecov.io.blocks import Blocks
     from bayesdecov.io.tables import read_table, write_table
 
-    inputs = {"bulk": bulk, "reference": reference}
+    known, reference_files = known_reference(reference)
+    inputs = {"bulk": bulk, **reference_files}
     if mrna_per_cell is not None:
         inputs["mrna_per_cell"] = mrna_per_cell
     claim(out, force=force, inputs=inputs.values())
@@ -225,7 +254,8 @@ def deconvolve(
                 found=f"the columns {checks.some(table.columns)}",
             )
         per_cell = table.iloc[:, 0]
-    known = reference if reference.suffix.lower() == ".nc" else read_table(reference, "reference")
+    if isinstance(known, Path) and known.suffix.lower() != ".nc":
+        known = read_table(known, "reference")
     blocks = Blocks(bulk, "bulk")
     whole_cohort = calibrate or other or leave_one_out
     if shard_size is None and blocks.n_samples >= _MANY and not whole_cohort:

@@ -27,7 +27,8 @@ def doctor(
         Path | None, typer.Argument(help="Bulk expression, genes x samples (with --reference).")
     ] = None,
     reference: Annotated[
-        Path | None, typer.Option(help="reference.nc, or a signature table.")
+        str | None,
+        typer.Option(help="reference.nc, a signature table, or a published signature's name."),
     ] = None,
     proportions: Annotated[
         Path | None,
@@ -60,20 +61,22 @@ def doctor(
     force: Force = False,
 ) -> None:
     """Report what data can show: confusable cell types, smallest proportions and effects."""
+    from bayesdecov.cli.deconvolution import known_reference
     from bayesdecov.cli.mixed_effects import number_or_table
     from bayesdecov.doctor import examine_bulk, examine_cohort
     from bayesdecov.io.tables import read_table
 
+    known, of_reference = (None, {}) if reference is None else known_reference(reference)
     given = {
         "bulk": bulk,
-        "reference": reference,
+        **of_reference,
         "proportions": proportions,
         "covariates": covariates,
     }
     inputs = {name: path for name, path in given.items() if path is not None}
     if out is not None:
         claim(out, force=force, inputs=inputs.values())
-    if bulk and reference and len(inputs) == 2:
+    if bulk and known and not (proportions or covariates):
         for name, value in (
             ("formula", formula),
             ("standard-errors", standard_errors),
@@ -81,14 +84,15 @@ def doctor(
         ):
             if value is not None:
                 raise InputError(name, "must be used together with --proportions and --covariates")
-        known = reference.suffix.lower() == ".nc"
+        if isinstance(known, Path) and known.suffix.lower() != ".nc":
+            known = read_table(known, "reference")
         found = examine_bulk(
             read_table(bulk, "bulk"),
-            reference if known else read_table(reference, "reference"),
+            known,
             seed=seed,
             assume_linear=assume_linear,
         )
-    elif proportions and covariates and len(inputs) == 2:
+    elif proportions and covariates and not (bulk or reference):
         stated, _ = number_or_table(standard_errors)
         found = examine_cohort(
             proportions if proportions.is_dir() else read_table(proportions, "proportions"),

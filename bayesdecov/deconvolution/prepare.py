@@ -58,6 +58,8 @@ def prepare(
     checks.check_choice(size_factor, SIZE_FACTORS, "size_factor")
     notes = Notes() if notes is None else notes
     exact = reference.scale == "exact"
+    if "licence" in reference.settings:
+        notes.info(reference.notes[0])
     aligned = align_bulk(bulk, reference, assume_linear=assume_linear, notes=notes)
     free = size_factor == "free" or (size_factor == "auto" and not aligned.same_scale)
     reference, phi = reference.take(aligned.shared), aligned.phi

@@ -22,6 +22,8 @@ from bayesdecov.deconvolution.result import Deconvolution
 from bayesdecov.deconvolution.shards import Task, collect, run_shards
 from bayesdecov.errors import InputError
 from bayesdecov.io.tables import expression_frame
+from bayesdecov.reference.public import PUBLISHED
+from bayesdecov.reference.public import reference as published_reference
 from bayesdecov.reference.reference import Reference
 from bayesdecov.sampling import Schedule
 
@@ -142,11 +144,14 @@ def as_reference(reference: Any, assume_linear: bool) -> Reference:
         return reference
     if isinstance(reference, (str, Path)) and str(reference).lower().endswith(".nc"):
         return Reference.load(reference)
+    if isinstance(reference, str) and reference in PUBLISHED:
+        return published_reference(reference)
     if isinstance(reference, (pd.DataFrame, str, Path)) or hasattr(reference, "obs_names"):
         return Reference.from_signature(reference, assume_linear=assume_linear)
     raise InputError(
         "reference",
-        "must be a Reference, a saved reference.nc or a signature table (genes x cell types)",
+        "must be a Reference, a saved reference.nc, a signature table (genes x cell types) or the "
+        "name of a published signature",
         found=type(reference).__name__,
     )
 

@@ -27,6 +27,7 @@ from bayesdecov.deconvolution.predictive import replicate
 from bayesdecov.deconvolution.prepare import prepare
 from bayesdecov.deconvolution.run import as_reference
 from bayesdecov.doctor.examination import Examination
+from bayesdecov.doctor.platform import TITLE, examine_platform
 from bayesdecov.errors import BayesdecovWarning, Notes
 from bayesdecov.io.tables import expression_frame
 from bayesdecov.reference.reference import Reference
@@ -69,7 +70,8 @@ def examine_bulk(
         ``str()`` is one page. Sections: the mean composition with the error of a typical bulk, the
         smallest detectable proportion (80 % power at 5 % false alarms) and the smallest
         difference between two halves of the cohort; the pairs of cell types that are confused; the
-        condition numbers.
+        condition numbers; from three samples on, the errors that all samples share because genes
+        of bulks and reference differ by factors (`bayesdecov.platform`).
 
     Examples
     --------
@@ -101,15 +103,20 @@ def examine_bulk(
         pd.Index([_PLAIN, _WEIGHTED], name="condition"),
     )
     n, n_genes = data.y.shape
-    misfit = fitted.quad / n_genes
+    said = _verdict(types, pairs, conditions["value"], fitted.quad / n_genes, n)
+    sections = {
+        "Cell types": types,
+        "Pairs of cell types, the hardest first": pairs,
+        "Condition numbers": conditions,
+    }
+    apart = examine_platform(prepared, rng)
+    if apart is not None:
+        said.append(apart.sentence)
+        sections[TITLE] = apart.types
     return Examination(
         f"{n} bulks, {n_genes} genes, {len(types)} cell types",
-        tuple(_verdict(types, pairs, conditions["value"], misfit, n)),
-        {
-            "Cell types": types,
-            "Pairs of cell types, the hardest first": pairs,
-            "Condition numbers": conditions,
-        },
+        tuple(said),
+        sections,
         {
             "seed": seed if not hasattr(seed, "random") else "generator",
             "level": LEVEL,

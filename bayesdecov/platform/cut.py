@@ -26,7 +26,7 @@ from bayesdecov.algebra.moderation import moderated, variance_prior
 from bayesdecov.algebra.terms import Array
 from bayesdecov.platform.noise import Law
 from bayesdecov.platform.positive import Profiles
-from bayesdecov.platform.rounds import Bulks, Mixture, fit_mixtures
+from bayesdecov.platform.rounds import Expression, Mixture, fit_mixtures
 
 FEWEST = 3  # samples; one or two cannot tell a gene's factor from its scatter
 _LEVELS = 2  # times that the level is fitted
@@ -35,15 +35,17 @@ _LEAST_SPREAD = 1e-5  # squared log-units
 
 
 class Level(NamedTuple):
-    """Of the mean bulk: log-coefficients, their covariance, and the share of each column in every
-    gene's fit (gene, column)."""
+    """Of the mean bulk: log-coefficients and their covariance.
+
+    ``share`` is that of each column in every gene's fit, (gene, column).
+    """
 
     log_q: Array
     covariance: Array
     share: Array
 
 
-class Shifts(NamedTuple):
+class GeneShifts(NamedTuple):
     """Natural logarithms of the genes' factors, all (gene,)."""
 
     log: Array
@@ -58,19 +60,17 @@ class Platform(NamedTuple):
     profiles: Profiles  # with the genes' factors
     law: Law
     gene: Array
-    shifts: Shifts
+    shifts: GeneShifts
     level: Level | None
     tau: float
 
 
-def learn_platform(bulks: Bulks, profiles: Profiles) -> tuple[Platform, Mixture]:
+def learn_platform(bulks: Expression, profiles: Profiles) -> tuple[Platform, Mixture]:
     """The platform of a cohort, and its samples fitted with it."""
     n_genes = bulks.y.shape[1]
     mixture = fit_mixtures(bulks, profiles)
-    none = np.zeros(n_genes)
-    platform = Platform(
-        profiles, mixture.noise.law, mixture.noise.gene, Shifts(none, none, none, none + 1), None, 0.0
-    )
+    none, law, gene = np.zeros(n_genes), mixture.noise.law, mixture.noise.gene
+    platform = Platform(profiles, law, gene, GeneShifts(none, none, none, none + 1), None, 0.0)
     if len(bulks.y) < FEWEST:
         return platform, mixture
     spread = _spread_of_ratios(bulks, mixture, profiles)
@@ -93,7 +93,7 @@ def learn_platform(bulks: Bulks, profiles: Profiles) -> tuple[Platform, Mixture]
     return platform, mixture
 
 
-def _spread_of_ratios(bulks: Bulks, mixture: Mixture, profiles: Profiles) -> Array:
+def _spread_of_ratios(bulks: Expression, mixture: Mixture, profiles: Profiles) -> Array:
     """Variance of a gene's mean over the samples, from the scatter around its own mean.
 
     The variance law cannot be asked before factors are known: they would be counted as scatter.
@@ -106,14 +106,14 @@ def _spread_of_ratios(bulks: Bulks, mixture: Mixture, profiles: Profiles) -> Arr
 
 
 def _level(
-    bulks: Bulks, mixture: Mixture, profiles: Profiles, spread: Array
-) -> tuple[Level, Shifts, float]:
+    bulks: Expression, mixture: Mixture, profiles: Profiles, spread: Array
+) -> tuple[Level, GeneShifts, float]:
     """Fit the mean bulk with the reference's own profiles, and split what remains."""
     q = np.exp(mixture.coefficients.log_q)
     size = q[:, : profiles.n_types].sum(axis=1, keepdims=True)
     mean_bulk = (bulks.y / size).mean(axis=0, keepdims=True)
     found = fit_mixtures(
-        Bulks(mean_bulk, None, None), profiles, genes=False, counts=False,
+        Expression(mean_bulk, None, None), profiles, genes=False, counts=False,
         start=np.log((q / size).mean(axis=0, keepdims=True)),
     )  # fmt: skip
     law, weight, fit = found.noise.law, found.noise.weights[0], found.mean[0]
@@ -125,4 +125,8 @@ def _level(
     covariance = np.linalg.inv(found.coefficients.information[0]) * (law.nu + 3) / (law.nu + 1)
     log_q = found.coefficients.log_q[0]
     level = Level(log_q, covariance, profiles.matrix * np.exp(log_q) / fit[:, None])
-    return level, Shifts(kept * ratio, np.sqrt(kept * spread), kept, weight), float(np.sqrt(tau2))
+    return (
+        level,
+        GeneShifts(kept * ratio, np.sqrt(kept * spread), kept, weight),
+        float(np.sqrt(tau2)),
+    )

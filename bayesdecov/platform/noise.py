@@ -46,7 +46,7 @@ class Noise(NamedTuple):
     weights: Array
 
 
-class Fitted(NamedTuple):
+class Residuals(NamedTuple):
     """What the noise is learned from: all (sample, gene).
 
     ``mean`` is the fit, ``residual`` the data less it, ``uncertain`` the posterior variance of the
@@ -70,12 +70,10 @@ def variance(law: Law, mean: Array, structure: Array | float, phi: Array | None)
     """``V`` (sample, gene), without the genes' own factors."""
     unit = np.full(len(mean), law.phi) if phi is None else phi
     unit = unit[:, None]
-    return np.asarray(
-        law.c2 * mean**2 + unit * mean + RESOLUTION * unit**2 + law.b2 + structure
-    )
+    return np.asarray(law.c2 * mean**2 + unit * mean + RESOLUTION * unit**2 + law.b2 + structure)
 
 
-def renew(noise: Noise, fitted: Fitted, *, genes: bool = True, counts: bool = True) -> Noise:
+def renew(noise: Noise, fitted: Residuals, *, genes: bool = True, counts: bool = True) -> Noise:
     """The noise given a fit: the law, then the genes' own factors, then tails and weights.
 
     ``genes=False`` gives all genes one variance; ``counts=False`` (means of samples) leaves
@@ -102,7 +100,7 @@ def tails(nu: float, scaled: Array, share: Array) -> Array:
     return np.asarray(1 + share * ((nu + 1) / (nu + scaled) - 1))
 
 
-def _law(noise: Noise, fitted: Fitted) -> Law:
+def _law(noise: Noise, fitted: Residuals) -> Law:
     """A few steps towards the highest restricted likelihood of c, phi and b."""
     law, mean, gene = noise.law, fitted.mean, noise.gene
     learned = fitted.phi is None
@@ -152,6 +150,6 @@ def _heaviness(square: Array) -> tuple[float, float]:
         scale = float(np.median(square)) + 1e-12
         for _ in range(_SCALE_STEPS):
             scale = float((square * (nu + 1) / (nu + square / scale)).mean())
-        value = student.logpdf(np.sqrt(square / scale), nu).sum() - 0.5 * len(square) * np.log(scale)
-        best = max(best, (float(value), nu, scale))
+        each = student.logpdf(np.sqrt(square / scale), nu) - 0.5 * np.log(scale)
+        best = max(best, (float(each.sum()), nu, scale))
     return best[1:]

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from bayesdecov.algebra.terms import Array
-from bayesdecov.platform.noise import Fitted, Law, Noise, first_law, renew, tails, variance
+from bayesdecov.platform.noise import Law, Noise, Residuals, first_law, renew, tails, variance
 from bayesdecov.platform.positive import Positive, Profiles, fit_positive, rough
 
 ROUNDS = 12
@@ -23,9 +23,12 @@ class Mixture(NamedTuple):
     variance: Array  # with the genes' own factors, without the weights
 
 
-class Bulks(NamedTuple):
-    """What is fitted: ``y`` (sample, gene), the reference's variances (gene, cell_type) or None,
-    and the counting noise (sample,) where it is known."""
+class Expression(NamedTuple):
+    """What is fitted: ``y`` (sample, gene).
+
+    ``variances`` (gene, cell_type) are the reference's, None without replicates; ``phi`` (sample,)
+    is the counting noise, None where it is unknown.
+    """
 
     y: Array
     variances: Array | None
@@ -33,7 +36,7 @@ class Bulks(NamedTuple):
 
 
 def fit_mixtures(
-    bulks: Bulks,
+    bulks: Expression,
     profiles: Profiles,
     *,
     start: Array | None = None,
@@ -61,7 +64,7 @@ def fit_mixtures(
         if number == rounds:
             break
         spread = np.linalg.inv(found.information) * q[:, :, None] * q[:, None, :]
-        fitted = Fitted(
+        fitted = Residuals(
             mean, y - mean, profiles.quadratic(spread),
             _structure(bulks, log_q, profiles.n_types), phi,
         )  # fmt: skip
@@ -69,7 +72,7 @@ def fit_mixtures(
     return Mixture(found, noise, mean, V)
 
 
-def _structure(bulks: Bulks, log_q: Array, n_types: int) -> Array | float:
+def _structure(bulks: Expression, log_q: Array, n_types: int) -> Array | float:
     """What the reference's replicates say of the variance of a mixture."""
     if bulks.variances is None:
         return 0.0

@@ -7,7 +7,7 @@ import pytest
 from scipy.optimize import check_grad
 
 from bayesdecov.platform import noise as room
-from bayesdecov.platform.noise import Fitted, Law, Noise, first_law, renew, tails, variance
+from bayesdecov.platform.noise import Law, Noise, Residuals, first_law, renew, tails, variance
 
 N, G = 60, 400
 
@@ -18,7 +18,7 @@ def drawn(law, *, nu=None, gene=None, seed=0):
     gene = np.ones(G) if gene is None else gene
     V = gene * variance(law, mean, 0.0, None)
     z = rng.standard_normal((N, G)) if nu is None else rng.standard_t(nu, (N, G))
-    return Fitted(mean, np.sqrt(V) * z, np.zeros((N, G)), 0.0, None)
+    return Residuals(mean, np.sqrt(V) * z, np.zeros((N, G)), 0.0, None)
 
 
 def settled(fitted, **options):
@@ -62,7 +62,7 @@ def test_outliers_do_not_hide_in_a_wide_normal():
     mean = np.full((1, G), 100.0)
     ratio = np.exp(0.2 * rng.normal(size=(1, G)))
     ratio[:, :40] *= 15
-    fitted = Fitted(mean, mean * (ratio - 1), np.zeros((1, G)), 0.0, np.zeros(1))
+    fitted = Residuals(mean, mean * (ratio - 1), np.zeros((1, G)), 0.0, np.zeros(1))
     noise = Noise(first_law(100.0)._replace(nu=60.0, c2=10.0), np.ones(G), np.ones((1, G)))
     for _ in range(12):
         noise = renew(noise, fitted, genes=False, counts=False)
@@ -92,7 +92,7 @@ def test_equal_genes_are_equal():
 
 def test_two_samples_say_nothing_of_a_gene():
     fitted = drawn(Law(0.04, 1e-3, 1e-6, 60.0))
-    two = Fitted(fitted.mean[:2], fitted.residual[:2], fitted.uncertain[:2], 0.0, None)
+    two = Residuals(fitted.mean[:2], fitted.residual[:2], fitted.uncertain[:2], 0.0, None)
     noise = Noise(first_law(30.0), np.ones(G), np.ones((2, G)))
     assert (renew(noise, two).gene == 1).all()
 

@@ -1,0 +1,73 @@
+"""How far the platforms of bulks and reference are apart, and what that costs."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from bayesdecov import checks
+from bayesdecov.algebra.terms import Array
+from bayesdecov.deconvolution.prepare import Prepared
+from bayesdecov.platform.cut import FEWEST, Platform, learn_platform
+from bayesdecov.platform.draws import draw_factors, moved_by
+from bayesdecov.platform.positive import Profiles
+from bayesdecov.platform.rounds import Expression, Mixture
+
+TITLE = "Errors shared by all samples"
+_DRAWS = 400
+_OUTLIER = 0.25  # weight below which a gene is one
+
+
+class Apart(NamedTuple):
+    """A sentence, a table of cell types, and the tables' numbers behind it."""
+
+    sentence: str
+    types: pd.DataFrame
+
+
+def examine_platform(prepared: Prepared, rng: np.random.Generator) -> Apart | None:
+    """Learn the genes' factors between the platforms; None where the cohort is too small.
+
+    The table holds, per cell type, its mean proportion and the standard deviation of what all
+    samples have in common of its error. That part does not become smaller with more samples.
+    """
+    y, mu = prepared.data.y, prepared.model.mu
+    if len(y) < FEWEST or prepared.reference.scale == "exact":
+        return None
+    columns = np.column_stack([mu, np.full(len(mu), mu.mean())])  # and a background
+    phi = prepared.data.phi
+    known = np.isfinite(phi).all() and (phi > 0).all()
+    platform, mixture = learn_platform(
+        Expression(y, None, phi if known else None), Profiles(columns, mu.shape[1])
+    )
+    mean, sd = _levels(platform, mixture, rng)
+    types = pd.DataFrame(
+        {"mean": mean, "shared_sd": sd}, pd.Index(prepared.reference.cell_types, name="cell_type")
+    )
+    shifts = platform.shifts
+    strange = prepared.reference.genes[shifts.weight < _OUTLIER]
+    worst = str(types["shared_sd"].idxmax())
+    sentence = (
+        f"Genes of bulks and reference differ by factors of {np.exp(platform.tau):.2f} (one "
+        "standard deviation) that all samples share; the error that follows is common to all "
+        f"samples, up to +-{sd.max():.1%} of tissue ({worst}), and does not shrink with more of "
+        "them."
+    )
+    if len(strange):
+        sentence += f" Far out: {checks.some(strange)}."
+    return Apart(sentence, types)
+
+
+def _levels(platform: Platform, mixture: Mixture, rng: np.random.Generator) -> tuple[Array, Array]:
+    """Mean proportions of the cohort and their standard deviation over common draws."""
+    n_types = platform.profiles.n_types
+    moved = moved_by(draw_factors(platform, _DRAWS, rng), platform, mixture)
+    log_q = (mixture.coefficients.log_q + moved)[..., :n_types]
+    p = np.exp(log_q - log_q.max(axis=-1, keepdims=True))
+    p /= p.sum(axis=-1, keepdims=True)
+    level = p.mean(axis=1)
+    at = np.exp(mixture.coefficients.log_q[:, :n_types])
+    at /= at.sum(axis=1, keepdims=True)
+    return at.mean(axis=0), level.std(axis=0, ddof=1)
