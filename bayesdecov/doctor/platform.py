@@ -56,7 +56,7 @@ def examine_platform(prepared: Prepared, rng: np.random.Generator) -> Apart | No
         "them."
     )
     if len(strange):
-        sentence += f" Far out: {checks.some(strange)}."
+        sentence += f" Genes that differ by far more: {checks.some(strange)}."
     return Apart(sentence, types)
 
 
