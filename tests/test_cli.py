@@ -111,6 +111,7 @@ def test_a_signature_table_is_a_reference(files, tmp_path):
     assert table["low"].isna().all()
 
 
+@pytest.mark.slow
 def test_demo(tmp_path):
     result = run("demo", "--out", tmp_path / "demo", "--no-progress")
     assert "SIMULATED" in result.stdout

@@ -27,11 +27,11 @@ def run(name, *arguments, folder):
     ("name", "arguments", "said", "written"),
     [
         ("own_tables", (), "Deconvolution:", ()),
-        ("cluster", (), "200 samples in", ()),
-        ("flow_cytometry", (12,), "12 FCS files", ()),
+        pytest.param("cluster", (), "200 samples in", (), marks=pytest.mark.slow),
+        pytest.param("flow_cytometry", (12,), "12 FCS files", (), marks=pytest.mark.slow),
         ("posterior", (40,), "elpd", ("posterior-report.html",)),
-        ("whole_pipeline", ("out", 16), "errors of proportions propagated",
-         ("out/effects.html", "out/proportions/proportions.csv")),
+        pytest.param("whole_pipeline", ("out", 16), "errors of proportions propagated",
+         ("out/effects.html", "out/proportions/proportions.csv"), marks=pytest.mark.slow),
     ],
 )  # fmt: skip
 def test_example(name, arguments, said, written, tmp_path):

@@ -16,6 +16,8 @@ from bayesdecov.plots.benchmark import by_type, cost, heat_map, spill_over
 from bayesdecov.plots.folder import draw
 from tests.test_cli import run
 
+pytestmark = pytest.mark.slow
+
 
 def case_of(data, **options):
     given = {"scenario": "mine", "level": "one", "bulk": data.bulk, "truth": data.proportions,

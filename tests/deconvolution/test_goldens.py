@@ -25,6 +25,7 @@ def toy_estimates(near, rho, y, **options) -> bd.deconvolve:
     return bd.deconvolve(bulk, toy_reference(near, rho), **of_deconvolve(options))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("prior", "name"), [("flat", "mle"), ("decovart", "eq8")])
 def test_bivariate_maximisers(prior, name):
     """All 324 configurations, 25 samples each; the full comparison needs the golden files."""

@@ -69,6 +69,7 @@ def test_the_alarm(fit):
     assert (fit.diagnostics["p_other"] == fit.probability_above(0.05)["other"]).all()
 
 
+@pytest.mark.slow
 def test_workers_do_not_matter_and_seeds_do(fit, tissue, reference):
     options = {"other": True, "max_pareto_k": np.inf}
     again = bd.deconvolve(
@@ -79,6 +80,7 @@ def test_workers_do_not_matter_and_seeds_do(fit, tissue, reference):
     assert not (another.proportions == fit.proportions).any(axis=None)
 
 
+@pytest.mark.slow
 def test_a_contrast_of_foreign_content(fit, tissue, tmp_path):
     """The prior is taken out where it is in: in the draws before they were moved."""
     many = pd.DataFrame({"foreign": np.where(SHARE > 0.25, "much", "little")}, tissue.bulk.columns)
@@ -115,6 +117,7 @@ def test_a_single_sample(tissue, reference):
     assert "1 samples" in " ".join(found.notes)
 
 
+@pytest.mark.slow
 def test_priors_get_a_concentration_for_other(tissue, reference):
     bulk = tissue.bulk.iloc[:, ::4]
     names = reference.cell_types

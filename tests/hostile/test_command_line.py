@@ -50,6 +50,7 @@ def run(command, limit=None, **options):
     return done.returncode, done.stdout, lines
 
 
+@pytest.mark.slow
 def test_a_full_disk_keeps_the_old_output(files, tmp_path):
     assert run(deconvolve(files, tmp_path / "out"))[0] == 0
     before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
@@ -64,6 +65,7 @@ def test_a_full_disk_keeps_the_old_output(files, tmp_path):
         assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
+@pytest.mark.slow
 def test_closed_pipes_and_full_terminals(files, tmp_path):
     read, write = os.pipe()
     os.close(read)
@@ -81,6 +83,7 @@ def test_closed_pipes_and_full_terminals(files, tmp_path):
         assert (code, lines) == (1, ["error: No space left on device"])
 
 
+@pytest.mark.slow
 def test_without_a_home(files, tmp_path):
     env = {**os.environ, "HOME": "/dev/null/nowhere", "XDG_CACHE_HOME": ""}
     for name in ("XDG_CACHE_HOME", "MPLCONFIGDIR"):
@@ -92,6 +95,7 @@ def test_without_a_home(files, tmp_path):
     assert (tmp_path / "out" / "report.html").stat().st_size > 10_000
 
 
+@pytest.mark.slow
 def test_ascii_terminals(files, tmp_path):
     bulk = pd.read_csv(files / "bulk.csv", index_col="gene")
     bulk.columns = ["prøve", *bulk.columns[1:]]
@@ -177,6 +181,7 @@ def test_places(files, tmp_path, monkeypatch):
     assert said_by(command)[0] == 2
 
 
+@pytest.mark.slow
 def test_one_run_at_a_time(files, tmp_path):
     slow = subprocess.Popen(
         deconvolve(files, tmp_path / "out", "--method", "nuts", "--draws", "3000", "--cores", "1"),

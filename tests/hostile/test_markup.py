@@ -19,6 +19,8 @@ from bayesdecov.gating.gates import Clustering, Gate
 from bayesdecov.gating.hierarchy import Hierarchy
 from bayesdecov.gating.regions import Box
 
+pytestmark = pytest.mark.slow
+
 SIGN = "document.documentElement.setAttribute('data-hacked','yes')"
 EVIL = [
     f"<script>{SIGN}</script>",

@@ -127,6 +127,7 @@ def test_calibration_undoes_the_shrinkage(data):
     assert any("expectation given the measured ones" in note for note in both[1].notes)
 
 
+@pytest.mark.slow
 def test_rest_and_blocks_and_weights(data, monkeypatch):
     """A measured rest, cohorts in blocks, and a known covariance of the samples."""
     rest = fit(data, standard_errors=SD, rest="other")
