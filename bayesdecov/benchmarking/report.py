@@ -10,7 +10,7 @@ import pandas as pd
 
 from bayesdecov.baselines import BASELINES
 from bayesdecov.benchmarking.real import REAL
-from bayesdecov.benchmarking.result import Benchmark
+from bayesdecov.benchmarking.result import QUALITY, Benchmark
 from bayesdecov.plots.benchmark import by_type, cost, heat_map, spill_over
 from bayesdecov.reporting import words
 from bayesdecov.reporting.page import page
@@ -21,24 +21,9 @@ _FEWER, _MORE = (
     0.8,
 )  # a remark is added if misses are above twice or below a fifth of the nominal rate
 _SHOWN = (
-    "rmse_to_best",
-    "best",
-    "worst",
-    "worst_place",
-    "rmse",
-    "mae",
-    "r_types",
-    "ccc",
-    "bias",
-    "coverage",
-    "width",
-    "interval_score",
-    "intervals",
-    "seconds",
-    "memory_mb",
-    "failed",
-    "failures",
-)
+    "rmse_to_best", "best", "worst", "worst_place", *QUALITY,
+    "seconds", "memory_mb", "failed", "failures",
+)  # fmt: skip
 
 
 def render(found: Benchmark, name: str, record: Mapping[str, Any] | None = None) -> str:

@@ -12,6 +12,17 @@ from bayesdecov.benchmarking.metrics import ALL
 from bayesdecov.results.result import Result
 
 _WHERE = ["scenario", "level", "method"]
+QUALITY = (
+    "rmse",
+    "mae",
+    "r_types",
+    "ccc",
+    "bias",
+    "coverage",
+    "width",
+    "interval_score",
+    "intervals",
+)  # averaged over problems
 SCORES = (
     "r",
     "r_types",
@@ -110,20 +121,7 @@ class Benchmark(Result):
                     "worst": float(worst["ratio"]),
                     "worst_place": worst["place"],
                 }
-            for column in (
-                "rmse",
-                "mae",
-                "r_types",
-                "ccc",
-                "bias",
-                "coverage",
-                "width",
-                "interval_score",
-                "intervals",
-                "failed",
-                "seconds",
-                "memory_mb",
-            ):
+            for column in (*QUALITY, "failed", "seconds", "memory_mb"):
                 row[column] = float(part[column].mean())
             row["failures"] = int(part["failures"].sum())
             rows[name] = row

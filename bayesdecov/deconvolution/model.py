@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from bayesdecov.algebra.counting import inverse_root_of_mean
 from bayesdecov.algebra.dense import Dense
 from bayesdecov.algebra.density import Density
 from bayesdecov.algebra.lowrank import LowRank
@@ -142,7 +143,7 @@ def likelihood_covariance(reference: Reference, noise: str) -> Covariance:
 
 def rough_size_factor(y: Array, mu: Array) -> Array:
     """Size factors from least squares weighted by the inverse mean, never negative."""
-    weight = 1 / np.sqrt(mu.mean(axis=1) + 1e-3 * mu.mean())
+    weight = inverse_root_of_mean(mu)
     coefficients = np.linalg.lstsq(mu * weight[:, None], (y * weight).T, rcond=None)[0]
     total = np.maximum(coefficients, 0).sum(axis=0)
     fallback = y.sum(axis=1) / mu.mean(axis=1).sum()

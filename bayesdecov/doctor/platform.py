@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from scipy.special import softmax
 
 from bayesdecov import checks
 from bayesdecov.algebra.terms import Array
@@ -21,7 +22,7 @@ _OUTLIER = 0.25  # weight below which a gene is one
 
 
 class Apart(NamedTuple):
-    """A sentence, a table of cell types, and the tables' numbers behind it."""
+    """What is said of it, and the table of cell types behind that."""
 
     sentence: str
     types: pd.DataFrame
@@ -64,10 +65,7 @@ def _levels(platform: Platform, mixture: Mixture, rng: np.random.Generator) -> t
     """Mean proportions of the cohort and their standard deviation over common draws."""
     n_types = platform.profiles.n_types
     moved = moved_by(draw_factors(platform, _DRAWS, rng), platform, mixture)
-    log_q = (mixture.coefficients.log_q + moved)[..., :n_types]
-    p = np.exp(log_q - log_q.max(axis=-1, keepdims=True))
-    p /= p.sum(axis=-1, keepdims=True)
-    level = p.mean(axis=1)
-    at = np.exp(mixture.coefficients.log_q[:, :n_types])
-    at /= at.sum(axis=1, keepdims=True)
-    return at.mean(axis=0), level.std(axis=0, ddof=1)
+    log_q = mixture.coefficients.log_q
+    at = softmax(log_q[:, :n_types], axis=-1)
+    drawn = softmax((log_q + moved)[..., :n_types], axis=-1)
+    return at.mean(axis=0), drawn.mean(axis=1).std(axis=0, ddof=1)

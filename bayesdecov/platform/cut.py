@@ -67,13 +67,12 @@ class Platform(NamedTuple):
 
 def learn_platform(bulks: Expression, profiles: Profiles) -> tuple[Platform, Mixture]:
     """The platform of a cohort, and its samples fitted with it."""
-    n_genes = bulks.y.shape[1]
     mixture = fit_mixtures(bulks, profiles)
-    none, law, gene = np.zeros(n_genes), mixture.noise.law, mixture.noise.gene
-    platform = Platform(profiles, law, gene, GeneShifts(none, none, none, none + 1), None, 0.0)
     if len(bulks.y) < FEWEST:
-        return platform, mixture
-    spread = _spread_of_ratios(bulks, mixture, profiles)
+        none, noise = np.zeros(bulks.y.shape[1]), mixture.noise
+        shifts = GeneShifts(none, none, none, none + 1)
+        return Platform(profiles, noise.law, noise.gene, shifts, None, 0.0), mixture
+    spread = _spread_of_ratios(bulks, mixture)
     for _ in range(_LEVELS):
         level, shifts, tau = _level(bulks, mixture, profiles, spread)
         factors = np.exp(shifts.log)
@@ -88,17 +87,16 @@ def learn_platform(bulks: Expression, profiles: Profiles) -> tuple[Platform, Mix
             law=mixture.noise.law,
         )
         spread = (mixture.variance / mixture.mean**2).mean(axis=0) / len(bulks.y)
-        noise = mixture.noise
-        platform = Platform(scaled, noise.law, noise.gene, shifts, level, tau)
-    return platform, mixture
+    noise = mixture.noise
+    return Platform(scaled, noise.law, noise.gene, shifts, level, tau), mixture
 
 
-def _spread_of_ratios(bulks: Expression, mixture: Mixture, profiles: Profiles) -> Array:
+def _spread_of_ratios(bulks: Expression, mixture: Mixture) -> Array:
     """Variance of a gene's mean over the samples, from the scatter around its own mean.
 
     The variance law cannot be asked before factors are known: they would be counted as scatter.
     """
-    ratio = bulks.y / (np.exp(mixture.coefficients.log_q) @ profiles.matrix.T)
+    ratio = bulks.y / mixture.mean
     ratio = ratio / np.maximum(ratio.mean(axis=0), _LEAST_RATIO)
     df = len(ratio) - 1
     variances = np.maximum(ratio.var(axis=0, ddof=1), _LEAST_SPREAD)

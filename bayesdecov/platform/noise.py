@@ -19,7 +19,7 @@ from scipy.optimize import minimize
 from scipy.stats import t as student
 
 from bayesdecov.algebra.counting import RESOLUTION
-from bayesdecov.algebra.moderation import moderated, variance_prior
+from bayesdecov.algebra.moderation import SMALLEST, moderated, variance_prior
 from bayesdecov.algebra.terms import Array
 
 DEGREES = (2.5, 4.0, 7.0, 15.0, 60.0)
@@ -73,23 +73,27 @@ def variance(law: Law, mean: Array, structure: Array | float, phi: Array | None)
     return np.asarray(law.c2 * mean**2 + unit * mean + RESOLUTION * unit**2 + law.b2 + structure)
 
 
+def share_with_tails(law: Law, fitted: Residuals, V: Array, *, counts: bool) -> Array:
+    """The multiplicative part of ``V``; all of it where nothing was counted (means of samples)."""
+    if not counts:
+        return np.ones_like(V)
+    return np.asarray((law.c2 * fitted.mean**2 + fitted.structure) / V)
+
+
 def renew(noise: Noise, fitted: Residuals, *, genes: bool = True, counts: bool = True) -> Noise:
     """The noise given a fit: the law, then the genes' own factors, then tails and weights.
 
-    ``genes=False`` gives all genes one variance; ``counts=False`` (means of samples) leaves
-    nothing but the multiplicative part and the floor.
+    ``genes=False`` gives all genes one variance; ``counts=False`` (means of samples, with a
+    ``phi`` of zero) gives all residuals tails.
     """
-    phi = np.zeros(len(fitted.mean)) if not counts else fitted.phi
-    law = _law(noise, fitted._replace(phi=phi))
-    V = variance(law, fitted.mean, fitted.structure, phi)
+    law = _law(noise, fitted)
+    V = variance(law, fitted.mean, fitted.structure, fitted.phi)
     square = fitted.residual**2
     gene = noise.gene
     if genes and len(square) >= _ENOUGH:
         gene = _own(noise.weights * (square + fitted.uncertain) / V)
     scaled = square / (gene * V)
-    share = np.ones_like(V)  # all that a mean of samples has besides
-    if counts:
-        share = (law.c2 * fitted.mean**2 + fitted.structure) / V
+    share = share_with_tails(law, fitted, V, counts=counts)
     nu, scale = _heaviness(scaled[share > _MULTIPLICATIVE])
     law = law._replace(nu=nu, c2=law.c2 * scale)
     return Noise(law, gene, tails(nu, scaled / scale, share))
@@ -134,7 +138,7 @@ def _law(noise: Noise, fitted: Residuals) -> Law:
 def _own(ratios: Array) -> Array:
     """Each gene's variance over what the law expects, moderated; geometric mean 1."""
     variances, df = ratios.mean(axis=0), len(ratios)
-    variances = np.maximum(variances, 1e-5 * np.median(variances))
+    variances = np.maximum(variances, SMALLEST * np.median(variances))
     own = moderated(variances, df, variance_prior(variances, df))
     return np.asarray(own / np.exp(np.log(own).mean()))
 

@@ -14,7 +14,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from scipy.optimize import nnls
+from scipy.special import softmax
 
+from bayesdecov.algebra.counting import inverse_root_of_mean
 from bayesdecov.algebra.terms import Array, add_diagonal
 
 _STEPS = 30
@@ -94,8 +97,7 @@ def fit_positive(
         active = active[~(better & (gain < _GAIN)) & (damping[active] < 1e8)]
         if not len(active):
             break
-    p = np.exp(log_q[:, : profiles.n_types])
-    p /= p.sum(axis=1, keepdims=True)
+    p = softmax(log_q[:, : profiles.n_types], axis=1)
     slope = np.zeros_like(log_q)
     slope[:, : profiles.n_types] = concentration * np.maximum(1 - profiles.n_types * p, 0)
     return Positive(log_q, add_diagonal(hessian, slope))
@@ -122,9 +124,7 @@ def _objective(
 
 def rough(y: Array, matrix: Array) -> Array:
     """Log-coefficients to start from: positive least squares weighted by the mean profile."""
-    from scipy.optimize import nnls
-
-    weight = 1 / np.sqrt(matrix.mean(axis=1) + 1e-3 * matrix.mean())
+    weight = inverse_root_of_mean(matrix)
     q = np.stack([nnls(matrix * weight[:, None], each * weight)[0] for each in y])
     least = _SMALLEST_SHARE * q.sum(axis=1, keepdims=True) / matrix.shape[1]
     return np.log(np.maximum(q, np.maximum(least, 1e-12)))

@@ -7,7 +7,16 @@ from typing import NamedTuple
 import numpy as np
 
 from bayesdecov.algebra.terms import Array
-from bayesdecov.platform.noise import Law, Noise, Residuals, first_law, renew, tails, variance
+from bayesdecov.platform.noise import (
+    Law,
+    Noise,
+    Residuals,
+    first_law,
+    renew,
+    share_with_tails,
+    tails,
+    variance,
+)
 from bayesdecov.platform.positive import Positive, Profiles, fit_positive, rough
 
 ROUNDS = 12
@@ -48,28 +57,29 @@ def fit_mixtures(
     """Fit coefficients and noise in turn, ``rounds`` times, and the coefficients once more."""
     y = bulks.y
     log_q = rough(y, profiles.matrix) if start is None else start
-    mean = np.exp(log_q) @ profiles.matrix.T
-    noise = Noise(law or first_law(float(mean.mean())), np.ones(y.shape[1]), np.ones_like(y))
     phi = bulks.phi if counts else np.zeros(len(y))
-    for number in range(rounds + 1):
+
+    def residuals(log_q: Array) -> Residuals:
+        mean = np.exp(log_q) @ profiles.matrix.T
         structure = _structure(bulks, log_q, profiles.n_types)
-        V = noise.gene * variance(noise.law, mean, structure, phi)
-        if number == 0:  # outliers are none to begin with
-            share = (noise.law.c2 * mean**2 + structure) / V if counts else np.ones_like(V)
-            noise = noise._replace(weights=tails(noise.law.nu, (y - mean) ** 2 / V, share))
+        return Residuals(mean, y - mean, np.zeros(1), structure, phi)
+
+    fitted = residuals(log_q)
+    law = law or first_law(float(fitted.mean.mean()))
+    V = variance(law, fitted.mean, fitted.structure, phi)
+    share = share_with_tails(law, fitted, V, counts=counts)
+    noise = Noise(law, np.ones(y.shape[1]), tails(law.nu, fitted.residual**2 / V, share))
+    for number in range(rounds + 1):
+        V = noise.gene * variance(noise.law, fitted.mean, fitted.structure, phi)
         found = fit_positive(y, profiles, noise.weights / V, log_q, CONCENTRATION)
         log_q = found.log_q
-        q = np.exp(log_q)
-        mean = q @ profiles.matrix.T
-        if number == rounds:
-            break
-        spread = np.linalg.inv(found.information) * q[:, :, None] * q[:, None, :]
-        fitted = Residuals(
-            mean, y - mean, profiles.quadratic(spread),
-            _structure(bulks, log_q, profiles.n_types), phi,
-        )  # fmt: skip
-        noise = renew(noise, fitted, genes=genes, counts=counts)
-    return Mixture(found, noise, mean, V)
+        fitted = residuals(log_q)
+        if number < rounds:
+            q = np.exp(log_q)
+            spread = np.linalg.inv(found.information) * q[:, :, None] * q[:, None, :]
+            fitted = fitted._replace(uncertain=profiles.quadratic(spread))
+            noise = renew(noise, fitted, genes=genes, counts=counts)
+    return Mixture(found, noise, fitted.mean, V)
 
 
 def _structure(bulks: Expression, log_q: Array, n_types: int) -> Array | float:
