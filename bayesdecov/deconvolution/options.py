@@ -23,6 +23,16 @@ METHODS = ("map", "laplace", "nuts", *BASELINES)
 USUAL = Schedule(draws=1000, tune=300, target_accept=0.85)
 
 
+def check_model(prior: Any, noise: Any, size_factor: Any, df: Any) -> None:
+    """Raise `InputError` where an option of the model is wrong, whatever the data are."""
+    checks.check_choice(noise, NOISES, "noise")
+    checks.check_choice(size_factor, SIZE_FACTORS, "size_factor")
+    if not isinstance(prior, (Dirichlet, SoftmaxNormal)):
+        checks.check_choice(prior, PRIORS, "prior")
+    if df not in (None, "auto"):
+        checks.check_positive(df, "df")
+
+
 @dataclass(frozen=True, kw_only=True)
 class DeconvolutionRequest:
     """The options that `deconvolve` documents, under the same names."""
@@ -45,12 +55,7 @@ class DeconvolutionRequest:
         """Raise `InputError` where an option is wrong or does not go with the method."""
         method = self.method
         checks.check_choice(method, METHODS, "method")
-        checks.check_choice(self.noise, NOISES, "noise")
-        checks.check_choice(self.size_factor, SIZE_FACTORS, "size_factor")
-        if not isinstance(self.prior, (Dirichlet, SoftmaxNormal)):
-            checks.check_choice(self.prior, PRIORS, "prior")
-        if self.df not in (None, "auto"):
-            checks.check_positive(self.df, "df")
+        check_model(self.prior, self.noise, self.size_factor, self.df)
         sampling = of_class(self.sampling, Sampling, "sampling")
         if sampling.draws is not None:
             checks.check_whole(sampling.draws, "draws", at_least=2)

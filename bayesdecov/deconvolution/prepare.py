@@ -14,7 +14,7 @@ from bayesdecov.algebra.terms import Array
 from bayesdecov.deconvolution.align import align_bulk
 from bayesdecov.deconvolution.cohort_stage import learn_from_cohort
 from bayesdecov.deconvolution.model import EQ8, LIKELIHOOD, Data, Model, model_of
-from bayesdecov.deconvolution.options import NOISES, PRIORS, SIZE_FACTORS
+from bayesdecov.deconvolution.options import check_model
 from bayesdecov.errors import InputError, Notes
 from bayesdecov.io.genes import Alignment
 from bayesdecov.reference.reference import Reference
@@ -54,8 +54,7 @@ def prepare(
 
     ``other`` is given where cells that are absent from the reference form a type of their own.
     """
-    checks.check_choice(noise, NOISES, "noise")
-    checks.check_choice(size_factor, SIZE_FACTORS, "size_factor")
+    check_model(prior, noise, size_factor, df)
     notes = Notes() if notes is None else notes
     exact = reference.scale == "exact"
     if "licence" in reference.settings:
@@ -119,7 +118,6 @@ def _prior_of(prior: str | Prior, cell_types: pd.Index, other: bool) -> tuple[Pr
     if isinstance(prior, SoftmaxNormal):
         checks.check_positive(prior.scale, "prior scale")
         return prior, LIKELIHOOD
-    checks.check_choice(prior, PRIORS, "prior")
     if prior == "normal":
         return SoftmaxNormal(), LIKELIHOOD
     return FLAT, EQ8 if prior == "decovart" else LIKELIHOOD
@@ -153,4 +151,4 @@ def _automatic_noise(reference: Reference, phi: Array) -> str:
 def _degrees_of_freedom(df: float | str | None, exact: bool) -> float | None:
     if df is None or (df == "auto" and exact):
         return None
-    return AUTO_DF if df == "auto" else checks.check_positive(df, "df")
+    return AUTO_DF if df == "auto" else float(df)
