@@ -44,19 +44,14 @@ def run(*arguments, expect=0):
     return result
 
 
+def deconvolve(files, out, *more, expect=0):
+    reference = ("--reference", files / "reference.nc")
+    return run("deconvolve", files / "bulk.csv", *reference, "--out", out, *more, expect=expect)
+
+
 def test_reference_then_deconvolve(files, tmp_path):
-    result = run(
-        "deconvolve",
-        files / "bulk.csv",
-        "--reference",
-        files / "reference.nc",
-        "--out",
-        tmp_path / "out",
-        "--method",
-        "laplace",
-        "--seed",
-        "1",
-        "--no-progress",
+    result = deconvolve(
+        files, tmp_path / "out", "--method", "laplace", "--seed", "1", "--no-progress"
     )
     assert "Deconvolution: 6 samples x 3 cell types, 60 genes" in result.stdout
     out = tmp_path / "out"
@@ -74,15 +69,7 @@ def test_reference_then_deconvolve(files, tmp_path):
 
 
 def test_map_writes_the_same_files(files, tmp_path):
-    run(
-        "deconvolve",
-        files / "bulk.csv",
-        "--reference",
-        files / "reference.nc",
-        "--out",
-        tmp_path / "out",
-        "--no-plots",
-    )
+    deconvolve(files, tmp_path / "out", "--no-plots")
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert names == {
         "proportions.csv",
@@ -280,15 +267,7 @@ def test_bad_input_exits_2_with_one_message_and_writes_nothing(case, files, tmp_
 
 def test_a_defect_is_one_message_too(files, tmp_path, monkeypatch):
     monkeypatch.setattr("bayesdecov.deconvolution.run.prepare", lambda *a, **k: 1 / 0)
-    result = run(
-        "deconvolve",
-        files / "bulk.csv",
-        "--reference",
-        files / "reference.nc",
-        "--out",
-        tmp_path / "out",
-        expect=1,
-    )
+    result = deconvolve(files, tmp_path / "out", expect=1)
     assert "unexpected ZeroDivisionError" in result.stderr
 
 
@@ -300,12 +279,8 @@ def test_help(command):
 
 def test_report_and_compare(files, tmp_path):
     for method in ("map", "laplace"):
-        run(
-            "deconvolve",
-            files / "bulk.csv",
-            "--reference",
-            files / "reference.nc",
-            "--out",
+        deconvolve(
+            files,
             tmp_path / method,
             "--method",
             method,
@@ -326,12 +301,8 @@ def test_report_and_compare(files, tmp_path):
 
 
 def test_nuts_options_reach_the_sampler(files, tmp_path):
-    run(
-        "deconvolve",
-        files / "bulk.csv",
-        "--reference",
-        files / "reference.nc",
-        "--out",
+    deconvolve(
+        files,
         tmp_path / "out",
         "--method",
         "nuts",
