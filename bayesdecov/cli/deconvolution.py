@@ -71,6 +71,15 @@ def known_reference(value: str) -> tuple[Path | str, dict[str, Path]]:
     return Path(value), {"reference": Path(value)}
 
 
+def opened_reference(known: Path | str) -> Any:
+    """The table of a signature; a saved reference and the name of a published one as they are."""
+    from bayesdecov.io.tables import read_table
+
+    if isinstance(known, Path) and known.suffix.lower() != ".nc":
+        return read_table(known, "reference")
+    return known
+
+
 @app.command()
 @guarded
 def demo(
@@ -254,8 +263,7 @@ def deconvolve(
                 found=f"the columns {checks.some(table.columns)}",
             )
         per_cell = table.iloc[:, 0]
-    if isinstance(known, Path) and known.suffix.lower() != ".nc":
-        known = read_table(known, "reference")
+    opened = opened_reference(known)
     blocks = Blocks(bulk, "bulk")
     whole_cohort = calibrate or other or leave_one_out
     if shard_size is None and blocks.n_samples >= _MANY and not whole_cohort:
@@ -281,7 +289,7 @@ def deconvolve(
         deconvolve_to(
             out,
             blocks,
-            known,
+            opened,
             method,
             shard_size=shard_size,
             prob=prob,
@@ -299,7 +307,7 @@ def deconvolve(
         )
         written(out)
         return
-    fit = run(blocks.take(0, blocks.n_samples), known, method, progress=progress, **options)
+    fit = run(blocks.take(0, blocks.n_samples), opened, method, progress=progress, **options)
     sensitivity = fit.leave_one_type_out() if leave_one_out else None
     with whole(fit, out, force=force, prob=prob, inputs=inputs) as folder:
         if sensitivity is not None:

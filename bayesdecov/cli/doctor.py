@@ -61,7 +61,7 @@ def doctor(
     force: Force = False,
 ) -> None:
     """Report what data can show: confusable cell types, smallest proportions and effects."""
-    from bayesdecov.cli.deconvolution import known_reference
+    from bayesdecov.cli.deconvolution import known_reference, opened_reference
     from bayesdecov.cli.mixed_effects import number_or_table
     from bayesdecov.doctor import examine_bulk, examine_cohort
     from bayesdecov.io.tables import read_table
@@ -84,11 +84,9 @@ def doctor(
         ):
             if value is not None:
                 raise InputError(name, "must be used together with --proportions and --covariates")
-        if isinstance(known, Path) and known.suffix.lower() != ".nc":
-            known = read_table(known, "reference")
         found = examine_bulk(
             read_table(bulk, "bulk"),
-            known,
+            opened_reference(known),
             seed=seed,
             assume_linear=assume_linear,
         )
