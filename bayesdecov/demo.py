@@ -11,8 +11,9 @@ from rich.table import Table
 
 from bayesdecov import checks, datasets, simulate
 from bayesdecov.comparison import compare
-from bayesdecov.deconvolution.deconvolve import deconvolve
+from bayesdecov.deconvolution.options import DeconvolutionRequest
 from bayesdecov.deconvolution.result import Deconvolution
+from bayesdecov.deconvolution.run import run
 from bayesdecov.io.outputs import check_folder, whole_folder
 from bayesdecov.io.tables import write_table
 from bayesdecov.mixed_effects.fastmix import fastmix
@@ -25,6 +26,8 @@ from bayesdecov.reporting.build import report
 _METHODS = ("laplace", "nuts")
 _OTHERS = ("map", "nnls", "simplex")
 _GENES = {"laplace": 300, "nuts": 60}
+_FOREIGN = "laplace, foreign reference"
+_FACTOR = 0.6  # standard deviation of a foreign platform's factors, in logarithms
 _DRAWS = 500  # of each of four chains
 _SEED = 1
 
@@ -52,14 +55,15 @@ def run_demo(
     fits = {}
     for name_of in methods:
         draws = _DRAWS if name_of == "nuts" else 1000
-        fits[name_of] = deconvolve(
-            data.bulk,
-            reference,
-            name_of,
+        request = DeconvolutionRequest(
+            method=name_of,
             seed=_SEED,
             sampling=Sampling(draws=draws),
             progress=None if progress else False,
         )
+        fits[name_of] = run(data.bulk, reference, request)
+    if name == "demo":
+        fits |= _foreign(data, covariance, genes)
     scores = score(fits, data.proportions, groups=_groups(data.samples))
     console.print(_as_rich(scores))
     best = fits[method]
@@ -75,11 +79,38 @@ def run_demo(
         report(best, folder / "report.html")
         found.write(folder / "comparison")
         draw(found, folder / "comparison")
+        if _FOREIGN in fits:
+            (folder / "foreign").mkdir()
+            draw(fits[_FOREIGN], folder / "foreign" / "plots", truth=data.proportions)
+            report(fits[_FOREIGN], folder / "foreign" / "report.html")
         if name == "demo":  # small and free to copy: the tables that a user would have
             _write_input(data, folder / "input")
             console.print("\nsimulated effects of a group on the genes of three cell types:")
             console.print(str(_fastmix(folder)), markup=False)
     _say_what_next(name, out, console)
+
+
+def _foreign(data: datasets.Dataset, covariance: str, genes: int) -> dict[str, Deconvolution]:
+    """Fits with a reference of another platform, whose genes differ by factors from the bulks'.
+
+    Once with what the cohort tells of them, and once as if both were of one platform.
+    """
+    assert data.purified is not None
+    rng = np.random.default_rng(_SEED)
+    factors = np.exp(_FACTOR * rng.standard_normal(len(data.purified)))
+    purified = data.purified.mul(factors, axis=0).round()  # counts
+    reference = Reference.from_samples(purified, data.labels, covariance, genes=genes)
+    fits = {}
+    for title, platform in ((_FOREIGN, "elsewhere"), (f"{_FOREIGN}, one platform", "same")):
+        request = DeconvolutionRequest(
+            method="laplace",
+            seed=_SEED,
+            platform=platform,
+            sampling=Sampling(max_pareto_k=np.inf),
+            progress=False,
+        )
+        fits[title] = run(data.bulk, reference, request)
+    return fits
 
 
 def _write_input(data: datasets.Dataset, folder: Path) -> None:
@@ -97,6 +128,8 @@ def _say_what_next(name: str, out: Path, console: Console) -> None:
     )
     if name == "demo":
         console.print(
+            f"a reference of another platform: {out}/foreign/report.html (section 'Bulks and "
+            "reference'), and the last rows of the table above\n"
             "try it by hand:\n"
             f"  bayesdecov reference {out}/input/purified.csv --labels {out}/input/labels.csv "
             "--out reference.nc\n"

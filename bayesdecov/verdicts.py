@@ -15,6 +15,10 @@ R_HAT = 1.01
 ESS = 400.0
 E_BFMI = 0.3
 PARETO_K = 0.7
+TAU = 0.15  # log-sd of genes' factors above which platforms differ
+FAR_TAU = 0.8
+LEVEL_ERROR = 0.05  # of tissue: a shared standard deviation above which levels are uncertain
+MISSING_GENES = 0.5
 OTHER_SURE = 0.95  # probability of unknown content above which a sample is flagged
 
 _KINDS = {
@@ -27,6 +31,10 @@ _KINDS = {
     "e_bfmi": f"E-BFMI below {E_BFMI:g}",
     "pareto_k": "Laplace approximation refused (Pareto-k too large)",
     "other": f"contains cells that the reference lacks (P > {OTHER_SURE:g})",
+    "levels_uncertain": "levels uncertain, differences between samples good",
+    "levels_unknown": "levels unknown: too few samples to learn how platforms differ",
+    "far_platform": "bulks and reference are far apart: use more markers",
+    "missing_genes": "most genes of the reference are missing",
     "not_a_mixture": "does not look like a mixture of these cell types",
 }
 
@@ -55,6 +63,10 @@ class Finding(NamedTuple):
             return f"{self.code} {value:.0f} < {limit:.0f}: draw more"
         if self.code == "e_bfmi":
             return f"E-BFMI {value:.2f} < {limit:g}: heavy tails, interpret with care"
+        if self.code == "far_platform":
+            return f"{self.kind} (genes differ by exp(+-{value:.2f}))"
+        if self.code == "missing_genes":
+            return f"{value:.0%} of the reference's genes are missing"
         if self.code == "pareto_k":
             return f"approximation refused: Pareto-k {value:.2f} > {limit:g}, use nuts"
         return self.kind

@@ -5,6 +5,7 @@ from bayesdecov.models.contamination import Genes, contamination
 from bayesdecov.models.convolution import convolution
 from bayesdecov.models.joint import Shared, joint
 from bayesdecov.models.mixed_effects import Sufficient, mixed_effects
+from bayesdecov.models.platform import platform
 
 __all__ = [
     "Genes",
@@ -15,4 +16,5 @@ __all__ = [
     "convolution",
     "joint",
     "mixed_effects",
+    "platform",
 ]

@@ -57,6 +57,7 @@ def test_reference_then_deconvolve(files, tmp_path):
     out = tmp_path / "out"
     assert {path.name for path in out.iterdir()} == {
         "proportions.csv", "intervals.csv", "diagnostics.csv", "posterior.nc", "run.json", "plots",
+        "gene_shifts.csv",
     }  # fmt: skip
     table = read_table(out / "proportions.csv")
     assert table.index.name == "sample"
@@ -75,10 +76,28 @@ def test_map_writes_the_same_files(files, tmp_path):
         "proportions.csv",
         "intervals.csv",
         "diagnostics.csv",
+        "gene_shifts.csv",
         "posterior.nc",
         "run.json",
     }
     assert pd.read_csv(tmp_path / "out" / "intervals.csv")["low"].notna().all()
+
+
+def test_platforms_and_sums_of_types(files, tmp_path):
+    types = bd.Reference.load(files / "reference.nc").cell_types
+    groups = pd.DataFrame({"cell_type": types, "group": ["first", *["rest"] * (len(types) - 1)]})
+    groups.to_csv(tmp_path / "groups.csv", index=False)
+    deconvolve(files, tmp_path / "out", "--no-plots", "--groups", tmp_path / "groups.csv")
+    assert set(pd.read_csv(tmp_path / "out" / "sums.csv")["cell_type"]) == {"first", "rest"}
+    shifts = pd.read_csv(tmp_path / "out" / "gene_shifts.csv", index_col=0)
+    assert list(shifts.columns) == ["shift", "sd", "kept", "weight"]
+    deconvolve(files, tmp_path / "same", "--no-plots", "--platform", "same")
+    assert not (tmp_path / "same" / "gene_shifts.csv").exists()
+    settings = [
+        json.loads((tmp_path / name / "run.json").read_text())["settings"]["platform"]
+        for name in ("out", "same")
+    ]
+    assert settings == ["elsewhere", "same"]
 
 
 def test_a_signature_table_is_a_reference(files, tmp_path):
@@ -104,6 +123,11 @@ def test_demo(tmp_path):
     assert "SIMULATED" in result.stdout
     scores = pd.read_csv(tmp_path / "demo" / "scores.csv").set_index("method")
     assert scores.loc["laplace", "rmse"] < scores.loc["nnls", "rmse"]
+    foreign = "laplace, foreign reference"
+    assert scores.loc[foreign, "rmse"] < scores.loc[f"{foreign}, one platform", "rmse"]
+    assert scores.loc[foreign, "coverage_95"] > 0.8
+    page = (tmp_path / "demo" / "foreign" / "report.html").read_text(encoding="utf-8")
+    assert "Bulks and reference" in page
     assert {path.name for path in (tmp_path / "demo" / "input").iterdir()} == {
         "bulk.csv", "purified.csv", "labels.csv", "expression.csv", "proportions.csv",
         "covariates.csv",

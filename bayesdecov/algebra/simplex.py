@@ -47,18 +47,26 @@ def to_mrna(p: Array, per_cell: Array) -> Array:
     return to_cells(p, 1.0 / per_cell)
 
 
-def shift_log_odds(p: Array, shift: Array) -> Array:
-    """Draws (sample, ..., draw, cell_type) with the log-odds of their last type shifted.
+def shift_log_ratios(p: Array, shift: Array) -> Array:
+    """Draws (sample, ..., draw, cell_type) with shifts added to the logarithms of their types.
 
-    Draws use the replicates of ``shift`` (replicate, sample) in turn; the ratios of the other types
-    are unchanged. ``-shift`` undoes it.
+    Draws use the replicates of ``shift`` (replicate, sample, cell_type) in turn. ``-shift`` undoes
+    it.
     """
     turn = np.arange(p.shape[-2]) % len(shift)
-    step = shift[turn].T.reshape(len(p), *[1] * (p.ndim - 3), len(turn))
-    share = p[..., -1]
-    grown = share * np.exp(step)
-    total = grown + (1 - share)
-    return np.concatenate([p[..., :-1] / total[..., None], (grown / total)[..., None]], axis=-1)
+    step = np.exp(shift[turn]).transpose(1, 0, 2)
+    grown = p * step.reshape(len(p), *[1] * (p.ndim - 3), len(turn), p.shape[-1])
+    return np.asarray(grown / grown.sum(axis=-1, keepdims=True))
+
+
+def covariance_of_shifts(p: Array, shift: Array) -> Array:
+    """Second moments (sample, cell_type, cell_type) of how ``shift`` moves ``p``.
+
+    ``p`` is (sample, cell_type), ``shift`` (replicate, sample, cell_type).
+    """
+    moved = p * np.exp(shift)
+    off = (moved / moved.sum(axis=-1, keepdims=True) - p).transpose(1, 2, 0)
+    return np.asarray(off @ off.transpose(0, 2, 1) / len(shift))
 
 
 def theta_of(p: Array) -> Array:

@@ -10,8 +10,8 @@ import pandas as pd
 
 from bayesdecov import checks
 from bayesdecov.baselines import BASELINES
-from bayesdecov.deconvolution.deconvolve import deconvolve
-from bayesdecov.deconvolution.options import METHODS
+from bayesdecov.deconvolution.options import METHODS, DeconvolutionRequest
+from bayesdecov.deconvolution.run import run
 from bayesdecov.errors import InputError
 from bayesdecov.options import Sampling, grouped
 from bayesdecov.reference.build import ESTIMATORS
@@ -68,7 +68,8 @@ class Method:
         if bootstrap and self.method in BASELINES:
             options["bootstrap"] = bootstrap
         options = grouped(options, sampling=Sampling)
-        return deconvolve(bulk, reference, self.method, seed=seed, progress=False, **options)
+        request = DeconvolutionRequest(method=self.method, seed=seed, progress=False, **options)
+        return run(bulk, reference, request)
 
 
 def methods_of(given: Iterable[str] | Mapping[str, str | Own] | None) -> list[Method]:

@@ -188,7 +188,16 @@ def deconvolve(
             "epic, quantiseq."
         ),
     ] = "map",
-    prior: Annotated[str, typer.Option(help="flat, decovart (DeCovarT Eq. 8) or normal.")] = "flat",
+    platform: Annotated[
+        str,
+        typer.Option(
+            help="auto, same (bulks and reference come from one laboratory and protocol) or "
+            "elsewhere (learn from the cohort how they differ)."
+        ),
+    ] = "auto",
+    prior: Annotated[
+        str, typer.Option(help="auto, flat, jeffreys, decovart (DeCovarT Eq. 8) or normal.")
+    ] = "auto",
     noise: Annotated[str, typer.Option(help="auto, none or counting.")] = "auto",
     size_factor: Annotated[str, typer.Option(help="auto, fixed or free.")] = "auto",
     df: Annotated[
@@ -221,6 +230,13 @@ def deconvolve(
             "cell type would be attributed if the reference lacked it.",
         ),
     ] = False,
+    groups: Annotated[
+        Path | None,
+        typer.Option(
+            help="Table: cell type, group. Also write sums.csv: the groups' proportions with "
+            "intervals."
+        ),
+    ] = None,
     shard_size: Annotated[
         int | None,
         typer.Option(
@@ -241,7 +257,8 @@ def deconvolve(
 ) -> None:
     """Estimate the cell-type proportions of bulk samples."""
     from bayesdecov import checks
-    from bayesdecov.deconvolution.deconvolve import deconvolve as run
+    from bayesdecov.deconvolution.options import DeconvolutionRequest
+    from bayesdecov.deconvolution.run import run
     from bayesdecov.deconvolution.streaming import SHARD, deconvolve_to
     from bayesdecov.io.blocks import Blocks
     from bayesdecov.io.tables import read_table, write_table
@@ -265,13 +282,19 @@ def deconvolve(
         per_cell = table.iloc[:, 0]
     opened = opened_reference(known)
     blocks = Blocks(bulk, "bulk")
-    whole_cohort = calibrate or other or leave_one_out
+    sums = None
+    if groups is not None:
+        sums = read_table(groups, "groups", text=True)
+        inputs["groups"] = groups
+    whole_cohort = calibrate or other or leave_one_out or groups is not None
     if shard_size is None and blocks.n_samples >= _MANY and not whole_cohort:
         shard_size = SHARD
     if shard_size is not None and leave_one_out:
         raise InputError(
             "leave-one-out", "needs the whole cohort in memory", fix="omit --shard-size"
         )
+    if shard_size is not None and groups is not None:
+        raise InputError("groups", "needs the whole cohort in memory", fix="omit --shard-size")
     options: dict[str, Any] = {
         "prior": prior,
         "noise": noise,
@@ -279,6 +302,7 @@ def deconvolve(
         "n_jobs": n_jobs,
         "size_factor": size_factor,
         "df": tail,
+        "platform": platform,
         "sampling": sampling,
         "calibrate": calibrate,
         "other": other,
@@ -307,11 +331,15 @@ def deconvolve(
         )
         written(out)
         return
-    fit = run(blocks.take(0, blocks.n_samples), opened, method, progress=progress, **options)
+    request = DeconvolutionRequest(method=method, progress=progress, **options)
+    fit = run(blocks.take(0, blocks.n_samples), opened, request)
     sensitivity = fit.leave_one_type_out() if leave_one_out else None
+    added = None if sums is None else fit.sum(sums).intervals(prob)
     with whole(fit, out, force=force, prob=prob, inputs=inputs) as folder:
         if sensitivity is not None:
             write_table(sensitivity, folder / "sensitivity.csv")
+        if added is not None:
+            write_table(added, folder / "sums.csv")
         if plots:
             from bayesdecov.plots.folder import draw
 

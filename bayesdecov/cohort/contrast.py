@@ -16,7 +16,7 @@ from scipy.stats import qmc
 from bayesdecov import checks
 from bayesdecov.algebra.simplex import log_ratio_basis
 from bayesdecov.algebra.terms import Array
-from bayesdecov.cohort.fit import CohortDraws, fast, joint
+from bayesdecov.cohort.fit import CohortDraws, fast, joint, with_shared_errors
 from bayesdecov.cohort.joint import Bulks
 from bayesdecov.cohort.measured import Measured, measured
 from bayesdecov.cohort.question import Question, design
@@ -139,6 +139,7 @@ def contrast(
         drawn = joint(bulks, data, found.X, schedule, notes, rng, log_size)
     else:
         drawn = fast(data, found.X, subjects, schedule, notes, rng)
+    drawn = with_shared_errors(drawn, found.X, data.shared)
     V = log_ratio_basis(len(data.cell_types))
     sides = [_means(drawn, question, V) for question in found.questions]
     differences = np.stack([second - first for first, second in sides], axis=2)
@@ -239,13 +240,17 @@ def _bulks(fit: Any, data: Measured) -> tuple[Bulks, Array]:
             fix="use method='fast'",
         )
     model = fit.model
+    density = model.genewise if fit.held is None else model.density
     rows = [str(name) for name in fit.proportions.index]
     chosen = [rows.index(name) for name in data.samples]
-    y = model.genewise.project(fit.bulk.to_numpy().T[chosen])
+    bulk = fit.bulk.to_numpy().T[chosen]
+    y = density.project(bulk) if fit.held is None else fit.held[chosen]
     per_cell = None if fit.per_cell is None else np.log(fit.per_cell)
     size = np.log(fit.diagnostics["size_factor"].to_numpy(dtype=float)[chosen])
+    if fit.held is not None and fit.unit is not None:
+        size = size - np.log(fit.unit[chosen])
     return Bulks(
-        model.genewise, y, phi_of(fit)[chosen], model.df, model.free_size, per_cell, model.power
+        density, y, phi_of(fit)[chosen], model.df, model.free_size, per_cell, model.power
     ), size
 
 

@@ -41,6 +41,21 @@ class CohortDraws(NamedTuple):
     stats: dict[str, Array]
 
 
+def with_shared_errors(drawn: CohortDraws, X: Array, shared: Array | None) -> CohortDraws:
+    """Coefficients moved by the errors (replicate, sample, d) that all samples have in common.
+
+    Least squares of these errors on the design is what they do to the coefficients: the same error
+    in all samples moves the intercept alone. Draws use the replicates in turn.
+    """
+    if shared is None:
+        return drawn
+    chains, count = drawn.coefficients.shape[:2]
+    moves = np.linalg.pinv(X) @ shared
+    turn = np.arange(chains * count) % len(moves)
+    moved = drawn.coefficients + moves[turn].reshape(drawn.coefficients.shape)
+    return drawn._replace(coefficients=moved)
+
+
 def prior_of(n_columns: int) -> Prior:
     """Wide for the intercept, one log-ratio per standard deviation for slopes."""
     sd = np.full(n_columns, SLOPE_SD)

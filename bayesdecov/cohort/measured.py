@@ -32,7 +32,8 @@ _FLOATS = 100_000  # samples x draws
 class Measured(NamedTuple):
     """Draws of the log-ratios ``z`` (sample, draw, d) and their log prior density (sample, draw).
 
-    A single draw is a value treated as exact.
+    A single draw is a value treated as exact. ``shared`` (replicate, sample, d) are errors of the
+    log-ratios that samples have in common, which are not in ``z``.
     """
 
     samples: pd.Index
@@ -40,11 +41,15 @@ class Measured(NamedTuple):
     z: Array
     log_prior: Array
     quantity: str
+    shared: Array | None = None
 
     def rows(self, chosen: Array) -> Measured:
         """A subset of the samples."""
         return self._replace(
-            samples=self.samples[chosen], z=self.z[chosen], log_prior=self.log_prior[chosen]
+            samples=self.samples[chosen],
+            z=self.z[chosen],
+            log_prior=self.log_prior[chosen],
+            shared=None if self.shared is None else self.shared[:, chosen],
         )
 
 
@@ -66,8 +71,8 @@ def measured(source: Any, notes: Notes) -> Measured:
 def _of_draws(source: PosteriorDraws, argument: str, notes: Notes) -> Measured:
     if source.prior is None:
         raise no_prior(argument)
-    p, samples, cell_types = source.p, source.samples, source.cell_types
-    unshifted = source.unshifted
+    samples, cell_types = source.samples, source.cell_types
+    p, shared = source.own, source.shared
     known = np.isfinite(p).all(axis=(1, 2))
     if not known.all():
         notes.warn(
@@ -75,21 +80,25 @@ def _of_draws(source: PosteriorDraws, argument: str, notes: Notes) -> Measured:
             f"{checks.some(samples[~known])}"
         )
         p, samples = p[known], samples[known]
-        unshifted = None if unshifted is None else unshifted[known]
+        shared = None if shared is None else shared[:, known]
     if not len(p):
         raise InputError("fit", "must have a posterior for some sample", found="none")
     most = int(np.clip(_FLOATS // len(p), _FEWER, _DRAWS))
     kept = np.unique(np.linspace(0, p.shape[1] - 1, most).astype(int))
     p = p[:, kept]
+    n_types = p.shape[2]
+    log_prior = source.log_prior(p)
     p, cell_types = _closed(p, cell_types, notes)
-    z = np.log(np.maximum(p, LEAST)) @ log_ratio_basis(p.shape[2])
+    V = log_ratio_basis(p.shape[2])
+    z = np.log(np.maximum(p, LEAST)) @ V
     names = pd.Index([str(name) for name in cell_types])
     return Measured(
         pd.Index([str(name) for name in samples]),
         names,
         z,
-        source.log_prior(p if unshifted is None else unshifted[:, kept]),
+        log_prior,
         source.quantity,
+        None if shared is None else shared @ V[:n_types],
     )
 
 

@@ -93,14 +93,17 @@ def _one_scale(
             if scale.kind != "counts":
                 unit = counting_unit(table.loc[common])
                 phi = (unit * 1e6 / totals * level).to_numpy()
-            same = bool(share.min() > _FULL_COVERAGE)
+            alike = (reference.scale == "counts") == (scale.kind == "counts")
+            same = bool(share.min() > _FULL_COVERAGE) and alike
             said = f"per million of {len(common)} shared genes"
             if reference.scale == "counts" and scale.kind != "counts" and np.isnan(phi).any():
                 notes.warn(
                     "the reference was made from counts and the bulk is not counts: gene lengths "
                     "may differ (TPM against CPM)"
                 )
-            if not same:
+            if not alike:
+                said += " (counts on one side only): size factor free"
+            elif not same:
                 said += f" ({share.min():.0%} of the reference's expression): size factor free"
             return scaled * level, phi, same, said
     if scale.kind == "counts":

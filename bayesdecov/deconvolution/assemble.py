@@ -13,6 +13,7 @@ from bayesdecov.algebra.predictive import misfit_probability
 from bayesdecov.algebra.simplex import proportions, to_cells
 from bayesdecov.algebra.terms import Array
 from bayesdecov.deconvolution.diagnostics import (
+    LARGEST_LEARNED,
     LARGEST_MISFIT,
     LEAST_CORRELATION,
     diagnose,
@@ -75,7 +76,9 @@ def assemble(
         draws=_draws(posterior, replicates, per_cell),
         model=model if modelled else None,
         maxima=maxima,
-        log_odds_shift=data.log_odds_shift,
+        shared_shift=data.shared_shift,
+        background=data.background,
+        held=data.held,
         unit=data.unit,
         per_cell=per_cell if modelled else None,
         normal=None if posterior is None else Normal(posterior.mode, posterior.mode_covariance),
@@ -162,7 +165,8 @@ def _tell(
         notes.warn(
             f"{int(bad.sum())} of {n} samples do not look like a mixture of these "
             f"cell types (correlation with the fit below {LEAST_CORRELATION} or misfit above "
-            f"{LARGEST_MISFIT:g}): {checks.some(samples[bad.to_numpy()])}"
+            f"{LARGEST_MISFIT if prepared.model.platform is None else LARGEST_LEARNED:g}): "
+            f"{checks.some(samples[bad.to_numpy()])}"
         )
     if (estimates.modes > 1).any():
         many = samples[estimates.modes > 1]

@@ -20,10 +20,10 @@ from bayesdecov.unknown_content.learn import learn
 
 
 class Learned(NamedTuple):
-    """The samples' common reference, and shifts of log-odds (replicate, sample)."""
+    """The samples' common reference, and shared shifts (replicate, sample, cell_type)."""
 
     reference: Reference
-    log_odds_shift: Array | None = None
+    shared_shift: Array | None = None
 
 
 def learn_from_cohort(
@@ -70,4 +70,5 @@ def _with_other(
         f"reference's; mean share {found.share.mean():.1%}, {low:.1%} to {high:.1%} in "
         f"{len(found.replicates)} resampled cohorts"
     )
-    return Learned(extended, log_odds_shifts(found.share, found.replicates))
+    shift = log_odds_shifts(found.share, found.replicates, len(extended.cell_types))
+    return Learned(extended, shift)

@@ -16,27 +16,38 @@ def deconvolve(
     bulk: Any,
     reference: Any,
     method: str = "map",
-    prior: str | Prior = "flat",
+    prior: str | Prior = "auto",
     noise: str = "auto",
     seed: Any = None,
     n_jobs: int = 1,
     *,
     size_factor: str = "auto",
     df: float | str | None = "auto",
+    platform: str = "auto",
     sampling: Sampling | None = None,
     calibrate: bool = False,
     other: bool = False,
     mrna_per_cell: Any = None,
     assume_linear: bool = False,
-    progress: bool | None = None,
 ) -> Deconvolution:
     r"""Estimate the cell-type proportions of bulk samples.
 
-    The model is DeCovarT's (arXiv:2309.09557, Eq. 7) with technical noise,
+    The model of bulks and reference on one platform is DeCovarT's (arXiv:2309.09557, Eq. 7) with
+    technical noise,
 
     .. math:: y_i \sim N\big(s_i\mu p_i,\; s_i^2 \textstyle\sum_j p_{ij}^2
               (\Sigma_j + \Sigma_j^{tot} / n_j) + \mathrm{diag}(\varphi_i s_i\mu p_i
               + \varphi_i^2 / 4)\big).
+
+    A reference from elsewhere differs from the bulks by factors of its genes, :math:`a_g`, which
+    all samples share, and genes scatter more around a mixture than its replicates tell:
+
+    .. math:: y_{gi} \sim t_\nu\big(f_{gi}, \lambda_g V_{gi}\big), \quad
+              f_{gi} = a_g s_i (\mu p_i)_g + b_i, \quad
+              V_{gi} = c^2 f_{gi}^2 + \varphi_i f_{gi} + b^2
+              + a_g^2 s_i^2 \textstyle\sum_j p_{ij}^2 \sigma^2_{gj} ,
+
+    with everything but :math:`s_i p_i` learned from the cohort (`bayesdecov.platform`).
 
     Parameters
     ----------
@@ -44,19 +55,23 @@ def deconvolve(
         Expression, genes x samples, linear scale: a DataFrame, an AnnData (samples in obs) or the
         path of a table. Genes are matched by name.
     reference
-        A `Reference`, the path of a saved one, or a signature table (genes x cell types).
+        A `Reference`, the path of a saved one, a signature table (genes x cell types), or the name
+        of a published signature (`bayesdecov.datasets.references`).
     method
         "map": the maximum of likelihood times prior by Levenberg-Marquardt; with ``prior="flat"``
-        the MLE. "laplace": a normal approximation of the posterior at its mode, refined by
-        importance sampling, with draws. "nuts": the exact posterior by Hamiltonian Monte Carlo,
-        chains for every sample. Published methods to compare with: "nnls",
+        the MLE, and the mode of log-ratios where the prior's density has no maximum inside the
+        simplex ("jeffreys"). "laplace": a normal approximation of the posterior at its mode,
+        refined by importance sampling, with draws. "nuts": the exact posterior by Hamiltonian
+        Monte Carlo, chains for every sample. Published methods to compare with: "nnls",
         "simplex", "ols", "rlm", "fardeep", "nusvr", "epic", "quantiseq" (see
         `bayesdecov.baselines`; their estimates beside proportions, like ``other``, the share that
         no cell type explains, are in the diagnostics).
     prior
-        "flat": Dirichlet(1). "decovart": DeCovarT Eq. 8, the likelihood times
-        :math:`|V|^{-1/2}`, needed to reproduce the paper; it pulls proportions together.
-        "normal": softmax of a zero-sum normal. Or a `Dirichlet` / `SoftmaxNormal` of
+        "auto": "jeffreys" where a platform is learned, otherwise "flat". "flat": Dirichlet(1).
+        "jeffreys": Dirichlet(1/2), which lets few of many cell types dominate. "decovart": DeCovarT
+        Eq. 8, the likelihood times :math:`|V|^{-1/2}`, needed to reproduce the paper; it pulls
+        proportions together. "normal": softmax of a zero-sum normal. Or a `Dirichlet` or a
+        `SoftmaxNormal` of
         `bayesdecov.algebra.priors`.
     noise
         "none": all variability is biology, as in the paper. "counting": adds the counting noise of
@@ -76,6 +91,15 @@ def deconvolve(
     df
         Degrees of freedom of the per-sample scale that turns the normal into a multivariate t;
         None for the normal. "auto": None for exact moments, 4 for estimated references.
+    platform
+        Whether bulks and reference come from one platform, laboratory and protocol. "same": the
+        covariances of the reference are all there is. "elsewhere": factors between the platforms,
+        a background, the scatter of genes and its tails are learned from the cohort (fewer than
+        three samples: only the scatter), and size factors are free. The error that all samples
+        share is in every interval (column ``shared`` of ``intervals``); differences between samples
+        are free of it. "auto": "elsewhere" for references made from data, unless an option is
+        chosen that is part of the other model (``prior``, ``noise``, ``size_factor``, ``df``,
+        ``other``, ``calibrate``).
     sampling
         How draws are made: posterior draws per sample ("laplace", 1000) or chain ("nuts", 1000),
         warm-up steps of a chain (300), chains per sample (4), worker processes (default:
@@ -103,8 +127,6 @@ def deconvolve(
         into fractions of cells.
     assume_linear
         Treat the bulk as linear although it looks log-transformed.
-    progress
-        Show a progress bar on standard error. None: only at a terminal and for several shards.
 
     Returns
     -------
@@ -133,7 +155,7 @@ def deconvolve(
     >>> reference = bd.Reference.from_samples(cohort.purified, cohort.labels)
     >>> fit = bd.deconvolve(cohort.bulk, reference, method="laplace", seed=1)
     >>> fit.proportions.shape, list(fit.intervals().columns)
-    ((4, 3), ['sample', 'cell_type', 'mean', 'sd', 'low', 'high'])
+    ((4, 3), ['sample', 'cell_type', 'mean', 'sd', 'low', 'high', 'shared'])
     """
     request = DeconvolutionRequest(
         method=method,
@@ -143,11 +165,11 @@ def deconvolve(
         n_jobs=n_jobs,
         size_factor=size_factor,
         df=df,
+        platform=platform,
         sampling=of_class(sampling, Sampling, "sampling"),
         calibrate=calibrate,
         other=other,
         mrna_per_cell=mrna_per_cell,
         assume_linear=assume_linear,
-        progress=progress,
     )
     return run(bulk, reference, request)

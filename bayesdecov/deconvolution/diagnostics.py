@@ -11,16 +11,28 @@ from scipy.special import ndtr
 from bayesdecov.algebra.predictive import misfit_probability
 from bayesdecov.algebra.terms import Array
 from bayesdecov.baselines import BASELINES
-from bayesdecov.deconvolution.fit import Estimates
+from bayesdecov.deconvolution.fit import Estimates, shared_covariance
 from bayesdecov.deconvolution.model import Data, Model
 from bayesdecov.deconvolution.posterior import Posterior
 from bayesdecov.deconvolution.prepare import Prepared
 from bayesdecov.diagnostics import convergence, e_bfmi, pareto_k
-from bayesdecov.verdicts import OTHER_SURE, Finding, findings_of_chains, rendered
+from bayesdecov.unknown_content.extended import OTHER
+from bayesdecov.verdicts import (
+    FAR_TAU,
+    LEVEL_ERROR,
+    MISSING_GENES,
+    OTHER_SURE,
+    TAU,
+    Finding,
+    findings_of_chains,
+    rendered,
+)
 
 ENOUGH_GENES = 10
 LEAST_CORRELATION = 0.3
 LARGEST_MISFIT = 20.0  # Mahalanobis distance per gene, 1 expected
+LARGEST_LEARNED = 4.0  # the same where the scatter of the other samples is expected
+LARGEST_BACKGROUND = 0.8  # of the expression
 OTHER_SHARE = 0.05  # the probability of more is reported
 
 
@@ -52,10 +64,21 @@ def diagnose(
         columns |= _of_chains(posterior)
     if posterior is not None and posterior.log_weights.size:
         columns["pareto_k"] = pareto_k(posterior.log_weights)
-    if data.log_odds_shift is not None:
+    if prepared.reference.cell_types[-1] == OTHER:
         columns["p_other"] = _probability_of_other(estimates, posterior)
+    if model.platform is not None:
+        shared = np.zeros(len(data.y))
+        if data.shared_shift is not None:
+            spread = shared_covariance(estimates.p, data.shared_shift)
+            shared = np.sqrt(np.einsum("njj->nj", spread)).max(axis=1)
+        columns["shared_sd"] = shared
+        columns["tau"] = np.nan if model.platform.level is None else model.platform.tau
+    if method not in BASELINES:
+        genes = prepared.alignment
+        columns["missing_genes"] = 1 - genes.n_shared / genes.n_reference
     table = pd.DataFrame(columns, index=prepared.samples.rename("sample"))
-    table["verdict"] = [rendered(each) for each in findings(table, data.y.shape[1], limit)]
+    found = findings(table, data.y.shape[1], limit)
+    table["verdict"] = [rendered(each) for each in found]
     return table
 
 
@@ -65,7 +88,9 @@ def not_a_mixture(table: pd.DataFrame, n_genes: int) -> pd.Series:
     if n_genes >= ENOUGH_GENES:
         bad = ~(table["correlation"] >= LEAST_CORRELATION)  # a constant sample has none
         if "misfit" in table:
-            bad |= table["misfit"] > LARGEST_MISFIT
+            bad |= table["misfit"] > (LARGEST_LEARNED if "tau" in table else LARGEST_MISFIT)
+        if "background" in table:
+            bad |= table["background"] > LARGEST_BACKGROUND
     return bad
 
 
@@ -81,9 +106,25 @@ def findings(table: pd.DataFrame, n_genes: int, limit: float) -> list[list[Findi
             mine.append(Finding("pareto_k", row["pareto_k"], limit))
         if row.get("p_other", 0.0) > OTHER_SURE:
             mine.append(Finding("other", row["p_other"], OTHER_SURE))
+        if row.get("missing_genes", 0.0) > MISSING_GENES:
+            mine.append(Finding("missing_genes", row["missing_genes"], MISSING_GENES))
+        if "tau" in row:
+            mine += _of_platform(row["tau"], row["shared_sd"])
         if strange[name]:
             mine.append(Finding("not_a_mixture"))
         found.append(mine)
+    return found
+
+
+def _of_platform(tau: float, shared_sd: float) -> list[Finding]:
+    """Where platforms differ, levels are uncertain; where that is not known, they are unknown."""
+    if np.isnan(tau):
+        return [Finding("levels_unknown")]
+    found = []
+    if tau > FAR_TAU:
+        found.append(Finding("far_platform", tau, FAR_TAU))
+    if tau > TAU or shared_sd > LEVEL_ERROR:
+        found.append(Finding("levels_uncertain", shared_sd, LEVEL_ERROR))
     return found
 
 
@@ -91,13 +132,19 @@ def _agreement(model: Model, data: Data, estimates: Estimates) -> dict[str, Arra
     """Root mean squared error and correlation between the bulk and its fit."""
     fitted = ((estimates.size / data.unit)[:, None] * estimates.p) @ model.mu.T
     residuals = data.y - fitted
+    of_background = {}
+    if data.background is not None and model.platform is not None:
+        background = data.background[:, None] * model.platform.background
+        residuals = residuals - background
+        share = background.sum(axis=1) / (background + fitted).sum(axis=1)
+        of_background = {"background": share}
     centred_y = data.y - data.y.mean(axis=1, keepdims=True)
     centred_f = fitted - fitted.mean(axis=1, keepdims=True)
     norms = np.linalg.norm(centred_y, axis=1) * np.linalg.norm(centred_f, axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
         correlation = (centred_y * centred_f).sum(axis=1) / norms
     rmse = np.sqrt((residuals**2).mean(axis=1)) * data.unit
-    return {"rmse": rmse, "correlation": correlation}
+    return {"rmse": rmse, "correlation": correlation} | of_background
 
 
 def _probability_of_other(estimates: Estimates, posterior: Posterior | None) -> Array:

@@ -16,10 +16,11 @@ from bayesdecov.algebra.terms import Array, Pieces, Term, log_density
 from bayesdecov.deconvolution.initial_points import initial_points
 from bayesdecov.deconvolution.model import Data, Model
 from bayesdecov.optimize import Maximum, marquardt
-from bayesdecov.unknown_content.extended import wider
 
 _SAME_MODE = 0.02  # two maxima closer than this in every proportion are one
 _OFF_BOUNDARY = 0.02
+_LARGEST_MOVE = 1.5  # of a log-proportion
+_SEEN = 0.002  # a lower share cannot be distinguished from zero
 _ZERO = 1e-5  # a proportion below this is reported as zero
 _PHI_START = 1.0  # times the mean expression: nearly unweighted least squares, which is robust
 _PHI_STEPS = (np.geomspace(1e-4, 10.0, 11), np.geomspace(0.4, 2.5, 3), np.geomspace(0.7, 1.4, 3))
@@ -77,13 +78,19 @@ def log_posterior(
         term = model.target(pieces)
         prior = model.prior.log_prior(x[:, :k], jacobian=jacobian, order=max(order, 1))
         value = term.value + prior.value
+        if model.free_size:
+            value = value - 0.5 * (x[:, k] / model.size_sd) ** 2
         if order == 0:
             return term._replace(value=value)
         term = simplex.pull_back(term, p, size)
         gradient, hessian = term.gradient.copy(), term.hessian.copy()
         gradient[:, :k] += prior.gradient
+        if model.free_size:
+            gradient[:, k] -= x[:, k] / model.size_sd**2
         if order == 2:
             hessian[:, :k, :k] += prior.hessian
+            if model.free_size:
+                hessian[:, k, k] -= model.size_sd**-2
         return Term(value, gradient, hessian)
 
     return objective
@@ -91,8 +98,10 @@ def log_posterior(
 
 def find_modes(model: Model, data: Data, *, jacobian: bool = False) -> Modes:
     """Maximise from every initial point, keep the best of each sample, count distinct maxima."""
-    projected = model.density.project(data.y)
     phi = data.phi
+    if data.held is not None:
+        return _maximise(model, data, data.held, phi, jacobian, data.start)
+    projected = model.density.project(data.y)
     unknown = np.isnan(phi)
     if not unknown.any():
         return _maximise(model, data, projected, phi, jacobian)
@@ -175,15 +184,15 @@ def _estimate_phi(
 
 def maximum_a_posteriori(model: Model, data: Data) -> Estimates:
     """MAP estimates with standard errors from the expected information."""
-    modes = find_modes(model, data)
+    modes = find_modes(model, data, jacobian=model.mode_of_logs)
     p, size = unpack(model, modes.x)
     p = np.where(p < _ZERO, 0.0, p)
     p /= p.sum(axis=1, keepdims=True)
     scale = np.ones(len(p)) if size is None else size
     pieces = evaluate(model.density, scale[:, None] * p, modes.projected, modes.phi)
     covariance = _covariance(model, pieces, p, scale)
-    if data.log_odds_shift is not None:
-        covariance = wider(covariance, p, data.log_odds_shift)
+    if data.shared_shift is not None:
+        covariance = covariance + shared_covariance(p, data.shared_shift)
     return estimates(model, data, modes, pieces, p, scale * data.unit, covariance)
 
 
@@ -198,13 +207,26 @@ def estimates(
         size=size,
         covariance=covariance,
         log_likelihood=log_likelihood - n_genes * np.log(data.unit),
-        quad=pieces.quad.value,
+        quad=distance(data, pieces.quad.value),
         iterations=modes.maximum.iterations,
         rdm=modes.maximum.rdm,
         converged=modes.maximum.converged,
         modes=modes.modes,
         phi=modes.phi * data.unit,
     )
+
+
+def shared_covariance(p: Array, shift: Array) -> Array:
+    """What shared errors add to the covariance of proportions; none is certain to be absent."""
+    inside = np.maximum(p, _SEEN)
+    inside = inside / inside.sum(axis=1, keepdims=True)
+    # the logarithm of an absent type may move by any amount; its proportion stays small
+    return simplex.covariance_of_shifts(inside, np.clip(shift, -_LARGEST_MOVE, _LARGEST_MOVE))
+
+
+def distance(data: Data, quad: Array) -> Array:
+    """Mahalanobis distances in the variances that the cohort has, before a sample's own scale."""
+    return quad if data.scale is None else quad * data.scale
 
 
 def _covariance(model: Model, pieces: Pieces, p: Array, scale: Array) -> Array:

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from bayesdecov.algebra.terms import Array
+from bayesdecov.deconvolution.fit import shared_covariance
 from bayesdecov.deconvolution.model import Model
 from bayesdecov.errors import InputError
+from bayesdecov.io.tables import write_table
 from bayesdecov.reference.reference import Reference
 from bayesdecov.results.posterior_draws import PosteriorDraws, before_shift
 from bayesdecov.results.proportions import Proportions
+from bayesdecov.results.sums import Sums, add
+
+GENE_SHIFTS = "gene_shifts.csv"
 
 
 class Normal(NamedTuple):
@@ -58,7 +65,7 @@ class FittedProportions(Proportions):
     maxima
         Beside draws: proportions that maximise the posterior density ("map") and the likelihood
         ("mle"), samples x cell types.
-    log_odds_shift
+    shared_shift
         Where there are `other` cells: shifts of their log-odds in the draws, which represent the
         uncertainty of their profile, (replicate, sample); draws use the replicates in turn.
     """
@@ -70,8 +77,10 @@ class FittedProportions(Proportions):
     model: Model | None = None
     normal: Normal | None = None
     maxima: dict[str, pd.DataFrame] = field(default_factory=dict)
-    log_odds_shift: Array | None = None
+    shared_shift: Array | None = None
+    background: Array | None = None
     unit: Array | None = None
+    held: Array | None = None
     per_cell: Array | None = None
 
     command = "deconvolve"
@@ -85,16 +94,82 @@ class FittedProportions(Proportions):
         }
         return record
 
+    def extra_files(self, folder: Path) -> None:
+        """Write the genes' factors where a platform was learned."""
+        if len(self.gene_shifts):
+            write_table(self.gene_shifts, folder / GENE_SHIFTS)
+
     def posterior_draws(self) -> PosteriorDraws:
         """Draws and the prior they include; no prior for a bootstrap or DeCovarT Eq. 8."""
         found = super().posterior_draws()
         if self.draws is None or self.model is None:
             return found._replace(prior=None)
-        shift = self.log_odds_shift
+        shift = self.shared_shift
         return found._replace(
             prior=None if self.model.of_paper else self.model.prior,
             per_cell=self.per_cell,
             unshifted=before_shift(self.draws.proportions, shift, self.per_cell),
+            shared=shift,
+        )
+
+    def shared_covariance(self) -> Array:
+        """Covariance (sample, cell_type, cell_type) of the error that samples have in common."""
+        if self.shared_shift is None:
+            return super().shared_covariance()
+        return shared_covariance(self.proportions.to_numpy(), self.shared_shift)
+
+    def sum(self, groups: Any) -> Sums:
+        """Proportions of groups of cell types, with intervals from joint draws or covariances.
+
+        Parameters
+        ----------
+        groups
+            A mapping from the name of a group to a list of cell types; or a table with a row per
+            cell type: its name and that of its group (empty where it has none). A cell type may be
+            in several groups, and in none.
+
+        Returns
+        -------
+        Sums
+            ``.proportions``, ``.intervals()``, ``.probability_above()``, as of a fit; `contrast`
+            takes it where every cell type is in one group.
+
+        Raises
+        ------
+        InputError
+            A group has no cell types, or one that the result lacks.
+
+        Examples
+        --------
+        >>> import bayesdecov as bd
+        >>> cohort = bd.simulate.convolution(n_samples=4, n_genes=60, n_types=3, seed=1)
+        >>> reference = bd.Reference.from_samples(cohort.purified, cohort.labels)
+        >>> fit = bd.deconvolve(cohort.bulk, reference)
+        >>> fit.sum({"first two": ["type1", "type2"]}).proportions.columns.tolist()
+        ['first two']
+        """
+        return add(self, groups)
+
+    @property
+    def gene_shifts(self) -> pd.DataFrame:
+        """Factors of the genes between the platforms of reference and bulks, in base 2.
+
+        Columns: shift (log2), sd (of what is not known of it), kept (the part of the log-ratio of
+        bulks and fit that is taken to be the factor, not noise), weight (small for an outlier).
+        Empty where no platform was learned.
+        """
+        platform = None if self.model is None else self.model.platform
+        if platform is None:
+            return pd.DataFrame(columns=["shift", "sd", "kept", "weight"], dtype=float)
+        shifts = platform.shifts
+        return pd.DataFrame(
+            {
+                "shift": shifts.log / np.log(2),
+                "sd": shifts.sd / np.log(2),
+                "kept": shifts.kept,
+                "weight": shifts.weight,
+            },
+            pd.Index(self.reference.genes, name="gene"),
         )
 
     def require_model(self) -> Model:

@@ -52,13 +52,18 @@ def adapt(
     sizes: list[int],
     rngs: list[np.random.Generator],
     before: Proposals | None = None,
+    widen: float = 1.0,
 ) -> Proposals:
-    """Rounds of weighted proposals, each from the moments of the previous rounds."""
+    """Rounds of weighted proposals, each from the moments of the previous rounds.
+
+    ``widen`` multiplies their standard deviations.
+    """
     if before is None:
         n, k = mean.shape
         before = Proposals(np.empty((n, 0, k)), np.empty((n, 0)), np.empty((n, 0)), mean, root, ())
     x, value, rounds = before.x, before.value, before.rounds
     for size in sizes:
+        root = widen * root
         rounds = (*rounds, (mean, root, size))
         normals = np.stack([rngs[i].standard_normal((size, mean.shape[1])) for i in rows])
         tails = np.stack([rngs[i].chisquare(DF, size) for i in rows]) / DF

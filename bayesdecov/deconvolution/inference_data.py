@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
 from bayesdecov.algebra.simplex import to_cells
 from bayesdecov.checks import make_generator
 from bayesdecov.deconvolution.fitted import FittedProportions
-from bayesdecov.deconvolution.model import Model
 from bayesdecov.deconvolution.predictive import (
     expression_of,
     gene_log_likelihood,
     kept,
     phi_of,
     prior_draws,
-    replicate,
+    replicate_fit,
     room,
     unit_of,
 )
@@ -53,9 +53,9 @@ def to_inference_data(
     bulk = ("chain", "draw", "sample", "gene")
     groups = {"posterior": _posterior(fit, coords), "sample_stats": _sample_stats(fit, coords)}
     if fit.model is not None:
-        groups |= _prior(fit, fit.model, coords, rng, samples)
+        groups |= _prior(fit, coords, rng, samples)
         positions = kept(fit, room(fit, PREDICTIVE, samples))
-        values = replicate(fit.model, phi_of(fit), expression_of(fit, positions), rng)
+        values = replicate_fit(fit, expression_of(fit, positions), rng)
         groups["posterior_predictive"] = _labelled({"bulk": (bulk, values)}, coords, positions)
         if log_likelihood:
             positions = kept(fit, room(fit, _LIKELIHOOD, samples))
@@ -69,6 +69,9 @@ def to_inference_data(
         "replicates": (("cell_type",), fit.reference.replicates.to_numpy()),
         "variance": (("gene", "cell_type"), fit.reference.covariance.variances()),
     }
+    shifts = fit.gene_shifts
+    for name, values in shifts.items() if len(shifts) else ():
+        constant[f"gene_{name}"] = ("gene", values.to_numpy())
     if "counting_noise" in fit.diagnostics:
         constant["counting_noise"] = ("sample", fit.diagnostics["counting_noise"].to_numpy(float))
     groups["constant_data"] = _labelled(constant, coords)
@@ -123,7 +126,6 @@ def _sample_stats(fit: FittedProportions, coords: dict[str, Any]) -> xr.Dataset:
 
 def _prior(
     fit: FittedProportions,
-    model: Model,
     coords: dict[str, Any],
     rng: np.random.Generator,
     samples: int | None,
@@ -138,7 +140,7 @@ def _prior(
         coords,
     )
     count = room(fit, PREDICTIVE, samples)
-    values = replicate(model, phi_of(fit), size[:, :count, :, None] * p[:, :count], rng)
+    values = replicate_fit(fit, size[:, :count, :, None] * p[:, :count], rng)
     predicted = _labelled({"bulk": (("chain", "draw", "sample", "gene"), values)}, coords)
     return {"prior": prior, "prior_predictive": predicted}
 
@@ -150,8 +152,8 @@ def _fit(fit: FittedProportions, coords: dict[str, Any], samples: int | None) ->
         for name, column in fit.diagnostics.items()
     }
     summary["estimate"] = (("sample", "cell_type"), fit.proportions.to_numpy())
-    if fit.log_odds_shift is not None:
-        summary["moved"] = (("replicate", "sample"), fit.log_odds_shift)
+    if fit.shared_shift is not None:
+        summary["moved"] = (("replicate", "sample", "cell_type"), fit.shared_shift)
     for name, table in fit.maxima.items():
         summary[f"{name}_estimate"] = (("sample", "cell_type"), table.to_numpy())
     if fit.model is not None:
@@ -174,10 +176,15 @@ def _fit(fit: FittedProportions, coords: dict[str, Any], samples: int | None) ->
 
 
 def to_pymc(fit: FittedProportions, **options: Any) -> Any:
-    """`bayesdecov.models.convolution` with this fit's data, covariances, prior and noise."""
+    """`bayesdecov.models.convolution` with this fit's data, covariances, prior and noise.
+
+    `bayesdecov.models.platform`, the joint model, where a platform was learned.
+    """
     from bayesdecov.models import convolution
 
     ours = fit.require_model()
+    if ours.platform is not None:
+        return _platform(fit, options)
     Sigma = np.stack([ours.covariance.matrix(j) for j in range(len(fit.reference.cell_types))])
     phi = phi_of(fit)
     arguments: dict[str, Any] = {
@@ -195,3 +202,21 @@ def to_pymc(fit: FittedProportions, **options: Any) -> Any:
             of_bulk = pm.logp(model["bulk"], fit.bulk.T.to_numpy())
             pm.Potential("calibration", (ours.power - 1) * of_bulk.sum())
     return model
+
+
+def _platform(fit: FittedProportions, options: dict[str, Any]) -> Any:
+    from bayesdecov.models import platform
+
+    reference = fit.reference
+    variances = None
+    if int(reference.replicates.max()) > 1:
+        variances = pd.DataFrame(
+            reference.covariance.variances(), reference.genes, reference.cell_types
+        )
+    phi = phi_of(fit)
+    arguments: dict[str, Any] = {
+        "counting_noise": phi if (phi > 0).all() else None,
+        "variances": variances,
+        "size_factor": unit_of(fit),
+    }
+    return platform(reference.mean, fit.bulk, **(arguments | options))

@@ -17,7 +17,8 @@ import numpy as np
 
 from bayesdecov.algebra.interpolated import helps, interpolate
 from bayesdecov.algebra.lowrank import LowRank
-from bayesdecov.algebra.terms import Array
+from bayesdecov.algebra.simplex import jacobian
+from bayesdecov.algebra.terms import Array, Term
 from bayesdecov.deconvolution.fit import log_posterior, unpack
 from bayesdecov.deconvolution.importance import DF, Proposals, adapt, effective, truncated, values
 from bayesdecov.deconvolution.model import Data, Model
@@ -27,11 +28,15 @@ from bayesdecov.deconvolution.posterior import (
     laplace_approximation,
     summarise,
 )
+from bayesdecov.diagnostics import pareto_k
 from bayesdecov.optimize import Objective
+from bayesdecov.verdicts import PARETO_K
 
 _ROUNDS = 4
 _PER_ROUND = 250
 _LAST = 1000  # proposals of the last round, or the number of draws requested if larger
+_WIDER = 3.0  # over the number of types: covers tails, and loses few proposals to dimensions
+_CHEAP = (500, 500, 500, 500)  # the same where the density costs next to nothing
 _MORE, _EFFECTIVE = 3, 0.8  # further rounds where fewer are effective than this share of the last
 _CHUNK_FLOATS = 4_000_000
 _SUPPORT = 100  # points that an interpolated density is made from
@@ -42,15 +47,18 @@ _NOTHING = 8.0  # a log-weight below the largest by this is negligible
 def laplace(model: Model, data: Data, draws: int, rngs: list[np.random.Generator]) -> Posterior:
     """Draws of every sample, one independent random stream each."""
     normal = laplace_approximation(model, data)
-    last = max(_LAST, draws)
+    if data.held is not None and model.free_size:
+        return _by_cube_roots(model, data, normal, draws, rngs)
+    sizes = [_PER_ROUND] * _ROUNDS + [max(_LAST, draws)]
+    last = sizes[-1]
     step = max(1, _CHUNK_FLOATS // (last * model.density.n_genes))
     if helps(model.density):
         step = 1
     x = np.empty((len(rngs), draws, normal.modes.x.shape[1]))
-    log_weights = np.full((len(rngs), _PER_ROUND * _ROUNDS + last * (1 + _MORE)), np.nan)
+    log_weights = np.full((len(rngs), sum(sizes) + last * _MORE), np.nan)
     for i in range(0, len(rngs), step):
         rows = np.arange(i, min(i + step, len(rngs)))
-        for which, found in _refined(model, normal, rows, last, rngs):
+        for which, found in _refined(model, normal, rows, sizes, rngs):
             for row, each, weights in zip(
                 which, found.x, truncated(found.log_weights), strict=True
             ):
@@ -59,11 +67,66 @@ def laplace(model: Model, data: Data, draws: int, rngs: list[np.random.Generator
     return summarise(model, data, normal, x[:, None], {}, log_weights)
 
 
+def _by_cube_roots(
+    model: Model,
+    data: Data,
+    normal: LaplaceApproximation,
+    draws: int,
+    rngs: list[np.random.Generator],
+) -> Posterior:
+    """Draws in the coordinates ``q^(1/3)``, for a density that is a quadratic form of ``q``.
+
+    The coefficient of a type that is nearly absent is close to a gamma, whose logarithm has a long
+    tail and whose cube root is nearly normal (Wilson and Hilferty 1931), as are those of the
+    others.
+    """
+    assert data.held is not None
+    target = log_posterior(model, data.held, normal.modes.phi, jacobian=True, order=0)
+
+    def of_roots(roots: Array, rows: np.ndarray) -> Term:
+        inside = (roots > 0).all(axis=1)
+        logs = np.log(np.where(roots > 0, roots, 1.0))
+        value = target(_coordinates(3 * logs), rows).value - logs.sum(axis=1)
+        return Term(np.where(inside, value, -np.inf), np.empty(0), np.empty(0))
+
+    p, size = unpack(model, normal.modes.x)
+    assert size is not None
+    roots = np.cbrt(size[:, None] * p)
+    slope = np.concatenate([jacobian(p) / p[:, :, None], np.ones((*p.shape, 1))], axis=2)
+    spread = roots[:, :, None] / 3 * (slope @ normal.root)
+    sizes = [*_CHEAP, max(_LAST, 2 * draws)]
+    n, k = normal.modes.x.shape
+    x = np.empty((n, draws, k))
+    log_weights = np.full((n, sum(sizes) + sizes[-1] * _MORE), np.nan)
+    step = max(1, _CHUNK_FLOATS // (sizes[-1] * data.held.shape[1]))
+    for i in range(0, n, step):
+        rows = np.arange(i, min(i + step, n))
+        widen = 1 + _WIDER / p.shape[1]
+        found = adapt(of_roots, roots[rows], spread[rows], rows, sizes, rngs, None, widen)
+        for _ in range(_MORE + 1):
+            weights = truncated(found.log_weights)
+            for row, each, those in zip(rows, found.x, weights, strict=True):
+                x[row] = _coordinates(3 * np.log(each[_resample(those, draws, rngs[row])]))
+            log_weights[rows, : found.x.shape[1]] = found.log_weights
+            poor = ~(pareto_k(found.log_weights) <= PARETO_K)
+            if not poor.any() or found.x.shape[1] == log_weights.shape[1]:
+                break
+            found, rows = found.take(poor), rows[poor]
+            found = adapt(of_roots, found.mean, found.root, rows, sizes[-1:], rngs, found, widen)
+    return summarise(model, data, normal, x[:, None], {}, log_weights)
+
+
+def _coordinates(log_q: Array) -> Array:
+    """Log-ratios to the last type and the logarithm of the total, of log-coefficients."""
+    total = np.logaddexp.reduce(log_q, axis=1)
+    return np.column_stack([log_q[:, :-1] - log_q[:, -1:], total])
+
+
 def _refined(
     model: Model,
     normal: LaplaceApproximation,
     rows: np.ndarray,
-    last: int,
+    sizes: list[int],
     rngs: list[np.random.Generator],
 ) -> Iterator[tuple[np.ndarray, Proposals]]:
     """Adapt from the normal at the mode; add rounds where few proposals carry the weight."""
@@ -74,7 +137,7 @@ def _refined(
         target = log_posterior(
             around, normal.modes.projected, normal.modes.phi, jacobian=True, order=0
         )
-    sizes = [_PER_ROUND] * _ROUNDS + [last]
+    last = sizes[-1]
     found = adapt(target, normal.modes.x[rows], normal.root[rows], rows, sizes, rngs)
     for more in range(_MORE + 1):
         if target is not exact and not _close(found, exact, rows):

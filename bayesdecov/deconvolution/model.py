@@ -13,19 +13,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bayesdecov.algebra.counting import inverse_root_of_mean
 from bayesdecov.algebra.dense import Dense
 from bayesdecov.algebra.density import Density
+from bayesdecov.algebra.held import Held
 from bayesdecov.algebra.lowrank import LowRank
-from bayesdecov.algebra.priors import FLAT, Prior
+from bayesdecov.algebra.priors import FLAT, Dirichlet, Prior
 from bayesdecov.algebra.terms import Array, Pieces, Term, information, log_density
+from bayesdecov.platform.cut import Platform
 from bayesdecov.reference.reference import Reference
-from bayesdecov.reference.structures import Covariance
+from bayesdecov.reference.structures import Covariance, FactorCovariance
 
+_SIZE_SD = 3.0  # wide: a background of nine tenths is within one of it
 LIKELIHOOD, EQ8 = 0.5, 1.0  # weights of the log-determinant: the likelihood, DeCovarT Eq. 8
 
 
@@ -34,23 +38,43 @@ class Data(NamedTuple):
 
     ``y`` (sample, gene) is on the reference's scale, divided by ``unit`` (sample,) where the size
     factor is free. ``phi`` (sample,), the counting noise in the same unit, is NaN where it has to
-    be estimated. Where the last cell type was learned from the cohort, ``log_odds_shift``
-    (replicate, sample) holds the differences of its log-odds in resampled cohorts.
+    be estimated. ``shared_shift`` (replicate, sample, cell_type) is how log-proportions would move
+    under errors that all samples share; None where there are none.
+
+    Where variances were learned from the cohort (`bayesdecov.platform`), ``held`` has the packed
+    sums of every sample, ``start`` free coordinates near its maximum, ``background`` (sample,) the
+    coefficient of the background and ``scale`` (sample,) that of its variances.
     """
 
     y: Array
     phi: Array
     unit: Array
-    log_odds_shift: Array | None = None
+    shared_shift: Array | None = None
+    held: Array | None = None
+    start: Array | None = None
+    background: Array | None = None
+    scale: Array | None = None
 
     def rows(self, start: int, stop: int) -> Data:
-        """Some of the samples."""
-        shift = self.log_odds_shift
+        """Samples from ``start`` to before ``stop``."""
+        return self.rows_at(slice(start, stop))
+
+    def rows_at(self, chosen: slice | NDArray[np.intp]) -> Data:
+        """The samples at these positions."""
+
+        def of(each: Array | None) -> Any:
+            return None if each is None else each[chosen]
+
+        shift = self.shared_shift
         return Data(
-            self.y[start:stop],
-            self.phi[start:stop],
-            self.unit[start:stop],
-            None if shift is None else shift[:, start:stop],
+            of(self.y),
+            of(self.phi),
+            of(self.unit),
+            None if shift is None else shift[:, chosen],
+            of(self.held),
+            of(self.start),
+            of(self.background),
+            of(self.scale),
         )
 
 
@@ -61,8 +85,11 @@ class Model:
     Stored: the means ``mu`` (gene, cell_type), the ``covariance`` of the cell types, the
     ``density`` that the fit evaluates, the ``prior``, ``logdet_weight`` (`LIKELIHOOD` or `EQ8`),
     whether the size factor is free, the degrees of freedom ``df`` of the multivariate t (None: the
-    normal), and the ``power`` to which the likelihood is raised (below 1 where intervals were
-    calibrated). Derived: everything else.
+    normal), the ``power`` to which the likelihood is raised (below 1 where intervals were
+    calibrated or residuals have heavy tails), and the ``platform`` where one was learned from the
+    cohort: means and covariance then have the genes' factors. ``size_sd`` is the standard deviation
+    of the logarithm of a free size factor around that of least squares: where a background could
+    explain a bulk alone, a flat prior would not be proper. Derived: everything else.
     """
 
     mu: Array
@@ -73,6 +100,8 @@ class Model:
     free_size: bool = False
     df: float | None = None
     power: float = 1.0
+    platform: Platform | None = None
+    size_sd: float = np.inf
 
     @property
     def n_types(self) -> int:
@@ -83,6 +112,12 @@ class Model:
     def of_paper(self) -> bool:
         """Whether the prior is that of DeCovarT Eq. 8."""
         return self.logdet_weight == EQ8
+
+    @property
+    def mode_of_logs(self) -> bool:
+        """Whether modes are those of log-ratios: the prior's density has no maximum in ``p``."""
+        prior = self.prior
+        return isinstance(prior, Dirichlet) and bool(np.min(np.asarray(prior.alpha)) < 1)
 
     @cached_property
     def genewise(self) -> Dense | LowRank:
@@ -126,8 +161,46 @@ def model_of(
     return Model(mu, covariance, density, prior, logdet_weight, free_size, df)
 
 
-def likelihood_covariance(reference: Reference, noise: str) -> Covariance:
-    """``Sigma_j + Sigma_j^tot / n_j``, without the replicates' own counting noise if asked."""
+def model_of_platform(
+    reference: Reference, noise: str, platform: Platform, *, prior: Prior, free_size: bool
+) -> Model:
+    """The model of a cohort whose platform was learned (`bayesdecov.platform`)."""
+    factors, n_types = np.exp(platform.shifts.log), len(reference.cell_types)
+    mu = platform.profiles.matrix[:, :n_types]
+    covariance = covariance_elsewhere(reference, noise, shifted=platform.level is not None)
+    if covariance is None:
+        covariance = FactorCovariance(
+            np.zeros(mu.shape), np.zeros((len(mu), 0)), np.zeros(0, dtype=np.intp)
+        )
+    nu = platform.law.nu
+    return Model(
+        mu,
+        covariance.scaled(factors),
+        Held(n_types, len(mu)),
+        prior,
+        free_size=free_size,
+        power=(nu + 1) / (nu + 3),  # information of a location under a t, over its weights
+        platform=platform,
+        size_sd=_SIZE_SD,
+    )
+
+
+def covariance_elsewhere(reference: Reference, noise: str, *, shifted: bool) -> Covariance | None:
+    """``Sigma_j`` as replicates show it; None where there are none, for it is a guess then.
+
+    The error of a mean is the same in all samples: where genes have factors (``shifted``) it is
+    one of these.
+    """
+    if int(reference.replicates.max()) <= 1:
+        return None
+    return likelihood_covariance(reference, noise, of_mean=not shifted)
+
+
+def likelihood_covariance(reference: Reference, noise: str, *, of_mean: bool = True) -> Covariance:
+    """``Sigma_j + Sigma_j^tot / n_j``, without the replicates' own counting noise if asked.
+
+    ``of_mean=False`` leaves out the second term.
+    """
     total = reference.covariance
     biology = total
     counting = reference.counting.to_numpy()
@@ -137,8 +210,8 @@ def likelihood_covariance(reference: Reference, noise: str) -> Covariance:
         half = 0.5 * counting / np.maximum(reference.replicates.to_numpy(), 1)
         biology = total.without_noise(np.maximum(mu, half) * counting)
     replicates = reference.replicates.to_numpy().astype(float)
-    of_mean = np.divide(1.0, replicates, out=np.zeros_like(replicates), where=replicates > 0)
-    return biology.combined(np.ones_like(of_mean), total, of_mean)  # type: ignore[arg-type]
+    error = np.divide(1.0, replicates, out=np.zeros_like(replicates), where=replicates > 0)
+    return biology.combined(np.ones_like(error), total, error * of_mean)  # type: ignore[arg-type]
 
 
 def rough_size_factor(y: Array, mu: Array) -> Array:

@@ -17,13 +17,14 @@ from bayesdecov.verdicts import PARETO_K
 
 NOISES = ("auto", "none", "counting")
 SIZE_FACTORS = ("auto", "fixed", "free")
-PRIORS = ("flat", "decovart", "normal")
+PRIORS = ("auto", "flat", "jeffreys", "decovart", "normal")
+PLATFORMS = ("auto", "same", "elsewhere")
 METHODS = ("map", "laplace", "nuts", *BASELINES)
 # enough in coordinates that are approximately standard normal
 USUAL = Schedule(draws=1000, tune=300, target_accept=0.85)
 
 
-def check_model(prior: Any, noise: Any, size_factor: Any, df: Any) -> None:
+def check_model(prior: Any, noise: Any, size_factor: Any, df: Any, platform: Any) -> None:
     """Raise `InputError` where an option of the model is wrong, whatever the data are."""
     checks.check_choice(noise, NOISES, "noise")
     checks.check_choice(size_factor, SIZE_FACTORS, "size_factor")
@@ -31,6 +32,21 @@ def check_model(prior: Any, noise: Any, size_factor: Any, df: Any) -> None:
         checks.check_choice(prior, PRIORS, "prior")
     if df not in (None, "auto"):
         checks.check_positive(df, "df")
+    checks.check_choice(platform, PLATFORMS, "platform")
+    if platform == "elsewhere":
+        for name, value, refused in (
+            ("prior", prior, prior == "decovart"),
+            ("noise", noise, noise == "none"),
+            ("df", df, df != "auto"),
+        ):
+            if refused:
+                raise InputError(
+                    name,
+                    "cannot be chosen with platform='elsewhere', where noise is learned from the "
+                    "cohort",
+                    found=repr(value),
+                    fix="leave it out, or use platform='same'",
+                )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,12 +54,13 @@ class DeconvolutionRequest:
     """The options that `deconvolve` documents, under the same names."""
 
     method: str = "map"
-    prior: str | Prior = "flat"
+    prior: str | Prior = "auto"
     noise: str = "auto"
     seed: Any = None
     n_jobs: int = 1
     size_factor: str = "auto"
     df: float | str | None = "auto"
+    platform: str = "auto"
     sampling: Sampling = field(default_factory=Sampling)
     calibrate: bool = False
     other: bool = False
@@ -55,7 +72,7 @@ class DeconvolutionRequest:
         """Raise `InputError` where an option is wrong or does not go with the method."""
         method = self.method
         checks.check_choice(method, METHODS, "method")
-        check_model(self.prior, self.noise, self.size_factor, self.df)
+        check_model(self.prior, self.noise, self.size_factor, self.df, self.platform)
         sampling = of_class(self.sampling, Sampling, "sampling")
         if sampling.draws is not None:
             checks.check_whole(sampling.draws, "draws", at_least=2)
@@ -79,6 +96,17 @@ class DeconvolutionRequest:
                     f"is not an option of method={method!r}",
                     fix=f"it is for {', '.join(BASELINES)}",
                 )
+        if self.platform == "elsewhere":
+            for name, refused in (
+                ("method", method in BASELINES), ("calibrate", self.calibrate),
+                ("other", self.other),
+            ):  # fmt: skip
+                if refused:
+                    raise InputError(
+                        "platform",
+                        f"'elsewhere' cannot be combined with {name}={getattr(self, name)!r}",
+                        fix="leave one of them out",
+                    )
         if self.calibrate and method in BASELINES:
             raise InputError(
                 "calibrate",
@@ -117,6 +145,13 @@ class DeconvolutionRequest:
     def modelled(self) -> bool:
         """Whether the method has a likelihood."""
         return self.method not in BASELINES
+
+    @property
+    def platform_asked(self) -> str:
+        """The platform to prepare for: options that know one platform only keep it."""
+        if self.platform == "auto" and (self.calibrate or not self.modelled):
+            return "same"
+        return self.platform
 
     def shown_seed(self) -> Any:
         """The seed as ``run.json`` shows it."""

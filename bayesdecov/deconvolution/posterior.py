@@ -21,6 +21,7 @@ from bayesdecov.algebra.terms import Array
 from bayesdecov.deconvolution.fit import (
     Estimates,
     Modes,
+    distance,
     estimates,
     find_modes,
     log_posterior,
@@ -98,8 +99,8 @@ def summarise(
     modes = normal.modes
     flat_p, flat_size = unpack(model, x.reshape(n * chains * draws, -1))
     p = flat_p.reshape(n, chains, draws, -1)
-    if data.log_odds_shift is not None:
-        p = simplex.shift_log_odds(p, data.log_odds_shift)
+    if data.shared_shift is not None:
+        p = simplex.shift_log_ratios(p, data.shared_shift)
     size = np.ones(n * chains * draws) if flat_size is None else flat_size
     size = size.reshape(n, chains, draws) * data.unit[:, None, None]
     pooled = p.reshape(n, chains * draws, -1)
@@ -123,7 +124,7 @@ def summarise(
         normal.covariance,
         normal.expected_information,
         log_weights,
-        _predictive_p(model, modes, flat_p, flat_size, n),
+        _predictive_p(model, data, modes, flat_p, flat_size),
         *maxima(model, data._replace(phi=modes.phi)),
     )
 
@@ -137,8 +138,9 @@ def maxima(model: Model, data: Data) -> tuple[Array, Array]:
     return highest, maximum_a_posteriori(flat, data).p
 
 
-def _predictive_p(model: Model, modes: Modes, p: Array, size: Array | None, n: int) -> Array:
+def _predictive_p(model: Model, data: Data, modes: Modes, p: Array, size: Array | None) -> Array:
     """Probability that replicated data lie farther away, averaged over some draws."""
+    n = len(data.y)
     per_sample = len(p) // n
     wanted = int(np.clip(_PREDICTIVE / model.density.n_genes, 20, 100))
     some = np.unique(np.linspace(0, per_sample - 1, wanted).astype(int))
@@ -146,5 +148,6 @@ def _predictive_p(model: Model, modes: Modes, p: Array, size: Array | None, n: i
     q = p[rows] if size is None else size[rows, None] * p[rows]
     owner = np.repeat(np.arange(n), len(some))
     pieces = evaluate(model.density, q, modes.projected[owner], modes.phi[owner], order=0)
-    worse = misfit_probability(pieces.quad.value, model.density.n_genes, model.df)
+    quad = pieces.quad.value.reshape(n, -1).T
+    worse = misfit_probability(distance(data, quad).T, model.density.n_genes, model.df)
     return np.asarray(worse.reshape(n, -1).mean(axis=1))

@@ -9,12 +9,13 @@ from scipy.special import logsumexp
 from bayesdecov.algebra.counting import counting_variance
 from bayesdecov.algebra.predictive import leave_one_out
 from bayesdecov.algebra.priors import Dirichlet
-from bayesdecov.algebra.simplex import proportions, to_mrna
+from bayesdecov.algebra.simplex import proportions, shift_log_ratios, to_mrna
 from bayesdecov.algebra.terms import Array, Term
 from bayesdecov.deconvolution.fitted import FittedProportions
 from bayesdecov.deconvolution.importance import adapt, truncated
 from bayesdecov.deconvolution.model import Model
 from bayesdecov.errors import InputError
+from bayesdecov.platform.predictive import draw_bulks, gene_densities, predict
 
 _LARGEST = 5_000_000  # numbers in a predictive group
 
@@ -34,7 +35,11 @@ def expression_of(fit: FittedProportions, positions: np.ndarray) -> Array:
         p = fit.proportions.to_numpy()[:, None, None]
         size = fit.diagnostics["size_factor"].to_numpy(dtype=float)[:, None, None]
     else:
-        p = fit.draws.proportions[:, :, positions]
+        p = fit.draws.proportions
+        if fit.held is not None and fit.shared_shift is not None:
+            # shared errors are those of the profiles, which predictions take as they are
+            p = shift_log_ratios(p, -fit.shared_shift)
+        p = p[:, :, positions]
         size = fit.draws.size_factor[:, :, positions]
     if fit.per_cell is not None:
         p = to_mrna(p, fit.per_cell)
@@ -67,12 +72,57 @@ def replicate(model: Model, phi: Array, q: Array, rng: np.random.Generator) -> A
     return (mean + noise).reshape(*q.shape[:-1], -1)
 
 
+def replicate_fit(fit: FittedProportions, q: Array, rng: np.random.Generator) -> Array:
+    """Replicated bulks of the fit's samples for ``q`` (..., sample, type)."""
+    model = fit.require_model()
+    if model.platform is None:
+        return replicate(model, phi_of(fit), q, rng)
+    unit, flat, background, phi = _on_platform(fit, q, np.arange(q.shape[-2]))
+    found = predict(model.platform, flat, background, phi)
+    bulks = draw_bulks(model.platform, model.covariance, flat, found, rng)
+    return np.asarray(bulks.reshape(*q.shape[:-1], -1) * unit[:, None])
+
+
+def _on_platform(
+    fit: FittedProportions, q: Array, samples: np.ndarray
+) -> tuple[Array, Array, Array, Array]:
+    """Units of samples; and for every row of ``q`` in these itself, background, counting noise."""
+    unit = unit_of(fit)[samples]
+    assert fit.background is not None
+    background, phi = (
+        np.broadcast_to(each, q.shape[:-1]).ravel()
+        for each in (fit.background[samples], phi_of(fit)[samples] / unit)
+    )
+    return unit, (q / unit[:, None]).reshape(-1, q.shape[-1]), background, phi
+
+
+def _by_gene(fit: FittedProportions, q: Array, samples: np.ndarray) -> tuple[Array, Array]:
+    """`gene_densities` of samples in their own unit, (..., sample, gene)."""
+    model = fit.require_model()
+    assert model.platform is not None
+    unit, flat, background, phi = _on_platform(fit, q, samples)
+    found = predict(model.platform, flat, background, phi)
+    y = fit.bulk.to_numpy().T[samples] / unit[:, None]
+    y = np.broadcast_to(y, (*q.shape[:-1], y.shape[1])).reshape(len(flat), -1)
+    value, residual = gene_densities(model.platform, model.covariance, flat, found, y)
+    shape = (*q.shape[:-1], -1)
+    return value.reshape(shape) - np.log(unit)[:, None], residual.reshape(shape)
+
+
 def gene_log_likelihood(fit: FittedProportions, q: Array) -> tuple[Array, Array]:
-    """Log-density of every gene given all others and its standardised residual, as ``q``."""
+    """Log-density of every gene given all others and its standardised residual, as ``q``.
+
+    Where a platform was learned, genes are taken one by one: beyond what they share with the
+    platform they are nearly independent.
+    """
     model, phi = fit.require_model(), phi_of(fit)
     y = fit.bulk.to_numpy().T
     shape = (*q.shape[:-1], y.shape[1])
     value, residual = np.empty(shape), np.empty(shape)
+    if model.platform is not None:
+        for index in np.ndindex(q.shape[:-2]):
+            value[index], residual[index] = _by_gene(fit, q[index], np.arange(len(y)))
+        return value, residual
     step = model.genewise.chunk
     for index in np.ndindex(q.shape[:-2]):
         for start in range(0, len(y), step):
@@ -149,9 +199,13 @@ def leave_one_gene_out(fit: FittedProportions, count: int = 1000) -> pd.DataFram
     draws = q.shape[0] * q.shape[1]
     rows = []
     for i, name in enumerate(fit.proportions.index):
-        y = np.broadcast_to(fit.bulk.to_numpy()[:, i], (draws, len(fit.bulk)))
-        phi = np.full(draws, noise[i])
-        value, _ = leave_one_out(model.genewise, q[:, :, i].reshape(draws, -1), y, phi, model.df)
+        if model.platform is not None:
+            value = _by_gene(fit, q[:, :, [i]].reshape(draws, 1, -1), np.array([i]))[0][:, 0]
+        else:
+            y = np.broadcast_to(fit.bulk.to_numpy()[:, i], (draws, len(fit.bulk)))
+            phi = np.full(draws, noise[i])
+            flat = q[:, :, i].reshape(draws, -1)
+            value, _ = leave_one_out(model.genewise, flat, y, phi, model.df)
         if not np.isfinite(value).all():  # refused: no draws
             rows.append((name, *[np.nan] * 4))
             continue

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
 from bayesdecov import checks
-from bayesdecov.algebra.priors import FLAT, Dirichlet, Prior, SoftmaxNormal
+from bayesdecov.algebra.priors import FLAT, JEFFREYS, Dirichlet, Prior, SoftmaxNormal
 from bayesdecov.algebra.terms import Array
 from bayesdecov.deconvolution.align import align_bulk
 from bayesdecov.deconvolution.cohort_stage import learn_from_cohort
-from bayesdecov.deconvolution.model import EQ8, LIKELIHOOD, Data, Model, model_of
+from bayesdecov.deconvolution.elsewhere import ONE_PLATFORM, Stage, held, learn_stage
+from bayesdecov.deconvolution.model import (
+    EQ8,
+    LIKELIHOOD,
+    Data,
+    Model,
+    model_of,
+    model_of_platform,
+)
 from bayesdecov.deconvolution.options import check_model
 from bayesdecov.errors import InputError, Notes
 from bayesdecov.io.genes import Alignment
@@ -36,25 +44,29 @@ class Prepared:
     alignment: Alignment
     scale: str
     notes: Notes
+    stage: Stage = ONE_PLATFORM
 
 
 def prepare(
     bulk: pd.DataFrame,
     reference: Reference,
     *,
-    prior: str | Prior = "flat",
+    prior: str | Prior = "auto",
     noise: str = "auto",
     size_factor: str = "auto",
     df: float | str | None = "auto",
+    platform: str = "auto",
     assume_linear: bool = False,
     other: np.random.Generator | None = None,
     notes: Notes | None = None,
+    known: Stage | None = None,
 ) -> Prepared:
     """Align, bring to one scale, learn from the cohort, choose the noise and build the model.
 
-    ``other`` is given where cells that are absent from the reference form a type of their own.
+    ``other`` is given where cells that are absent from the reference form a type of their own,
+    ``known`` where the whole cohort has been asked about its platform already.
     """
-    check_model(prior, noise, size_factor, df)
+    check_model(prior, noise, size_factor, df, platform)
     notes = Notes() if notes is None else notes
     exact = reference.scale == "exact"
     if "licence" in reference.settings:
@@ -69,26 +81,56 @@ def prepare(
     reference, shift = learn_from_cohort(
         aligned, reference, free_size=free, other=other, notes=notes
     )
-    density_prior, logdet_weight = _prior_of(prior, reference.cell_types, other is not None)
-    if noise == "auto":
-        noise = _automatic_noise(reference, phi)
-    if noise == "none":
-        phi = np.zeros(len(phi))
-    elif np.isnan(phi).any():
-        notes.info("counting noise per unit of expression is not known: estimated per sample")
+    y = aligned.whole.loc[reference.genes].to_numpy().T.copy()
+    chosen, logdet_weight = _prior_of(prior, reference.cell_types, other is not None)
+    same_noise = _automatic_noise(reference, phi) if noise == "auto" else noise
     model = model_of(
         reference,
-        noise,
-        prior=density_prior,
+        same_noise,
+        prior=chosen,
         logdet_weight=logdet_weight,
         free_size=free,
         df=_degrees_of_freedom(df, exact),
     )
-    y = aligned.whole.loc[reference.genes].to_numpy().T.copy()
-    data = model.data(y, phi)._replace(log_odds_shift=shift)
+    data = model.data(y, np.zeros(len(phi)) if same_noise == "none" else phi)
+    usual = (prior_is_usual(prior), noise, size_factor, df) == (True, "auto", "auto", "auto")
+    stage = known
+    if platform == "elsewhere" and exact:
+        raise InputError(
+            "platform",
+            "'elsewhere' needs a reference made from data",
+            found="exact moments",
+            fix="leave it out",
+        )
+    if platform == "same" or exact or other is not None or (platform == "auto" and not usual):
+        stage = ONE_PLATFORM
+    elif stage is None:
+        sized = replace(model, free_size=size_factor != "fixed").data(y, phi)
+        stage = learn_stage(sized, reference, "counting")
+    if stage.platform is not None:
+        same_noise = "counting"
+        prior_there = JEFFREYS if prior == "auto" else chosen
+        model = model_of_platform(
+            reference,
+            same_noise,
+            stage.platform,
+            prior=prior_there,
+            free_size=size_factor != "fixed",
+        )
+        data = held(model, model.data(y, phi), reference)
+    elif same_noise == "counting" and np.isnan(phi).any():
+        notes.info("counting noise per unit of expression is not known: estimated per sample")
+    if stage.said:
+        notes.info(stage.said)
     return Prepared(
-        model, data, reference, noise, aligned.whole.columns, aligned.alignment, aligned.said, notes
-    )
+        model, data._replace(shared_shift=data.shared_shift if shift is None else shift),
+        reference, same_noise, aligned.whole.columns, aligned.alignment, aligned.said, notes, stage,
+    )  # fmt: skip
+
+
+def prior_is_usual(prior: str | Prior) -> bool:
+    """Whether a prior is the default or one of the proportions that says little."""
+    return isinstance(prior, Dirichlet) or prior in ("auto", "flat", "jeffreys")
 
 
 def _prior_of(prior: str | Prior, cell_types: pd.Index, other: bool) -> tuple[Prior, float]:
@@ -120,6 +162,8 @@ def _prior_of(prior: str | Prior, cell_types: pd.Index, other: bool) -> tuple[Pr
         return prior, LIKELIHOOD
     if prior == "normal":
         return SoftmaxNormal(), LIKELIHOOD
+    if prior == "jeffreys":
+        return JEFFREYS, LIKELIHOOD
     return FLAT, EQ8 if prior == "decovart" else LIKELIHOOD
 
 

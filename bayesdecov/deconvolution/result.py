@@ -80,6 +80,10 @@ class Deconvolution(FittedProportions):
         Its ``proportions`` are those of the likelihood: fractions of mRNA also where the fit was
         turned into cell fractions. A free size factor gets a wide log-normal prior around the
         data's scale, where the fit has a flat one. Options go to `bayesdecov.models.convolution`.
+
+        Where a platform was learned it is `bayesdecov.models.platform`: the joint model of factors,
+        noise and proportions, in which samples speak on the level of the cell types. The fit is a
+        cut model, in which they do not, because what they say holds for exact profiles only.
         """
         return to_pymc(self, **options)
 

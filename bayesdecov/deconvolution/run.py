@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,14 @@ from bayesdecov import checks
 from bayesdecov.baselines import BASELINES
 from bayesdecov.deconvolution.assemble import assemble
 from bayesdecov.deconvolution.chains import expected_minutes
+from bayesdecov.deconvolution.elsewhere import MOST, ONE_PLATFORM, Stage, spread_over
 from bayesdecov.deconvolution.options import DeconvolutionRequest
 from bayesdecov.deconvolution.prepare import Prepared, prepare
 from bayesdecov.deconvolution.pseudobulk import inflation
 from bayesdecov.deconvolution.result import Deconvolution
 from bayesdecov.deconvolution.shards import Task, collect, run_shards
-from bayesdecov.errors import InputError
+from bayesdecov.errors import BayesdecovWarning, InputError
+from bayesdecov.io.blocks import Blocks
 from bayesdecov.io.tables import expression_frame
 from bayesdecov.reference.public import PUBLISHED
 from bayesdecov.reference.public import reference as published_reference
@@ -38,24 +41,24 @@ def run(
     *,
     stream: int | None = None,
     first: int = 0,
+    known: Stage | None = None,
 ) -> Deconvolution:
     """Carry out `deconvolve`.
 
     Draws depend on ``stream`` (from the seed, if it is not given) and on a sample's number, which
-    starts at ``first``: a part of a cohort gets the same results as within the whole.
+    starts at ``first``: a part of a cohort gets the same results as within the whole. ``known`` is
+    what the whole has told about its platform.
     """
     started = time.perf_counter()
     rng = checks.make_generator(request.seed)
-    prepared = prepare(
+    table, chosen = (
         expression_frame(bulk, "bulk"),
         as_reference(reference, request.assume_linear),
-        prior=request.prior,
-        noise=request.noise if request.modelled else "none",
-        size_factor=request.size_factor,
-        df=request.df,
-        assume_linear=request.assume_linear,
-        other=rng.spawn(1)[0] if request.other else None,
     )
+    if known is None and table.shape[1] > MOST:
+        known = stage_of(Blocks(table, "bulk"), chosen, request)
+    other = rng.spawn(1)[0] if request.other else None
+    prepared = _prepared(table, chosen, request, other, known)
     per_cell = None
     if request.mrna_per_cell is not None:
         per_cell = checks.match_cell_types(
@@ -90,6 +93,37 @@ def run(
     return assemble(prepared, output, request, weights, settings, facts)
 
 
+def stage_of(bulk: Blocks, reference: Reference, request: DeconvolutionRequest) -> Stage:
+    """What a cohort has told about its platform, from samples spread over it."""
+    if request.platform_asked == "same" or request.other:
+        return ONE_PLATFORM
+    with warnings.catch_warnings():  # the fit will warn
+        warnings.simplefilter("ignore", BayesdecovWarning)
+        some = bulk.some(spread_over(bulk.n_samples))
+        return _prepared(some, reference, request, None, None).stage
+
+
+def _prepared(
+    bulk: pd.DataFrame,
+    reference: Reference,
+    request: DeconvolutionRequest,
+    other: np.random.Generator | None,
+    known: Stage | None,
+) -> Prepared:
+    return prepare(
+        bulk,
+        reference,
+        prior=request.prior,
+        noise=request.noise if request.modelled else "none",
+        size_factor=request.size_factor,
+        df=request.df,
+        platform=request.platform_asked,
+        assume_linear=request.assume_linear,
+        other=other,
+        known=known,
+    )
+
+
 def _tell(request: DeconvolutionRequest, prepared: Prepared) -> None:
     """Notes that follow from the method alone."""
     method = request.method
@@ -107,7 +141,8 @@ def _settings(request: DeconvolutionRequest, prepared: Prepared, workers: int) -
     modelled, schedule, df = request.modelled, request.schedule, prepared.model.df
     settings: dict[str, Any] = {
         "method": request.method,
-        "prior": str(request.prior) if modelled else "none",
+        "platform": "same" if prepared.model.platform is None else "elsewhere",
+        "prior": _name_of_prior(request.prior, prepared) if modelled else "none",
         "noise": prepared.noise if modelled else "none",
         "size_factor": "free" if prepared.model.free_size else "fixed",
         "df": df if modelled and df is not None else "none",
@@ -124,6 +159,12 @@ def _settings(request: DeconvolutionRequest, prepared: Prepared, workers: int) -
     if request.method == "laplace":
         settings["max_pareto_k"] = float(request.max_pareto_k)
     return settings
+
+
+def _name_of_prior(prior: Any, prepared: Prepared) -> str:
+    if prior != "auto":
+        return str(prior)
+    return "flat" if prepared.model.platform is None else "jeffreys"
 
 
 def _warn_if_long(prepared: Prepared, schedule: Schedule, workers: int) -> None:

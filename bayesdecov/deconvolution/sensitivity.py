@@ -7,12 +7,15 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from bayesdecov.algebra.priors import FLAT
 from bayesdecov.algebra.terms import Array
+from bayesdecov.deconvolution.elsewhere import held
 from bayesdecov.deconvolution.fit import maximum_a_posteriori
 from bayesdecov.deconvolution.fitted import FittedProportions
-from bayesdecov.deconvolution.model import model_of
+from bayesdecov.deconvolution.model import model_of, model_of_platform
 from bayesdecov.deconvolution.predictive import phi_of
 from bayesdecov.errors import InputError
+from bayesdecov.platform.positive import Profiles
 from bayesdecov.reference.reference import Reference
 from bayesdecov.unknown_content.extended import OTHER
 
@@ -69,6 +72,17 @@ def _without(reference: Reference, j: int) -> Reference:
 def _refitted(fit: FittedProportions, reference: Reference) -> tuple[Array, Array]:
     """Maxima of the likelihood with some of the cell types, and their misfit."""
     known = fit.require_model()
-    model = model_of(reference, fit.noise, free_size=known.free_size, df=known.df)
-    found = maximum_a_posteriori(model, model.data(fit.bulk.to_numpy().T, phi_of(fit)))
+    y, phi = fit.bulk.to_numpy().T, phi_of(fit)
+    if known.platform is None:
+        model = model_of(reference, fit.noise, free_size=known.free_size, df=known.df)
+        data = model.data(y, phi)
+    else:  # with what was learned of the genes; levels without the type are another question
+        columns = np.append(fit.reference.cell_types.isin(reference.cell_types), True)
+        profiles = Profiles(known.platform.profiles.matrix[:, columns], columns.sum() - 1)
+        platform = known.platform._replace(profiles=profiles)
+        model = model_of_platform(
+            reference, fit.noise, platform, prior=FLAT, free_size=known.free_size
+        )
+        data = held(model, model.data(y, phi), reference, shared=False)
+    found = maximum_a_posteriori(model, data)
     return found.p, found.quad

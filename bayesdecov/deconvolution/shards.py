@@ -21,6 +21,7 @@ from bayesdecov.deconvolution.fit import Estimates, maximum_a_posteriori
 from bayesdecov.deconvolution.laplace import laplace
 from bayesdecov.deconvolution.model import Data, Model
 from bayesdecov.deconvolution.posterior import Posterior
+from bayesdecov.platform.samples import BLOCK
 from bayesdecov.progress import track
 from bayesdecov.sampling import Schedule
 
@@ -76,7 +77,8 @@ def run_shards(
 
 def shard_size(method: str, n_genes: int) -> int:
     """Samples of a shard, which never depend on the number of workers."""
-    return 1 if method == "nuts" else max(32, min(4096, _SHARD_FLOATS // n_genes))
+    most = min(4096, _SHARD_FLOATS // n_genes)
+    return 1 if method == "nuts" else max(BLOCK, most // BLOCK * BLOCK)
 
 
 def _fit_received(task: Task, data: Data, first: int) -> Output:

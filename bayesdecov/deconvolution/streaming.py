@@ -7,6 +7,7 @@ workers or interruptions: its random stream is determined by its number in the c
 from __future__ import annotations
 
 import hashlib
+import math
 import shutil
 import sys
 import warnings
@@ -19,8 +20,10 @@ import numpy as np
 
 from bayesdecov import checks
 from bayesdecov._version import __version__
+from bayesdecov.deconvolution.elsewhere import Stage
+from bayesdecov.deconvolution.fitted import GENE_SHIFTS
 from bayesdecov.deconvolution.options import DeconvolutionRequest
-from bayesdecov.deconvolution.run import as_reference, run
+from bayesdecov.deconvolution.run import as_reference, run, stage_of
 from bayesdecov.deconvolution.shards import shard_size as block_of
 from bayesdecov.errors import BayesdecovWarning, InputError
 from bayesdecov.io.blocks import Blocks
@@ -29,6 +32,7 @@ from bayesdecov.io.netcdf import concatenate
 from bayesdecov.io.outputs import claimed, whole_folder
 from bayesdecov.io.records import checksum, not_ours, read_record, write_json
 from bayesdecov.options import Sampling, moved_into
+from bayesdecov.platform.samples import BLOCK
 from bayesdecov.progress import track
 from bayesdecov.reference.reference import Reference
 
@@ -38,6 +42,7 @@ _SAME = (
     "noise",
     "size_factor",
     "df",
+    "platform",
     "alignment",
 )  # decided for every shard, and must agree
 _TABLES = ("proportions.csv", "intervals.csv", "diagnostics.csv")
@@ -125,7 +130,7 @@ def deconvolve_to(
         if chosen.seed is None:
             chosen = replace(chosen, seed=int(content[:12], 16))
         stream = int(checks.make_generator(chosen.seed).integers(2**62))
-        block = block_of(method, len(known.genes))
+        block = math.lcm(block_of(method, len(known.genes)), BLOCK)
         size = -(-shard_size // block) * block
         mark = hashlib.sha256(f"{content} {size} {prob}".encode()).hexdigest()
         work = hidden(real(folder), f"shards-{mark[:12]}")
@@ -160,10 +165,13 @@ def _shards(
 ) -> Iterator[Path]:
     """Folders of all shards in order; existing ones are kept."""
     decided: dict[str, Any] = {}
+    stage: Stage | None = None
     for number, (start, stop) in enumerate(spans):
         part = work / f"{number:06d}"
         if not _whole(part):
             shutil.rmtree(part, ignore_errors=True)
+            if stage is None:
+                stage = stage_of(blocks, reference, request)
             with warnings.catch_warnings():
                 if number:  # warn once; notes are in run.json
                     warnings.simplefilter("ignore", BayesdecovWarning)
@@ -173,6 +181,7 @@ def _shards(
                     replace(request, progress=False),
                     stream=stream,
                     first=start,
+                    known=stage,
                 )
             with whole_folder(part) as partial:
                 samples = blocks.n_samples if len(spans) > 1 else stop - start
@@ -212,6 +221,8 @@ def _join(
                     if number == 0:
                         whole.write(header)
                     shutil.copyfileobj(lines, whole)
+    if (parts[0] / GENE_SHIFTS).is_file():  # of the whole cohort, the same in every part
+        shutil.copyfile(parts[0] / GENE_SHIFTS, folder / GENE_SHIFTS)
     concatenate([part / "posterior.nc" for part in parts], folder / "posterior.nc", "sample")
     records = [read_record(part) for part in parts]
     record = {

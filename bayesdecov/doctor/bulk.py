@@ -90,6 +90,7 @@ def examine_bulk(
         prepared = prepare(
             expression_frame(bulk, "bulk"),
             as_reference(reference, assume_linear),
+            platform="same",
             assume_linear=assume_linear,
             notes=notes,
         )

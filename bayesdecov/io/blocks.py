@@ -95,6 +95,14 @@ class Blocks:
             values = dense(self._table.X[start:stop], self.argument)
         return pd.DataFrame(values.T, self.index, self.columns[start:stop])
 
+    def some(self, positions: np.ndarray) -> pd.DataFrame:
+        """Genes x samples for samples at ascending positions."""
+        if isinstance(self._table, pd.DataFrame):
+            return self._table.iloc[:, positions]
+        breaks = np.flatnonzero(np.diff(positions) != 1) + 1
+        runs = np.split(positions, breaks)
+        return pd.concat([self.take(int(run[0]), int(run[-1]) + 1) for run in runs], axis=1)
+
     def genes(self, rows: slice | np.ndarray) -> pd.DataFrame:
         """Genes x samples for some of the genes, with indices in increasing order."""
         if isinstance(self._table, pd.DataFrame):

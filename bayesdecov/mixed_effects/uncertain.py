@@ -137,7 +137,13 @@ def _of_posterior(source: Any, notes: Notes, needed: bool) -> Uncertain:
             table = sample_table(run.tables["proportions"], "proportions")
             return Uncertain(table, states(run), None if run.sampled else _wald(run, table))
     found = _draws_of(source)
-    p = found.p
+    p = found.own
+    if found.shared is not None:
+        notes.info(
+            "errors of the proportions are those of single samples: what all samples share of "
+            "their uncertainty (levels of the cell types) would scale a cell type's effects on all "
+            "genes alike and is not propagated"
+        )
     known = np.isfinite(p).all(axis=(1, 2))
     if not known.all():
         notes.warn(
@@ -147,7 +153,7 @@ def _of_posterior(source: Any, notes: Notes, needed: bool) -> Uncertain:
         p = p[known]
     if not len(p):
         raise InputError("proportions", "must have a posterior for some sample", found="none")
-    weights = _weights(found, p if found.unshifted is None else found.unshifted[known], notes)
+    weights = _weights(found, p, notes)
     mean = np.einsum("sd,sdk->sk", weights, p)
     off = p - mean[:, None]
     covariance = np.einsum("sd,sdk,sdl->skl", weights, off, off, optimize=True)

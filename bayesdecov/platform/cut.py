@@ -21,14 +21,17 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bayesdecov.algebra.moderation import moderated, variance_prior
 from bayesdecov.algebra.terms import Array
+from bayesdecov.platform.level import fit_level
 from bayesdecov.platform.noise import Law
 from bayesdecov.platform.positive import Profiles
-from bayesdecov.platform.rounds import Expression, Mixture, fit_mixtures
+from bayesdecov.platform.rounds import CONCENTRATION, Expression, Mixture, fit_mixtures
 
 FEWEST = 3  # samples; one or two cannot tell a gene's factor from its scatter
+_LEAST_SHARE = 0.2  # of cell types in a bulk
 _LEVELS = 2  # times that the level is fitted
 _LEAST_RATIO = 1e-3  # of mean to fit
 _LEAST_SPREAD = 1e-5  # squared log-units
@@ -64,10 +67,23 @@ class Platform(NamedTuple):
     level: Level | None
     tau: float
 
+    @property
+    def background(self) -> Array:
+        """The profile of the background (gene,): the column after the cell types."""
+        return np.asarray(self.profiles.matrix[:, self.profiles.n_types])
+
 
 def learn_platform(bulks: Expression, profiles: Profiles) -> tuple[Platform, Mixture]:
-    """The platform of a cohort, and its samples fitted with it."""
+    """The platform of a cohort, and its samples fitted with it.
+
+    Samples that are no mixture of the cell types are left out.
+    """
     mixture = fit_mixtures(bulks, profiles)
+    usable = _mixtures(mixture, profiles)
+    if FEWEST <= usable.sum() < len(usable):
+        phi = None if bulks.phi is None else bulks.phi[usable]
+        bulks = bulks._replace(y=bulks.y[usable], phi=phi)
+        mixture = fit_mixtures(bulks, profiles)
     if len(bulks.y) < FEWEST:
         none, noise = np.zeros(bulks.y.shape[1]), mixture.noise
         shifts = GeneShifts(none, none, none, none + 1)
@@ -91,6 +107,15 @@ def learn_platform(bulks: Expression, profiles: Profiles) -> tuple[Platform, Mix
     return Platform(scaled, noise.law, noise.gene, shifts, level, tau), mixture
 
 
+def _mixtures(mixture: Mixture, profiles: Profiles) -> NDArray[np.bool_]:
+    """Samples that the cell types explain: not the background, nor their own scale alone."""
+    q = np.exp(mixture.coefficients.log_q)
+    size = q[:, : profiles.n_types].sum(axis=1)
+    of_types = q[:, : profiles.n_types] @ profiles.matrix[:, : profiles.n_types].sum(axis=0)
+    share = of_types / mixture.mean.sum(axis=1)
+    return np.asarray((share > _LEAST_SHARE) & (size > _LEAST_SHARE * np.median(size)))
+
+
 def _spread_of_ratios(bulks: Expression, mixture: Mixture) -> Array:
     """Variance of a gene's mean over the samples, from the scatter around its own mean.
 
@@ -109,22 +134,18 @@ def _level(
     """Fit the mean bulk with the reference's own profiles, and split what remains."""
     q = np.exp(mixture.coefficients.log_q)
     size = q[:, : profiles.n_types].sum(axis=1, keepdims=True)
-    mean_bulk = (bulks.y / size).mean(axis=0, keepdims=True)
-    found = fit_mixtures(
-        Expression(mean_bulk, None, None), profiles, genes=False, counts=False,
-        start=np.log((q / size).mean(axis=0, keepdims=True)),
-    )  # fmt: skip
-    law, weight, fit = found.noise.law, found.noise.weights[0], found.mean[0]
-    ratio = np.log(np.maximum(mean_bulk[0] / fit, _LEAST_RATIO))
-    tau2 = max(law.c2 - float(np.median(spread)), 0.0)
-    own = tau2 / weight
+    mean_bulk = (bulks.y / size).mean(axis=0)
+    found = fit_level(mean_bulk, profiles, np.log((q / size).mean(axis=0)), CONCENTRATION)
+    fit = profiles.matrix @ np.exp(found.log_q)
+    ratio = np.log(np.maximum(mean_bulk / fit, _LEAST_RATIO))
+    tau2 = max(found.c2 - float(np.median(spread)), 0.0)
+    own = tau2 / found.weights
     kept = own / (own + spread)
     # the information of a location under a t is smaller than the weights say
-    covariance = np.linalg.inv(found.coefficients.information[0]) * (law.nu + 3) / (law.nu + 1)
-    log_q = found.coefficients.log_q[0]
-    level = Level(log_q, covariance, profiles.matrix * np.exp(log_q) / fit[:, None])
+    covariance = np.linalg.inv(found.information) * (found.nu + 3) / (found.nu + 1)
+    share = profiles.matrix * np.exp(found.log_q) / fit[:, None]
     return (
-        level,
-        GeneShifts(kept * ratio, np.sqrt(kept * spread), kept, weight),
+        Level(found.log_q, covariance, share),
+        GeneShifts(kept * ratio, np.sqrt(kept * spread), kept, found.weights),
         float(np.sqrt(tau2)),
     )

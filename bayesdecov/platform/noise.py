@@ -26,6 +26,7 @@ DEGREES = (2.5, 4.0, 7.0, 15.0, 60.0)
 _STEPS = 6  # of L-BFGS in a round
 _ENOUGH = 3  # samples from which a gene's own noise can be seen
 _SCALE_STEPS = 20
+_LEAST_SCATTER = 1e-6  # c2 of bulks without any error
 _MULTIPLICATIVE = 0.5  # share of the variance above which a residual tells of the tails
 
 
@@ -94,8 +95,8 @@ def renew(noise: Noise, fitted: Residuals, *, genes: bool = True, counts: bool =
         gene = _own(noise.weights * (square + fitted.uncertain) / V)
     scaled = square / (gene * V)
     share = share_with_tails(law, fitted, V, counts=counts)
-    nu, scale = _heaviness(scaled[share > _MULTIPLICATIVE])
-    law = law._replace(nu=nu, c2=law.c2 * scale)
+    nu, scale = heaviness(scaled[share > _MULTIPLICATIVE])
+    law = law._replace(nu=nu, c2=max(law.c2 * scale, _LEAST_SCATTER))
     return Noise(law, gene, tails(nu, scaled / scale, share))
 
 
@@ -143,7 +144,7 @@ def _own(ratios: Array) -> Array:
     return np.asarray(own / np.exp(np.log(own).mean()))
 
 
-def _heaviness(square: Array) -> tuple[float, float]:
+def heaviness(square: Array) -> tuple[float, float]:
     """Degrees of freedom and scale (squared) of the t that fits scaled residuals, given squared.
 
     Both at once: where the scale is that of a normal, outliers have made it so large that no tail

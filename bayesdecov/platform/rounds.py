@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -55,6 +56,39 @@ def fit_mixtures(
     rounds: int = ROUNDS,
 ) -> Mixture:
     """Fit coefficients and noise in turn, ``rounds`` times, and the coefficients once more."""
+
+    def learned(noise: Noise, fitted: Residuals) -> Noise:
+        return renew(noise, fitted, genes=genes, counts=counts)
+
+    return _alternate(
+        bulks, profiles, start, law, np.ones(bulks.y.shape[1]), learned, counts, rounds
+    )
+
+
+def fit_given(
+    bulks: Expression, profiles: Profiles, law: Law, gene: Array, rounds: int = ROUNDS
+) -> Mixture:
+    """Fit every bulk on its own, with the law and the genes' own noise of its cohort."""
+
+    def weighted(noise: Noise, fitted: Residuals) -> Noise:
+        V = variance(law, fitted.mean, fitted.structure, fitted.phi)
+        share = share_with_tails(law, fitted, V, counts=True)
+        return noise._replace(weights=tails(law.nu, fitted.residual**2 / (gene * V), share))
+
+    return _alternate(bulks, profiles, None, law, gene, weighted, True, rounds)
+
+
+def _alternate(
+    bulks: Expression,
+    profiles: Profiles,
+    start: Array | None,
+    law: Law | None,
+    gene: Array,
+    renewed: Callable[[Noise, Residuals], Noise],
+    counts: bool,
+    rounds: int,
+) -> Mixture:
+    """Coefficients and noise in turn, and the coefficients once more."""
     y = bulks.y
     log_q = rough(y, profiles.matrix) if start is None else start
     phi = bulks.phi if counts else np.zeros(len(y))
@@ -68,7 +102,7 @@ def fit_mixtures(
     law = law or first_law(float(fitted.mean.mean()))
     V = variance(law, fitted.mean, fitted.structure, phi)
     share = share_with_tails(law, fitted, V, counts=counts)
-    noise = Noise(law, np.ones(y.shape[1]), tails(law.nu, fitted.residual**2 / V, share))
+    noise = Noise(law, gene, tails(law.nu, fitted.residual**2 / (gene * V), share))
     for number in range(rounds + 1):
         V = noise.gene * variance(noise.law, fitted.mean, fitted.structure, phi)
         found = fit_positive(y, profiles, noise.weights / V, log_q, CONCENTRATION)
@@ -78,7 +112,7 @@ def fit_mixtures(
             q = np.exp(log_q)
             spread = np.linalg.inv(found.information) * q[:, :, None] * q[:, None, :]
             fitted = fitted._replace(uncertain=profiles.quadratic(spread))
-            noise = renew(noise, fitted, genes=genes, counts=counts)
+            noise = renewed(noise, fitted)
     return Mixture(found, noise, fitted.mean, V)
 
 

@@ -8,6 +8,7 @@ from bayesdecov.plots.effects import effects, volcano
 from bayesdecov.plots.enrichment import enrichment
 from bayesdecov.plots.folder import draw
 from bayesdecov.plots.gating import gate, gates
+from bayesdecov.plots.platform import gene_shifts
 from bayesdecov.plots.proportions import intervals, stacked_bars
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "enrichment",
     "gate",
     "gates",
+    "gene_shifts",
     "heat_map",
     "intervals",
     "spill_over",

@@ -35,6 +35,10 @@ class DenseCovariance:
         """Marginal covariance of some genes."""
         return DenseCovariance(self.Sigma[:, genes[:, None], genes[None, :]])
 
+    def scaled(self, factors: Array) -> DenseCovariance:
+        """Every gene times its factor (gene,)."""
+        return DenseCovariance(np.ascontiguousarray(self.Sigma * factors[:, None] * factors))
+
     def without_type(self, j: int) -> DenseCovariance:
         """All cell types but number ``j``."""
         return DenseCovariance(np.delete(self.Sigma, j, axis=0))
@@ -115,6 +119,12 @@ class FactorCovariance:
     def take(self, genes: NDArray[np.intp]) -> FactorCovariance:
         """Marginal covariance of some genes."""
         return replace(self, D=self.D[genes], U=self.U[genes])
+
+    def scaled(self, factors: Array) -> FactorCovariance:
+        """Every gene times its factor (gene,)."""
+        of_gene = factors[:, None]
+        D, U = self.D * of_gene**2, self.U * of_gene
+        return replace(self, D=np.ascontiguousarray(D), U=np.ascontiguousarray(U), multiplier=None)
 
     def without_type(self, j: int) -> FactorCovariance:
         """All cell types but number ``j``."""

@@ -9,9 +9,15 @@ import numpy as np
 import pandas as pd
 
 from bayesdecov import checks
-from bayesdecov.deconvolution.diagnostics import LARGEST_MISFIT, LEAST_CORRELATION, findings
+from bayesdecov.deconvolution.diagnostics import (
+    LARGEST_LEARNED,
+    LARGEST_MISFIT,
+    LEAST_CORRELATION,
+    findings,
+)
 from bayesdecov.diagnostics import MEANINGS
 from bayesdecov.plots import diagnostics as draw
+from bayesdecov.plots.platform import gene_shifts
 from bayesdecov.plots.proportions import stacked_bars
 from bayesdecov.reporting import graph, words
 from bayesdecov.reporting.parts import picture, section, table_of
@@ -40,6 +46,7 @@ def content(run: Run) -> dict[str, Any]:
                 _sampling(run),
                 _predictive(run) if modelled else None,
                 _strangers(run),
+                _platform(run),
                 _genes(run) if modelled else None,
             )
             if part is not None
@@ -174,19 +181,31 @@ def _comparison(run: Run) -> dict[str, Any] | None:
 def _model(run: Run) -> dict[str, Any]:
     s = run.settings
     heavy = s.get("df") not in (None, "none")
+    elsewhere = s.get("platform") == "elsewhere"
     text = "yᵢ ~ N(sᵢ μ pᵢ, sᵢ² Σⱼ pᵢⱼ² Σⱼ"
     text += " + diag(φᵢ sᵢ μ pᵢ + φᵢ²/4))" if s.get("noise") == "counting" else ")"
     if s.get("size_factor") != "free":
         text = text.replace("sᵢ² ", "").replace("sᵢ ", "")
     if heavy:
         text += f", times a scale κᵢ ~ InvGamma(ν/2, ν/2), ν = {s.get('df')}"
+    if elsewhere:
+        text = (
+            "yᵢ ~ t(fᵢ, λ V(fᵢ)), fᵢ = a sᵢ μ pᵢ + bᵢ, "
+            "V(f) = c² f² + φᵢ f + b² + a² sᵢ² Σⱼ pᵢⱼ² Σⱼ; a, c, b, λ and tails from the cohort"
+        )
     priors = pd.DataFrame(
         [("proportions pᵢ", words.prior(str(s.get("prior"))))]
         + ([("size factor sᵢ", "flat on the log scale")] if s.get("size_factor") == "free" else []),
         columns=["variable", "prior"],
     ).set_index("variable")
-    svg = graph.convolution(
-        free_size=s.get("size_factor") == "free", counting=s.get("noise") == "counting", heavy=heavy
+    svg = (
+        ""
+        if elsewhere
+        else graph.convolution(
+            free_size=s.get("size_factor") == "free",
+            counting=s.get("noise") == "counting",
+            heavy=heavy,
+        )
     )
     pictures = []
     if "prior" in run.groups:
@@ -304,7 +323,7 @@ def _strangers(run: Run) -> dict[str, Any]:
     strange = table[["not_a_mixture" in mine for mine in codes]]
     rule = (
         f"correlation with the fit below {LEAST_CORRELATION:g} or Mahalanobis distance per gene "
-        f"above {LARGEST_MISFIT:g}"
+        f"above {LARGEST_LEARNED if 'tau' in table else LARGEST_MISFIT:g}"
     )
     if not len(strange):
         return section("Samples outside the reference", f"None ({rule}).", [], [])
@@ -316,6 +335,51 @@ def _strangers(run: Run) -> dict[str, Any]:
         "kind.",
         [],
         [table_of(strange[columns], "")],
+    )
+
+
+def _platform(run: Run) -> dict[str, Any] | None:
+    """How genes of bulks and reference differ, and what that costs; None for one platform."""
+    constant = run.groups["constant_data"]
+    if "gene_shift" not in constant:
+        return None
+    names = ("shift", "sd", "kept", "weight")
+    shifts = pd.DataFrame(
+        {name: constant[f"gene_{name}"].to_numpy() for name in names},
+        pd.Index(constant["gene"].to_numpy().astype(str), name="gene"),
+    )
+    table = run.tables["diagnostics"]
+    tau = float(table["tau"].iloc[0])
+    if np.isnan(tau):
+        return section(
+            "Bulks and reference",
+            "Too few samples to learn how genes of bulks and reference differ: levels of the cell "
+            "types may be wrong by more than their intervals say.",
+            [],
+            [],
+        )
+    intervals = run.tables["intervals"]
+    shared = (
+        intervals.groupby("cell_type", sort=False)[["mean", "sd", "shared"]].mean().round(4)
+        if intervals["shared"].notna().any()
+        else None
+    )
+    text = (
+        f"Genes of bulks and reference differ by factors of exp(+-{tau:.2f}) (one standard "
+        "deviation), which all samples share. The error of the proportions that follows from them "
+        "is the same in all samples: it is in every interval (column shared), does not shrink with "
+        "more samples, and cancels in differences between samples."
+    )
+    largest = shifts.reindex(shifts["shift"].abs().sort_values(ascending=False).index)
+    tables = [table_of(largest.head(_GENES), "Genes with the largest factors (log2)")]
+    if shared is not None:
+        tables.insert(0, table_of(shared, "Errors by cell type, means over samples"))
+    mean = pd.Series(constant["mean"].to_numpy().mean(axis=1), shifts.index)
+    return section(
+        "Bulks and reference",
+        text,
+        [picture(gene_shifts(shifts, mean), "Factors of the genes between bulks and reference")],
+        tables,
     )
 
 

@@ -59,14 +59,27 @@ def of_proportions(settings: Mapping[str, Any], n_genes: int, n_types: int, vers
     method = str(settings["method"])
     reference = settings.get("reference") or {}
     made = reference.get("covariance") or reference.get("source") or "given moments"
+    elsewhere = settings.get("platform") == "elsewhere"
     text = (
         f"Cell-type proportions were estimated with bayesdecov {version} from {n_genes} genes and "
-        f"{n_types} cell types. A bulk profile is modelled as normal with mean equal to the "
-        "mixture of the cell types' mean profiles and covariance equal to the sum of their "
-        "gene-gene covariances weighted by squared proportions (DeCovarT; reference covariance: "
-        f"{made})"
+        f"{n_types} cell types. "
     )
-    if settings.get("noise") == "counting":
+    if elsewhere:
+        text += (
+            "A bulk profile is modelled as the mixture of the cell types' mean profiles, each gene "
+            "times a factor between the platforms of bulks and reference that all samples share, "
+            "with a background, counting noise, and a heavy-tailed scatter proportional to "
+            "expression beside the reference's covariances. Factors, scatter and tails were "
+            "learned from the cohort in two stages, the level of the cell types first; their "
+            "common uncertainty is part of all intervals"
+        )
+    else:
+        text += (
+            "A bulk profile is modelled as normal with mean equal to the mixture of the cell "
+            "types' mean profiles and covariance equal to the sum of their gene-gene covariances "
+            f"weighted by squared proportions (DeCovarT; reference covariance: {made})"
+        )
+    if settings.get("noise") == "counting" and not elsewhere:
         text += ", plus the counting noise of the bulk"
     df = settings.get("df")
     if df not in (None, "none"):
@@ -106,6 +119,7 @@ def of_proportions(settings: Mapping[str, Any], n_genes: int, n_types: int, vers
 def prior(name: str) -> str:
     """A prior's name in words."""
     known = {
+        "jeffreys": "Jeffreys' (Dirichlet with all concentrations 1/2)",
         "flat": "flat (Dirichlet with all concentrations 1)",
         "decovart": "flat times |V|^(-1/2), the paper's Eq. 8",
         "normal": "a softmax of a zero-sum normal",

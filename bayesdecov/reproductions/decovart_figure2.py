@@ -18,7 +18,8 @@ from matplotlib.figure import Figure
 from scipy.stats import multivariate_normal
 
 from bayesdecov.algebra.terms import Array
-from bayesdecov.deconvolution.deconvolve import deconvolve
+from bayesdecov.deconvolution.options import DeconvolutionRequest
+from bayesdecov.deconvolution.run import run
 from bayesdecov.io.tables import write_table
 from bayesdecov.plots.ellipse import normal_ellipse
 from bayesdecov.progress import track
@@ -82,7 +83,8 @@ def errors(samples: int, seed: int, *, progress: bool = False) -> pd.DataFrame:
             "overlap": overlaps[key],
         }
         for name, options in METHODS.items():
-            found = deconvolve(bulk, reference, progress=False, **options)  # type: ignore[arg-type]
+            request = DeconvolutionRequest(progress=False, **options)  # type: ignore[arg-type]
+            found = run(bulk, reference, request)
             error = found.proportions["type1"].to_numpy() - p1
             row[f"mse_{name}"] = np.mean(error**2)
             row[f"se_{name}"] = np.std(error**2, ddof=1) / np.sqrt(samples)

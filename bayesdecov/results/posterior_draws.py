@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from bayesdecov.algebra.priors import Dirichlet, Prior, SoftmaxNormal
-from bayesdecov.algebra.simplex import shift_log_odds, to_cells, to_mrna
+from bayesdecov.algebra.simplex import shift_log_ratios, to_cells, to_mrna
 from bayesdecov.algebra.terms import Array
 from bayesdecov.errors import InputError
 
@@ -25,7 +25,8 @@ class PosteriorDraws(NamedTuple):
     ``prior`` is that of the fractions of mRNA where ``per_cell`` (mRNA per cell of each type) is
     given, and None where it is unknown or cannot be divided out (DeCovarT Eq. 8). ``unshifted`` are
     the draws that have this prior, where those of ``p`` were shifted for an uncertainty shared by
-    samples (None: they were not).
+    samples, and ``shared`` (replicate, sample, cell_type) the shifts of log-proportions (None: they
+    were not).
     """
 
     p: Array
@@ -35,6 +36,12 @@ class PosteriorDraws(NamedTuple):
     per_cell: Array | None
     quantity: str
     unshifted: Array | None = None
+    shared: Array | None = None
+
+    @property
+    def own(self) -> Array:
+        """Draws without what samples share of their uncertainty."""
+        return self.p if self.unshifted is None else self.unshifted
 
     def log_prior(self, p: Array) -> Array:
         """Log prior density of log-ratios, up to a constant, over the last axis of ``p``."""
@@ -47,11 +54,11 @@ class PosteriorDraws(NamedTuple):
 
 
 def before_shift(draws: Array, shift: Array | None, per_cell: Array | None) -> Array | None:
-    """Pooled draws (sample, chain, draw, cell_type) as they were before `shift_log_odds`."""
+    """Pooled draws (sample, chain, draw, cell_type) as they were before `shift_log_ratios`."""
     if shift is None:
         return None
     p = draws if per_cell is None else to_mrna(draws, per_cell)
-    p = shift_log_odds(p, -shift)
+    p = shift_log_ratios(p, -shift)
     if per_cell is not None:
         p = to_cells(p, per_cell)
     return np.asarray(p.reshape(len(p), -1, p.shape[-1]))

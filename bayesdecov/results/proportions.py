@@ -121,7 +121,9 @@ class Proportions(Result):
         Returns
         -------
         pandas.DataFrame
-            Tidy: sample, cell_type, mean, sd, low, high.
+            Tidy: sample, cell_type, mean, sd, low, high, shared (the part of the sd that all
+            samples have in common; 0 where nothing is known to be shared, and differences between
+            samples are free of it).
         """
         prob = checks.check_probability(prob, "prob")
         values = self.proportions.to_numpy()
@@ -145,8 +147,17 @@ class Proportions(Result):
                 "sd": sd.ravel(),
                 "low": low.ravel(),
                 "high": high.ravel(),
+                # for a type that is nearly absent it is less than its own linear response says
+                "shared": np.minimum(
+                    sd, np.sqrt(np.einsum("njj->nj", self.shared_covariance()))
+                ).ravel(),
             }
         )
+
+    def shared_covariance(self) -> Array:
+        """Covariance (sample, cell_type, cell_type) of the error that samples have in common."""
+        n, n_types = self.proportions.shape
+        return np.zeros((n, n_types, n_types))
 
     def probability_above(self, threshold: float) -> pd.DataFrame:
         """Probability that each proportion is larger than ``threshold``, samples x cell types.

@@ -112,7 +112,8 @@ class Run:
             prior, per_cell = self._prior(cell_types)
         shift = None
         if "moved" in self.groups.get("fit", {}):
-            shift = self.groups["fit"]["moved"].transpose("replicate", "sample").to_numpy()
+            moved = self.groups["fit"]["moved"]
+            shift = moved.transpose("replicate", "sample", "cell_type").to_numpy()
         return PosteriorDraws(
             draws.reshape(len(samples), -1, len(cell_types)),
             samples,
@@ -121,6 +122,7 @@ class Run:
             per_cell,
             str(self.settings.get("quantity", "proportions")),
             before_shift(draws, shift, per_cell),
+            shift,
         )
 
     def _prior(self, cell_types: pd.Index) -> tuple[Prior | None, Array | None]:
@@ -128,6 +130,7 @@ class Run:
         name = str(self.settings.get("prior"))
         known: dict[str, Prior | None] = {
             "flat": Dirichlet(1.0),
+            "jeffreys": JEFFREYS,
             "normal": SoftmaxNormal(),
             "decovart": None,
             "none": None,

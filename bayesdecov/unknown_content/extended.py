@@ -54,21 +54,15 @@ def with_profile(reference: Reference, cohort: ObservedCohort, profile: Profile)
     )
 
 
-def log_odds_shifts(share: Array, replicates: Array) -> Array:
-    """Differences of log-odds between resampled cohorts (replicate, sample) and the shares."""
-    return np.asarray(_log_odds(replicates) - _log_odds(share))
+def log_odds_shifts(share: Array, replicates: Array, n_types: int) -> Array:
+    """Shifts of log-proportions (replicate, sample, cell_type): of `OTHER`, the last type, alone.
 
-
-def wider(covariance: Array, p: Array, shift: Array) -> Array:
-    """Covariances (sample, cell_type, cell_type) with the variance that `shift_log_odds` adds.
-
-    ``shift`` is (replicate, sample).
+    They are the differences of its log-odds between resampled cohorts (replicate, sample) and the
+    shares.
     """
-    share = np.clip(p[:, -1:], _SEEN, 1 - _SEEN)
-    direction = -p * share
-    direction[:, -1:] = share * (1 - share)
-    spread = np.square(shift).mean(axis=0)[:, None, None]
-    return np.asarray(covariance + spread * direction[:, :, None] * direction[:, None, :])
+    shift = np.zeros((*replicates.shape, n_types))
+    shift[:, :, -1] = _log_odds(replicates) - _log_odds(share)
+    return shift
 
 
 def _log_odds(share: Array) -> Array:

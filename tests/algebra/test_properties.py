@@ -7,17 +7,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from bayesdecov.algebra.simplex import shift_log_odds
+from bayesdecov.algebra.simplex import shift_log_ratios
 from bayesdecov.reference.structures import DenseCovariance, FactorCovariance
 
 numbers = st.floats(-30, 30)
 sizes = st.floats(1e-3, 1e3)
 
 
-@given(arrays(float, (2, 6, 3), elements=sizes), arrays(float, (4, 2), elements=st.floats(-2, 2)))
+@given(
+    arrays(float, (2, 6, 3), elements=sizes), arrays(float, (4, 2, 3), elements=st.floats(-2, 2))
+)
 def test_shifted_proportions_stay_proportions(weights, shift):
     p = weights / weights.sum(axis=2, keepdims=True)
-    found = shift_log_odds(p, shift)
+    found = shift_log_ratios(p, shift)
     assert (found >= 0).all()
     np.testing.assert_allclose(found.sum(axis=2), 1)
 

@@ -114,3 +114,25 @@ def test_the_chain_rule_contracts_the_second_derivatives():
     slow = np.einsum("nia,nij,njb->nab", J, H, J) + np.einsum("ni,niab->nab", g, second)
     found = simplex.pull_back(Term(np.zeros(5), g, H), p).hessian
     np.testing.assert_allclose(found, slow, rtol=1e-10, atol=1e-12)
+
+
+def test_shifts_move_logarithms_in_turn_and_are_taken_back():
+    rng = np.random.default_rng(0)
+    p = rng.dirichlet(np.ones(4), (3, 2, 10))
+    shift = rng.normal(0, 0.5, (5, 3, 4))
+    found = simplex.shift_log_ratios(p, shift)
+    np.testing.assert_allclose(found.sum(axis=-1), 1)
+    step = np.log(found / p)[1, 0, 7]
+    expected = shift[2, 1]
+    np.testing.assert_allclose(step - step[0], expected - expected[0])
+    np.testing.assert_allclose(simplex.shift_log_ratios(found, -shift), p)
+
+
+def test_the_covariance_of_shifts_is_that_of_shifted_draws():
+    rng = np.random.default_rng(0)
+    p = np.array([[0.3, 0.3, 0.4]])
+    shift = rng.normal(0, 0.3, (4000, 1, 3))
+    draws = simplex.shift_log_ratios(np.broadcast_to(p[:, None], (1, 4000, 3)), shift)
+    found = simplex.covariance_of_shifts(p, shift)[0]
+    np.testing.assert_allclose(found, np.cov(draws[0].T), rtol=0.02, atol=1e-4)
+    np.testing.assert_allclose(found.sum(axis=0), 0, atol=1e-12)

@@ -7,7 +7,14 @@ import pandas as pd
 import pytest
 
 from bayesdecov.cohort import fit
-from bayesdecov.cohort.fit import INTERCEPT_SD, SLOPE_SD, fast, prior_of
+from bayesdecov.cohort.fit import (
+    INTERCEPT_SD,
+    SLOPE_SD,
+    CohortDraws,
+    fast,
+    prior_of,
+    with_shared_errors,
+)
 from bayesdecov.cohort.measured import Measured
 from bayesdecov.errors import BayesdecovWarning, Notes
 from bayesdecov.sampling import Sampling
@@ -93,3 +100,18 @@ def test_samples_with_few_draws_where_the_cohort_expects_them_are_named():
     z[3] = 6 + 1.5 * np.random.default_rng(0).normal(size=(200, 2))  # wide, and far away
     with pytest.warns(BayesdecovWarning, match=r"1 of 40 samples have few draws .*: s3; decon"):
         fast(data._replace(z=z), X, None, HOW, Notes(), np.random.default_rng(9))
+
+
+def test_an_error_that_all_samples_share_moves_the_intercept_alone():
+    rng = np.random.default_rng(0)
+    X = np.column_stack([np.ones(8), np.arange(8) % 2])
+    drawn = CohortDraws(
+        rng.normal(size=(2, 6, 2, 3)), np.ones((2, 6, 3, 3)), np.ones((8, 3)), np.ones(3), {}
+    )
+    shared = np.repeat(rng.normal(size=(4, 1, 3)), 8, axis=1)
+    found = with_shared_errors(drawn, X, shared)
+    step = found.coefficients - drawn.coefficients
+    np.testing.assert_allclose(step[:, :, 1], 0, atol=1e-12)
+    np.testing.assert_allclose(step[0, 5, 0], shared[1, 0])  # draws use them in turn
+    np.testing.assert_allclose(step[1, 0, 0], shared[2, 0])
+    assert with_shared_errors(drawn, X, None) is drawn

@@ -68,3 +68,11 @@ def test_a_reference_as_bulk_and_silent_samples_are_pointed_out(counted):
     silent.loc[reference.genes, bulk.columns[1]] = 0
     with pytest.raises(InputError, match=f"only zeros in {bulk.columns[1]}"):
         aligned(silent, reference)
+
+
+def test_counts_on_one_side_only_have_no_common_scale(counted):
+    bulk, reference = counted
+    with pytest.warns(BayesdecovWarning, match="the bulk is not counts"):
+        found = aligned(bulk / bulk.sum() * 1e6 + 1e-3, reference)
+    assert not found.same_scale
+    assert "counts on one side only" in found.said

@@ -55,7 +55,7 @@ def test_counts_against_tpm_is_said(cohort):
         ({"method": "nuts", "nuts_sampler": "stan"}, "nuts_sampler: must be one of"),
         ({"method": "nuts", "tune": 0}, "tune: must be a whole number"),
         ({"method": "laplace", "max_pareto_k": -1}, "max_pareto_k: must be a positive number"),
-        ({"prior": "jeffreys"}, "prior: must be one of"),
+        ({"prior": "uniform"}, "prior: must be one of"),
         ({"prior": Dirichlet((1.0, 2.0))}, "one concentration per cell type"),
         ({"prior": Dirichlet(-1.0)}, "must be positive"),
         ({"noise": "loud"}, "noise: must be one of"),

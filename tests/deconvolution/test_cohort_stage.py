@@ -37,7 +37,7 @@ def test_without_a_question_the_reference_is_handed_on(case):
     _, reference, aligned = case
     found = learn_from_cohort(aligned, reference, free_size=True, other=None, notes=Notes())
     assert found.reference is reference
-    assert found.log_odds_shift is None
+    assert found.shared_shift is None
 
 
 def test_unknown_content_becomes_a_cell_type_with_genes_of_its_own(case):

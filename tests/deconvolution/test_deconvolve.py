@@ -79,7 +79,7 @@ def test_same_seed_same_draws_whatever_the_workers(cohort, monkeypatch):
 def test_intervals_are_tidy_and_ordered(cohort, reference):
     for method in ("map", "laplace"):
         table = bd.deconvolve(cohort.bulk, reference, method, seed=1).intervals(0.9)
-        assert list(table.columns) == ["sample", "cell_type", "mean", "sd", "low", "high"]
+        assert list(table.columns) == ["sample", "cell_type", "mean", "sd", "low", "high", "shared"]
         assert (table["low"] <= table["mean"]).all()
         assert (table["mean"] <= table["high"]).all()
         assert table["low"].min() >= 0

@@ -69,11 +69,11 @@ def test_a_free_size_factor_takes_the_unit_out_of_a_bulk():
 
 def test_rows_are_the_samples_with_all_that_is_known_of_them():
     _, data, _ = problem(6)
-    shift = np.arange(8.0).reshape(2, 4)
-    part = data._replace(log_odds_shift=shift).rows(1, 3)
+    shift = np.arange(24.0).reshape(2, 4, 3)
+    part = data._replace(shared_shift=shift).rows(1, 3)
     np.testing.assert_array_equal(part.y, data.y[1:3])
-    np.testing.assert_array_equal(part.log_odds_shift, shift[:, 1:3])
-    assert data.rows(0, 1).log_odds_shift is None
+    np.testing.assert_array_equal(part.shared_shift, shift[:, 1:3])
+    assert data.rows(0, 1).shared_shift is None
 
 
 def test_the_density_of_single_genes_has_the_same_value():

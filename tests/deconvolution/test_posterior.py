@@ -51,10 +51,11 @@ def test_shifts_move_the_last_cell_type_and_keep_the_others_in_proportion():
     model, data, _ = problem(3)
     normal = laplace_approximation(model, data)
     x = np.repeat(normal.modes.x[:, None, None], 6, axis=2)
-    shift = np.array([0.5, -0.5, 0.0])[:, None] * np.ones(4)
+    shift = np.zeros((3, 4, 3))
+    shift[:, :, -1] = np.array([0.5, -0.5, 0.0])[:, None]
     plain, moved = (
         summarise(model, each, normal, x, {}, np.empty((4, 0))).p
-        for each in (data, data._replace(log_odds_shift=shift))
+        for each in (data, data._replace(shared_shift=shift))
     )
     odds = np.log(moved[..., -1] / (1 - moved[..., -1]) * (1 - plain[..., -1]) / plain[..., -1])
     np.testing.assert_allclose(odds[0, 0], [0.5, -0.5, 0, 0.5, -0.5, 0], atol=1e-10)

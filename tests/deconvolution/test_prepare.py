@@ -33,7 +33,7 @@ def test_exact_moments_are_the_whole_model():
 
 
 def test_an_estimated_reference_gets_noise_tails_and_a_free_size():
-    found = prepared()
+    found = prepared(platform="same")
     assert (found.noise, found.model.free_size, found.model.df) == ("counting", True, 4.0)
     assert np.isnan(found.data.phi).all()
     assert "counting noise per unit of expression is not known" in found.notes.lines[-1]
@@ -51,7 +51,10 @@ def test_a_shared_diagonal_needs_no_noise_that_is_unknown():
 
 
 def test_priors_by_name_and_by_cell_type():
-    assert prepared().model.prior == Dirichlet(1.0)
+    assert prepared(platform="same").model.prior == Dirichlet(1.0)
+    assert prepared().model.prior == Dirichlet(0.5)
+    assert prepared(prior="flat").model.prior == Dirichlet(1.0)
+    assert prepared(prior="jeffreys", platform="same").model.prior == Dirichlet(0.5)
     assert prepared(prior="normal").model.prior == SoftmaxNormal()
     assert prepared().model.logdet_weight == LIKELIHOOD
     assert prepared(prior="decovart").model.logdet_weight == EQ8
@@ -65,10 +68,14 @@ def test_priors_by_name_and_by_cell_type():
         ({"prior": Dirichlet((1.0, 2.0))}, "prior: needs one concentration per cell type; found 2"),
         ({"prior": Dirichlet(-1.0)}, "prior: concentrations must be positive"),
         ({"prior": SoftmaxNormal(0.0)}, "prior scale: must be a positive number"),
-        ({"prior": "uniform"}, "prior: must be one of 'flat', 'decovart', 'normal'"),
+        ({"prior": "uniform"}, "prior: must be one of 'auto', 'flat', 'jeffreys'"),
         ({"noise": "some"}, "noise: must be one of"),
         ({"size_factor": "none"}, "size_factor: must be one of"),
         ({"df": -2}, "df: must be a positive number"),
+        ({"platform": "mine"}, "platform: must be one of 'auto', 'same', 'elsewhere'"),
+        ({"platform": "elsewhere", "prior": "decovart"}, "prior: cannot be chosen with platform="),
+        ({"platform": "elsewhere", "noise": "none"}, "noise: cannot be chosen with platform="),
+        ({"platform": "elsewhere", "df": 4}, "df: cannot be chosen with platform="),
     ],
 )
 def test_what_is_refused(options, message):

@@ -29,7 +29,13 @@ def reference(tissue):
 def fit(tissue, reference, calibrate, method="laplace", **options):
     options |= {"max_pareto_k": np.inf} if method == "laplace" else {}
     return bd.deconvolve(
-        tissue.bulk, reference, method, seed=1, calibrate=calibrate, **of_deconvolve(options)
+        tissue.bulk,
+        reference,
+        method,
+        seed=1,
+        platform="same",
+        calibrate=calibrate,
+        **of_deconvolve(options),
     )
 
 

@@ -58,7 +58,7 @@ def test_the_smallest_proportion_is_seen_four_times_in_five():
     data = bd.simulate.convolution(n_samples=20, n_genes=60, n_types=3, seed=2)
     reference = bd.Reference.from_samples(data.purified, data.labels, "diagonal", genes=None)
     said = examine_bulk(data.bulk, reference).sections["Cell types"]["smallest_proportion"]
-    prepared = prepare(data.bulk, reference)
+    prepared = prepare(data.bulk, reference, platform="same")
     model = prepared.model
     rng = np.random.default_rng(5)
     fitted = maximum_a_posteriori(model, prepared.data)

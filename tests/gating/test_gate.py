@@ -85,7 +85,7 @@ def test_several_seeds_are_averaged(result, cytometry):
 
 def test_intervals_and_arviz_hold_the_same_draws(result):
     table = result.intervals(0.9)
-    assert list(table.columns) == ["sample", "cell_type", "mean", "sd", "low", "high"]
+    assert list(table.columns) == ["sample", "cell_type", "mean", "sd", "low", "high", "shared"]
     posterior = result.to_inference_data()["posterior"]["proportions"]
     assert posterior.dims == ("chain", "draw", "sample", "cell_type")
     assert posterior.shape == (1, 1000, 4, 6)

@@ -151,3 +151,14 @@ def test_neither_table_nor_path():
         Blocks(3, "x")
     with pytest.raises(InputError, match="x: must not be empty"):
         Blocks(frame(3, 3).iloc[:0], "x")
+
+
+def test_some_samples_from_anywhere(tmp_path):
+    table = frame(5, 9)
+    where = np.array([0, 1, 4, 8])
+    table.to_parquet(tmp_path / "t.parquet")
+    for source in (table, as_anndata(table), tmp_path / "t.parquet"):
+        found = Blocks(source, "bulk").some(where)
+        pd.testing.assert_frame_equal(
+            found, table.iloc[:, where], check_names=False, check_index_type=False
+        )

@@ -324,6 +324,7 @@ def test_files_of_a_deconvolution(tmp_path):
         "proportions.csv",
         "intervals.csv",
         "diagnostics.csv",
+        "gene_shifts.csv",
         "posterior.nc",
         "run.json",
     }

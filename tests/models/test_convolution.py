@@ -143,7 +143,7 @@ def test_a_free_size_factor_is_in_the_same_place_in_pymc(python_mode):
 
     cohort = bd.simulate.convolution(n_samples=3, n_genes=40, n_types=3, seed=2)
     reference = bd.Reference.from_samples(cohort.purified, cohort.labels, "diagonal", genes=20)
-    fit = bd.deconvolve(cohort.bulk * 1000, reference)
+    fit = bd.deconvolve(cohort.bulk * 1000, reference, platform="same")
     model = fit.to_pymc()
     p = fit.proportions.to_numpy()
     assert (p > 0).all()

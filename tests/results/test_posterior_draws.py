@@ -8,7 +8,7 @@ import pytest
 from scipy.stats import dirichlet, multivariate_normal
 
 from bayesdecov.algebra.priors import Dirichlet, SoftmaxNormal
-from bayesdecov.algebra.simplex import log_ratio_basis, shift_log_odds, to_cells
+from bayesdecov.algebra.simplex import log_ratio_basis, shift_log_ratios, to_cells
 from bayesdecov.results.posterior_draws import (
     LEAST,
     PosteriorDraws,
@@ -70,8 +70,8 @@ def test_a_proportion_of_zero_has_the_density_of_the_smallest_one():
 @pytest.mark.parametrize("per_cell", [None, np.array([1.0, 2.0, 0.5, 4.0])])
 def test_draws_before_a_shift_are_what_was_shifted(per_cell):
     p = np.random.default_rng(4).dirichlet(np.full(4, 2.0), (2, 3, 7))
-    shift = np.random.default_rng(5).normal(size=(5, 2))
-    shifted = shift_log_odds(p, shift)
+    shift = np.random.default_rng(5).normal(size=(5, 2, 4))
+    shifted = shift_log_ratios(p, shift)
     reported = shifted if per_cell is None else to_cells(shifted, per_cell)
     found = before_shift(reported, shift, per_cell)
     expected = p if per_cell is None else to_cells(p, per_cell)

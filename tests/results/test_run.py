@@ -10,7 +10,7 @@ import pytest
 import xarray as xr
 
 from bayesdecov.algebra.priors import FLAT, JEFFREYS, SoftmaxNormal
-from bayesdecov.algebra.simplex import shift_log_odds, to_cells
+from bayesdecov.algebra.simplex import shift_log_ratios, to_cells
 from bayesdecov.errors import InputError
 from bayesdecov.results.result import Result
 from bayesdecov.results.run import Run, posterior_draws_of, run_of, usable
@@ -39,6 +39,7 @@ def test_draws_are_pooled_in_the_order_of_chains_whatever_the_dims():
     ("command", "name", "prior"),
     [
         ("deconvolve", "flat", FLAT),
+        ("deconvolve", "jeffreys", JEFFREYS),
         ("deconvolve", "normal", SoftmaxNormal()),
         ("deconvolve", "decovart", None),
         ("deconvolve", "none", None),
@@ -51,14 +52,17 @@ def test_the_prior_is_that_of_the_record(command, name, prior):
 
 def test_weights_of_cells_are_put_in_the_order_of_the_types_and_shifts_taken_back():
     weights = {"a": 1.0, "b": "2.5", "c": 0.5}
-    shift = np.random.default_rng(2).normal(size=(3, 4))
+    shift = np.random.default_rng(2).normal(size=(3, 4, 3))
     per_cell = np.array([2.5, 1.0, 0.5])
-    made = run(to_cells(shift_log_odds(DRAWS, shift), per_cell), mrna_per_cell=weights)
-    made.groups["fit"] = xr.Dataset({"moved": (("sample", "replicate"), shift.T)})
+    made = run(to_cells(shift_log_ratios(DRAWS, shift), per_cell), mrna_per_cell=weights)
+    made.groups["fit"] = xr.Dataset(
+        {"moved": (("sample", "replicate", "cell_type"), shift.transpose(1, 0, 2))}
+    )
     found = made.posterior_draws()
     np.testing.assert_array_equal(found.per_cell, per_cell)
     expected = to_cells(DRAWS, per_cell).reshape(4, 10, 3)
     np.testing.assert_allclose(found.unshifted, expected, rtol=1e-9)
+    np.testing.assert_array_equal(found.shared, shift)
     assert run(mrna_per_cell="none").posterior_draws().per_cell is None
 
 

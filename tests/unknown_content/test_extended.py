@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 
 import bayesdecov as bd
-from bayesdecov.algebra.simplex import shift_log_odds
 from bayesdecov.io.scale import per_million
 from bayesdecov.unknown_content.cohort import observed
-from bayesdecov.unknown_content.extended import wider, with_profile
+from bayesdecov.unknown_content.extended import log_odds_shifts, with_profile
 from bayesdecov.unknown_content.profile import Profile
 
 
@@ -38,24 +37,11 @@ def test_markers_of_foreign_cells_are_added(covariance):
     np.testing.assert_allclose(found.covariance_of("other"), 9 * np.eye(len(found.genes)))
 
 
-def test_shifted_log_odds_keep_the_simplex_and_the_ratios_of_known_types():
-    rng = np.random.default_rng(0)
-    p = rng.dirichlet(np.ones(4), (3, 2, 10))
-    shift = rng.normal(0, 0.2, (5, 3))
-    found = shift_log_odds(p, shift)
-    np.testing.assert_allclose(found.sum(axis=-1), 1)
-    assert (found >= 0).all()
-    np.testing.assert_allclose(found[..., 0] / found[..., 1], p[..., 0] / p[..., 1])
-    odds = found[..., -1] / (1 - found[..., -1]) / (p[..., -1] / (1 - p[..., -1]))
-    np.testing.assert_allclose(np.log(odds[1, 0, 7]), shift[2, 1])
-    np.testing.assert_allclose(shift_log_odds(found, -shift), p)
-
-
-def test_wider_is_the_covariance_of_shift_log_odds():
-    rng = np.random.default_rng(0)
-    p = np.array([[0.3, 0.3, 0.4]])
-    shift = rng.normal(0, 0.02, (4000, 1))
-    draws = shift_log_odds(np.broadcast_to(p[:, None], (1, 4000, 3)), shift)
-    expected = np.cov(draws[0].T)
-    found = wider(np.zeros((1, 3, 3)), p, shift)[0]
-    np.testing.assert_allclose(found, expected, rtol=0.05, atol=1e-7)
+def test_shifts_are_those_of_the_log_odds_of_other_cells_alone():
+    share = np.array([0.2, 0.0])
+    replicates = np.array([[0.3, 0.1], [0.1, 0.0], [0.2, 0.5]])
+    found = log_odds_shifts(share, replicates, 4)
+    assert found.shape == (3, 2, 4)
+    assert (found[..., :-1] == 0).all()
+    assert found[0, 0, -1] == pytest.approx(np.log(0.3 / 0.7) - np.log(0.2 / 0.8))
+    assert found[1, 1, -1] == 0  # nothing is seen in either
