@@ -40,6 +40,7 @@ def case(donors: int, together: float, covariance: str, seed: int) -> dict[str, 
             reference,
             "laplace",
             seed=seed,
+            platform="same",
             calibrate=calibrate,
             sampling=bd.Sampling(max_pareto_k=np.inf),
         )

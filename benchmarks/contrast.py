@@ -39,7 +39,12 @@ def cohorts(count: int, n: int, shift: float, seed: int) -> tuple[bd.deconvolve,
     )
     reference = bd.Reference.from_samples(data.purified, data.labels, "factor", genes=100)
     fit = bd.deconvolve(
-        data.bulk, reference, "laplace", seed=seed, sampling=bd.Sampling(max_pareto_k=np.inf)
+        data.bulk,
+        reference,
+        "laplace",
+        seed=seed,
+        platform="same",
+        sampling=bd.Sampling(max_pareto_k=np.inf),
     )
     return fit, data.proportions
 

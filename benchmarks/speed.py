@@ -88,6 +88,7 @@ def peers(quick: bool) -> pd.DataFrame:
             references[covariance],
             method,
             seed=1,
+            platform="same",
             sampling=bd.Sampling(max_pareto_k=np.inf),
         )
 
@@ -278,7 +279,12 @@ def _proportions_by_size(quick: bool) -> Iterator[Row]:
                 )
                 took = seconds(
                     lambda m=method, b=few, r=reference: bd.deconvolve(
-                        b, r, m, seed=1, sampling=bd.Sampling(max_pareto_k=np.inf)
+                        b,
+                        r,
+                        m,
+                        seed=1,
+                        platform="same",
+                        sampling=bd.Sampling(max_pareto_k=np.inf),
                     )
                 )
                 yield {"verb": "deconvolve", "model": f"{method}, {covariance}", "axis": axis,
