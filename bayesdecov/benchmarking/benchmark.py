@@ -12,6 +12,7 @@ import pandas as pd
 
 from bayesdecov import checks, datasets
 from bayesdecov.benchmarking.case import Case
+from bayesdecov.benchmarking.cohorts import cohorts
 from bayesdecov.benchmarking.method import Own, methods_of
 from bayesdecov.benchmarking.real import REAL, real
 from bayesdecov.benchmarking.result import SCORES, Benchmark
@@ -21,6 +22,7 @@ from bayesdecov.errors import InputError
 from bayesdecov.progress import track
 
 _WHERE = ("scenario", "level", "repeat", "method", "cell_type", "samples")
+EVERY = "real"  # every real data set at hand
 
 
 def benchmark(
@@ -42,9 +44,10 @@ def benchmark(
     ----------
     problems
         Names of simulated scenarios ("noise", "donors", "unknown content", "missing type",
-        "spill-over", "resolution", see `bayesdecov.benchmarking.scenarios`), of real data sets
-        ("sc_mixology", "abis_pbmc"), and your own `Case` objects. None: all scenarios, and the
-        real data that are available locally.
+        "spill-over", "resolution", "platforms", see `bayesdecov.benchmarking.scenarios`), of real
+        data sets ("sc_mixology", "abis_pbmc"; "real": every one at hand, with the cohorts of
+        `bayesdecov.benchmarking.cohorts`), and your own `Case` objects. None: all scenarios, and
+        the real data that are available locally.
     methods
         Texts ``method[:option=value[,option=value]]``, such as "map", "nnls" or
         "laplace:covariance=factor,size_factor=free"; ``covariance`` is that of the reference, all
@@ -158,7 +161,11 @@ def _cases(
         if isinstance(problem, Case):
             cases.append(problem)
             continue
-        checks.check_choice(problem, (*SCENARIOS, *REAL), "problems")
+        if problem == EVERY:
+            cases += [one for name in REAL if datasets.present(name) for one in real(name)]
+            cases += cohorts()
+            continue
+        checks.check_choice(problem, (*SCENARIOS, *REAL, EVERY), "problems")
         cases += (
             real(problem)
             if problem in REAL

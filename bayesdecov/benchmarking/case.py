@@ -33,7 +33,9 @@ class Case:
     genes
         Number of markers to select from purified samples; None for all genes.
     merge
-        Mapping of cell types of the reference to those of the truth, where several are summed.
+        Mapping of cell types of the reference to those of the truth, where several are summed;
+        None for a type of which the truth knows nothing: estimates of the others are then scaled
+        to sum to 1, as the truth is.
     other
         True share of the bulk that belongs to no cell type of the reference; None if unknown.
     """
@@ -46,7 +48,7 @@ class Case:
     labels: pd.Series | None = None
     reference: Reference | pd.DataFrame | None = None
     genes: int | None = 200
-    merge: Mapping[str, str] | None = None
+    merge: Mapping[str, str | None] | None = None
     other: pd.Series | None = None
     repeat: int = 1
 

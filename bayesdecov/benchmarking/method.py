@@ -25,6 +25,7 @@ _OPTIONS: dict[str, Callable[[str], Any]] = {
     "noise": str,
     "size_factor": str,
     "df": str,
+    "platform": str,
     "draws": int,
     "tune": int,
     "chains": int,

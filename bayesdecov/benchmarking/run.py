@@ -13,6 +13,7 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from bayesdecov import checks
+from bayesdecov.algebra.terms import Array
 from bayesdecov.benchmarking.case import Case
 from bayesdecov.benchmarking.method import Method
 from bayesdecov.benchmarking.metrics import ALL, metrics
@@ -23,6 +24,7 @@ from bayesdecov.results.proportions import Draws, Proportions
 T = TypeVar("T")
 _WARM: set[str] = set()  # methods whose libraries this process has loaded
 _MEGABYTE = 2**20
+_LEAST = 1e-9  # of a sum of parts
 _ROUNDING = 0.02  # own estimates may be this far from 1 in total
 
 
@@ -158,7 +160,7 @@ def _merged(fit: Proportions | pd.DataFrame, case: Case) -> Proportions:
     types = [merge.get(str(name), str(name)) for name in fit.proportions.columns]
     for argument, names in (
         ("truth", wanted.difference(types)),
-        ("reference", pd.Index(types).difference(wanted)),
+        ("reference", pd.Index([each for each in types if each]).difference(wanted)),
     ):
         if len(names):
             lacking = "the reference" if argument == "truth" else "the truth"
@@ -185,16 +187,35 @@ def _merged(fit: Proportions | pd.DataFrame, case: Case) -> Proportions:
         )
     add = (np.array(types)[:, None] == wanted.to_numpy()[None, :]).astype(float)
     draws, covariance = fit.draws, fit.covariance
+    values = fit.proportions.to_numpy()[rows] @ add
+    summed = None if draws is None else draws.proportions[rows] @ add
+    covariance = None if covariance is None else add.T @ covariance[rows] @ add
+    if None in types:
+        values, summed, covariance = _scaled(values, summed, covariance)
     return Proportions(
-        proportions=pd.DataFrame(fit.proportions.to_numpy()[rows] @ add, samples, wanted),
+        proportions=pd.DataFrame(values, samples, wanted),
         diagnostics=fit.diagnostics.loc[samples],
         method=fit.method,
         quantity=fit.quantity,
         settings=fit.settings,
         notes=fit.notes,
-        covariance=None if covariance is None else add.T @ covariance[rows] @ add,
-        draws=None if draws is None else Draws(draws.proportions[rows] @ add, {}),
+        covariance=covariance,
+        draws=None if summed is None else Draws(summed, {}),
     )
+
+
+def _scaled(
+    p: Array, draws: Array | None, covariance: Array | None
+) -> tuple[Array, Array | None, Array | None]:
+    """Estimates, draws and covariances of parts whose sum is scaled to 1."""
+    total = np.maximum(p.sum(axis=1, keepdims=True), _LEAST)
+    q = p / total
+    if draws is not None:
+        draws = draws / np.maximum(draws.sum(axis=-1, keepdims=True), _LEAST)
+    if covariance is not None:
+        slope = (np.eye(p.shape[1]) - q[:, :, None]) / total[:, :, None]
+        covariance = slope @ covariance @ slope.transpose(0, 2, 1)
+    return q, draws, covariance
 
 
 def _timed(call: Callable[[], T]) -> tuple[T, float]:

@@ -13,6 +13,10 @@ spill-over
     Every bulk consists of a single cell type; types of one lineage become increasingly similar.
 resolution
     Eight types, their four lineages, and lineages as sums of the estimated types.
+platforms
+    The reference is of another platform: its genes differ by factors, of which one in twenty is
+    gross; with a background in the bulks; with factors of every gene and type; with an axis of RNA
+    quality that moves the genes of a bulk together.
 """
 
 from __future__ import annotations
@@ -25,6 +29,7 @@ import numpy as np
 from bayesdecov.benchmarking.case import Case
 from bayesdecov.simulate.tissue import Tissue, tissue
 
+_GROSS = 0.05  # share of genes with a gross factor
 _GONE = {"a sibling": ("CD8 T",), "a lineage": ("B naive", "B memory")}
 
 Make = Callable[..., Tissue]
@@ -78,6 +83,42 @@ def _resolution(make: Make, quick: bool) -> Iterator[dict[str, Any]]:
     yield {"level": "types, summed", **_plain(data), "truth": summed, "merge": data.lineages}
 
 
+def _platforms(make: Make, quick: bool) -> Iterator[dict[str, Any]]:
+    for tau in (0.6,) if quick else (0.3, 0.6, 1.0):
+        yield {"level": f"factors exp({tau:g})", **_foreign(make(), tau)}
+    yield {"level": "with a background", **_foreign(make(), 0.6, background=True)}
+    yield {"level": "by gene and type", **_foreign(make(), 0.6, by_type=0.4)}
+    yield {"level": "with RNA quality", **_foreign(make(), 0.6, quality=0.3)}
+
+
+def _foreign(
+    data: Tissue,
+    tau: float,
+    *,
+    background: bool = False,
+    by_type: float = 0.0,
+    quality: float = 0.0,
+) -> dict[str, Any]:
+    """The tissue with a reference of another platform; all numbers are log-sds."""
+    found = _plain(data)
+    rng = np.random.default_rng(int(data.bulk.to_numpy().sum()))
+    n_genes, n = data.bulk.shape
+    factor = tau * rng.standard_normal(n_genes)
+    gross = rng.random(n_genes) < _GROSS
+    factor[gross] += rng.choice([-1, 1], gross.sum()) * rng.uniform(1, 3, gross.sum())
+    names = list(dict.fromkeys(data.labels))
+    own = by_type * rng.standard_normal((n_genes, len(names)))
+    columns = [names.index(name) for name in data.labels.loc[data.purified.columns]]
+    shift = np.exp(factor[:, None] + own[:, columns])
+    found["purified"] = (data.purified * shift).round()
+    bulk = data.bulk * np.exp(quality * np.outer(rng.standard_normal(n_genes),
+                                                 rng.standard_normal(n)))  # fmt: skip
+    if background:
+        bulk = bulk + bulk.median()
+    found["bulk"] = bulk.round()
+    return found
+
+
 def _plain(data: Tissue) -> dict[str, Any]:
     return {
         "bulk": data.bulk,
@@ -94,6 +135,7 @@ SCENARIOS: dict[str, Callable[[Make, bool], Iterator[dict[str, Any]]]] = {
     "missing type": _missing,
     "spill-over": _spill_over,
     "resolution": _resolution,
+    "platforms": _platforms,
 }
 
 

@@ -31,10 +31,11 @@ def benchmark(
         list[str] | None,
         typer.Option(
             "--problem",
+            "--data",
             "-p",
             help="noise, donors, 'unknown content', 'missing type', spill-over, resolution, "
-            "sc_mixology or abis_pbmc; repeat for several. Default: all available, or "
-            "only your own data.",
+            "platforms, sc_mixology, abis_pbmc, or real (every real data set at hand); repeat for "
+            "several. Default: all available, or only your own data.",
         ),
     ] = None,
     method: Annotated[
