@@ -24,7 +24,12 @@ from bayesdecov.reporting.parts import picture, section, table_of
 from bayesdecov.results.run import Run
 from bayesdecov.verdicts import E_BFMI, ESS, PARETO_K, R_HAT, Finding
 
+_OF_LEVELS = {"levels_uncertain", "far_platform"}  # intervals say it, differences are free of it
 _WORST = 10
+_PRIOR_OF_SIZE = {
+    False: "flat on the log scale",
+    True: "log-normal around that of least squares, sd 3",
+}
 _CHAINS = 3  # samples whose chains are drawn
 _GENES = 25
 
@@ -73,10 +78,17 @@ def verdict(run: Run) -> dict[str, Any]:
     for sample, mine in bad.items():
         for kind in dict.fromkeys(finding.kind for finding in mine):
             reasons.setdefault(kind, []).append(sample)
-    colour = "poor" if len(bad) > 0.2 * n else "mixed"
+    wrong = [name for name, mine in bad.items() if {each.code for each in mine} - _OF_LEVELS]
+    colour = "poor" if len(wrong) > 0.2 * n else "mixed"
+    text = f"{n - len(bad)} of {n} samples are good; inspect the other {len(bad)}."
+    if not wrong:
+        text = (
+            f"Levels are uncertain in {len(bad)} of {n} samples, differences between samples are "
+            "good: see 'Bulks and reference'."
+        )
     return {
         "colour": colour,
-        "text": f"{n - len(bad)} of {n} samples are good; inspect the other {len(bad)}.",
+        "text": text,
         "reasons": [
             f"{kind}: {len(names)} ({checks.some(names)})" for kind, names in reasons.items()
         ],
@@ -195,7 +207,11 @@ def _model(run: Run) -> dict[str, Any]:
         )
     priors = pd.DataFrame(
         [("proportions pᵢ", words.prior(str(s.get("prior"))))]
-        + ([("size factor sᵢ", "flat on the log scale")] if s.get("size_factor") == "free" else []),
+        + (
+            [("size factor sᵢ", _PRIOR_OF_SIZE[elsewhere])]
+            if s.get("size_factor") == "free"
+            else []
+        ),
         columns=["variable", "prior"],
     ).set_index("variable")
     svg = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -132,6 +133,14 @@ def test_verdict_comes_in_words(fits):
         fits["map"].bulk.drop(columns="stranger"), fits["map"].reference, assume_linear=True
     )
     assert verdict(run_of(good))["colour"] == "good"
+
+
+def test_uncertain_levels_are_a_verdict_of_their_own(fits):
+    run = run_of(fits["map"])
+    table = run.tables["diagnostics"].drop(index="stranger").assign(tau=0.6, shared_sd=0.1)
+    said = verdict(replace(run, tables=run.tables | {"diagnostics": table}))
+    assert said["colour"] == "mixed"
+    assert said["text"].startswith("Levels are uncertain in 6 of 6 samples, differences between")
 
 
 @pytest.mark.parametrize("method", ["moments", "mixture"])
