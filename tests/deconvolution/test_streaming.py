@@ -159,6 +159,7 @@ def test_bad_options_are_refused_as_in_deconvolve(cohort, reference, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_dask_gives_the_same(cohort, reference, tmp_path):
     distributed = pytest.importorskip("distributed")
     import joblib

@@ -19,6 +19,9 @@ from bayesdecov.io.tables import read_table
 from tests.hostile import craft
 
 
+pytestmark = pytest.mark.slow  # HDF5 is the same below every interpreter
+
+
 @pytest.fixture(scope="module")
 def clean(tmp_path_factory):
     folder = tmp_path_factory.mktemp("clean")
