@@ -18,7 +18,6 @@ from bayesdecov.io.blocks import Blocks
 from bayesdecov.io.tables import read_table
 from tests.hostile import craft
 
-
 pytestmark = pytest.mark.slow  # HDF5 is the same below every interpreter
 
 
