@@ -108,7 +108,7 @@ def deconvolve_to(
     >>> place = tempfile.mkdtemp()
     >>> out = deconvolve_to(f"{place}/run", cohort.bulk, reference, "map", shard_size=50)
     >>> sorted(path.name for path in out.iterdir())[:3]
-    ['diagnostics.csv', 'intervals.csv', 'posterior.nc']
+    ['diagnostics.csv', 'gene_shifts.csv', 'intervals.csv']
     """
     folder = Path(folder)
     chosen = DeconvolutionRequest(method=method, **options)
