@@ -43,7 +43,7 @@ def deconvolve(
     all samples share, and genes scatter more around a mixture than its replicates tell:
 
     .. math:: y_{gi} \sim t_\nu\big(f_{gi}, \lambda_g V_{gi}\big), \quad
-              f_{gi} = a_g s_i (\mu p_i)_g + b_i, \quad
+              f_{gi} = a_g \big(s_i (\mu p_i)_g + q_{i0}\bar\mu\big), \quad
               V_{gi} = c^2 f_{gi}^2 + \varphi_i f_{gi} + b^2
               + a_g^2 s_i^2 \textstyle\sum_j p_{ij}^2 \sigma^2_{gj} ,
 
@@ -98,8 +98,8 @@ def deconvolve(
         three samples: only the scatter), and size factors are free. The error that all samples
         share is in every interval (column ``shared`` of ``intervals``); differences between samples
         are free of it. "auto": "elsewhere" for references made from data, unless an option is
-        chosen that is part of the other model (``prior``, ``noise``, ``size_factor``, ``df``,
-        ``other``, ``calibrate``).
+        chosen that is part of the other model (``prior="normal"`` or ``"decovart"``, ``noise``,
+        ``size_factor``, ``df``, ``other``, ``calibrate``), which a note says.
     sampling
         How draws are made: posterior draws per sample ("laplace", 1000) or chain ("nuts", 1000),
         warm-up steps of a chain (300), chains per sample (4), worker processes (default:
@@ -140,8 +140,10 @@ def deconvolve(
         posterior means are never zero), ``size_factor``, ``counting_noise``; "laplace":
         ``pareto_k``; "nuts": ``r_hat``, ``ess_bulk``, ``ess_tail``, ``mcse`` (worst of the cell
         types), ``divergences``, ``e_bfmi``, ``step_size``, ``tree_depth``; ``other=True``:
-        ``p_other``, the probability that more than 5 % is other cells; and a ``verdict`` in
-        words, "good" if no problem was found.
+        ``p_other``, the probability that more than 5 % is other cells; where a platform was
+        learned: ``background`` (its share of the bulk), ``shared_sd`` (the largest shared error of
+        a cell type) and ``tau`` (the scale of the genes' log-factors); ``missing_genes``, their
+        share in the reference's; and a ``verdict`` in words, "good" if no problem was found.
 
     Raises
     ------

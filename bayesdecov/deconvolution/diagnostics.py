@@ -108,7 +108,7 @@ def findings(table: pd.DataFrame, n_genes: int, limit: float) -> list[list[Findi
             mine.append(Finding("other", row["p_other"], OTHER_SURE))
         if row.get("missing_genes", 0.0) > MISSING_GENES:
             mine.append(Finding("missing_genes", row["missing_genes"], MISSING_GENES))
-        if "tau" in row:
+        if "tau" in row and not strange[name]:
             mine += _of_platform(row["tau"], row["shared_sd"])
         if strange[name]:
             mine.append(Finding("not_a_mixture"))

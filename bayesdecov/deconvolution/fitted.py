@@ -156,10 +156,11 @@ class FittedProportions(Proportions):
 
         Columns: shift (log2), sd (of what is not known of it), kept (the part of the log-ratio of
         bulks and fit that is taken to be the factor, not noise), weight (small for an outlier).
-        Empty where no platform was learned.
+        Empty where no platform was learned, or from too few samples. Positive: more in the bulk
+        than in the reference. ``sd`` is given the level of the cell types, whose error it lacks.
         """
         platform = None if self.model is None else self.model.platform
-        if platform is None:
+        if platform is None or platform.level is None:
             return pd.DataFrame(columns=["shift", "sd", "kept", "weight"], dtype=float)
         shifts = platform.shifts
         return pd.DataFrame(

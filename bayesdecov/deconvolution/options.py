@@ -42,8 +42,8 @@ def check_model(prior: Any, noise: Any, size_factor: Any, df: Any, platform: Any
             if refused:
                 raise InputError(
                     name,
-                    "cannot be chosen with platform='elsewhere', where noise is learned from the "
-                    "cohort",
+                    "cannot have this value with platform='elsewhere', where noise is learned "
+                    "from the cohort",
                     found=repr(value),
                     fix="leave it out, or use platform='same'",
                 )

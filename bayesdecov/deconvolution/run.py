@@ -89,6 +89,9 @@ def run(
         "seconds": round(time.perf_counter() - started, 3),
         **calibration,
     }
+    if prepared.model.platform is not None:
+        law = prepared.model.platform.law
+        facts |= {"tau": _tau(prepared), "scatter": float(np.sqrt(law.c2)), "tails": law.nu}
     weights = None if per_cell is None else per_cell.to_numpy()
     return assemble(prepared, output, request, weights, settings, facts)
 
@@ -132,6 +135,13 @@ def _tell(request: DeconvolutionRequest, prepared: Prepared) -> None:
             f"{method!r} assumes bulk and reference on one scale, which is unknown here: the bulk "
             "was scaled by least squares, so other content is hardly detected"
         )
+    asked = request.platform == "auto" and request.modelled
+    if asked and prepared.model.platform is None and prepared.reference.scale != "exact":
+        prepared.notes.info(
+            "bulks and reference were taken to be of one platform, because an option was chosen "
+            "that only its model has (prior, noise, size_factor, df, other or calibrate): factors "
+            "of the genes between platforms, if there are any, are in no interval"
+        )
     if request.bootstrap:
         prepared.notes.info("intervals are from a bootstrap of genes")
 
@@ -159,6 +169,12 @@ def _settings(request: DeconvolutionRequest, prepared: Prepared, workers: int) -
     if request.method == "laplace":
         settings["max_pareto_k"] = float(request.max_pareto_k)
     return settings
+
+
+def _tau(prepared: Prepared) -> float | str:
+    platform = prepared.model.platform
+    assert platform is not None
+    return "not learned" if platform.level is None else platform.tau
 
 
 def _name_of_prior(prior: Any, prepared: Prepared) -> str:

@@ -43,6 +43,8 @@ def examine_platform(prepared: Prepared, rng: np.random.Generator) -> Apart | No
     platform, mixture = learn_platform(
         Expression(y, None, phi if known else None), Profiles(columns, mu.shape[1])
     )
+    if platform.level is None:  # too few samples are mixtures of these cell types
+        return None
     mean, sd = _levels(platform, mixture, rng)
     types = pd.DataFrame(
         {"mean": mean, "shared_sd": sd}, pd.Index(prepared.reference.cell_types, name="cell_type")
@@ -51,10 +53,10 @@ def examine_platform(prepared: Prepared, rng: np.random.Generator) -> Apart | No
     strange = prepared.reference.genes[shifts.weight < _OUTLIER]
     worst = str(types["shared_sd"].idxmax())
     sentence = (
-        f"Genes of bulks and reference differ by factors of {np.exp(platform.tau):.2f} (one "
-        "standard deviation) that all samples share; the error that follows is common to all "
-        f"samples, up to +-{sd.max():.1%} of tissue ({worst}), and does not shrink with more of "
-        "them."
+        f"Genes of bulks and reference differ by factors of {np.exp(platform.tau):.2f} (the "
+        "scale of a heavy-tailed law) that all samples share; the error that follows is common to "
+        f"all samples, up to +-{sd.max():.1%} of tissue ({worst}), and does not shrink with more "
+        "of them."
     )
     if len(strange):
         sentence += f" Genes that differ by far more: {checks.some(strange)}."

@@ -80,7 +80,7 @@ def learn_platform(bulks: Expression, profiles: Profiles) -> tuple[Platform, Mix
     """
     mixture = fit_mixtures(bulks, profiles)
     usable = _mixtures(mixture, profiles)
-    if FEWEST <= usable.sum() < len(usable):
+    if 0 < usable.sum() < len(usable):
         phi = None if bulks.phi is None else bulks.phi[usable]
         bulks = bulks._replace(y=bulks.y[usable], phi=phi)
         mixture = fit_mixtures(bulks, profiles)

@@ -357,14 +357,9 @@ def _strangers(run: Run) -> dict[str, Any]:
 def _platform(run: Run) -> dict[str, Any] | None:
     """How genes of bulks and reference differ, and what that costs; None for one platform."""
     constant = run.groups["constant_data"]
-    if "gene_shift" not in constant:
-        return None
-    names = ("shift", "sd", "kept", "weight")
-    shifts = pd.DataFrame(
-        {name: constant[f"gene_{name}"].to_numpy() for name in names},
-        pd.Index(constant["gene"].to_numpy().astype(str), name="gene"),
-    )
     table = run.tables["diagnostics"]
+    if "tau" not in table:
+        return None
     tau = float(table["tau"].iloc[0])
     if np.isnan(tau):
         return section(
@@ -374,6 +369,11 @@ def _platform(run: Run) -> dict[str, Any] | None:
             [],
             [],
         )
+    names = ("shift", "sd", "kept", "weight")
+    shifts = pd.DataFrame(
+        {name: constant[f"gene_{name}"].to_numpy() for name in names},
+        pd.Index(constant["gene"].to_numpy().astype(str), name="gene"),
+    )
     intervals = run.tables["intervals"]
     shared = (
         intervals.groupby("cell_type", sort=False)[["mean", "sd", "shared"]].mean().round(4)
@@ -381,10 +381,10 @@ def _platform(run: Run) -> dict[str, Any] | None:
         else None
     )
     text = (
-        f"Genes of bulks and reference differ by factors of exp(+-{tau:.2f}) (one standard "
-        "deviation), which all samples share. The error of the proportions that follows from them "
-        "is the same in all samples: it is in every interval (column shared), does not shrink with "
-        "more samples, and cancels in differences between samples."
+        f"Genes of bulks and reference differ by factors of exp(+-{tau:.2f}) (the scale of a "
+        "heavy-tailed law), which all samples share. The error of the proportions that follows "
+        "from them is the same in all samples: it is in every interval (column shared), does not "
+        "shrink with more samples, and cancels in differences between samples."
     )
     largest = shifts.reindex(shifts["shift"].abs().sort_values(ascending=False).index)
     tables = [table_of(largest.head(_GENES), "Genes with the largest factors (log2)")]

@@ -65,14 +65,7 @@ def of_proportions(settings: Mapping[str, Any], n_genes: int, n_types: int, vers
         f"{n_types} cell types. "
     )
     if elsewhere:
-        text += (
-            "A bulk profile is modelled as the mixture of the cell types' mean profiles, each gene "
-            "times a factor between the platforms of bulks and reference that all samples share, "
-            "with a background, counting noise, and a heavy-tailed scatter proportional to "
-            "expression beside the reference's covariances. Factors, scatter and tails were "
-            "learned from the cohort in two stages, the level of the cell types first; their "
-            "common uncertainty is part of all intervals"
-        )
+        text += _of_platform(settings)
     else:
         text += (
             "A bulk profile is modelled as normal with mean equal to the mixture of the cell "
@@ -114,6 +107,25 @@ def of_proportions(settings: Mapping[str, Any], n_genes: int, n_types: int, vers
             f"pseudo-bulks of {settings['left_out']} left out of the reference."
         )
     return text
+
+
+def _of_platform(settings: Mapping[str, Any]) -> str:
+    """The model of bulks and reference of different platforms."""
+    learned = (
+        "Factors, scatter and tails were learned from the cohort in two stages, the level of the "
+        "cell types first; their common uncertainty is part of all intervals"
+    )
+    if settings.get("tau") == "not learned":
+        learned = (
+            "Scatter and tails were learned from the samples, factors were not, because there are "
+            "too few"
+        )
+    return (
+        "A bulk profile is modelled as the mixture of the cell types' mean profiles, each gene "
+        "times a factor between the platforms of bulks and reference that all samples share, with "
+        "a background, counting noise, and a heavy-tailed scatter proportional to expression "
+        f"beside the reference's covariances. {learned}"
+    )
 
 
 def prior(name: str) -> str:

@@ -149,7 +149,7 @@ class Proportions(Result):
                 "high": high.ravel(),
                 # for a type that is nearly absent it is less than its own linear response says
                 "shared": np.minimum(
-                    sd, np.sqrt(np.einsum("njj->nj", self.shared_covariance()))
+                    sd, np.sqrt(np.maximum(np.einsum("njj->nj", self.shared_covariance()), 0.0))
                 ).ravel(),
             }
         )

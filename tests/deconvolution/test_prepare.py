@@ -73,9 +73,15 @@ def test_priors_by_name_and_by_cell_type():
         ({"size_factor": "none"}, "size_factor: must be one of"),
         ({"df": -2}, "df: must be a positive number"),
         ({"platform": "mine"}, "platform: must be one of 'auto', 'same', 'elsewhere'"),
-        ({"platform": "elsewhere", "prior": "decovart"}, "prior: cannot be chosen with platform="),
-        ({"platform": "elsewhere", "noise": "none"}, "noise: cannot be chosen with platform="),
-        ({"platform": "elsewhere", "df": 4}, "df: cannot be chosen with platform="),
+        (
+            {"platform": "elsewhere", "prior": "decovart"},
+            "prior: cannot have this value with platform=",
+        ),
+        (
+            {"platform": "elsewhere", "noise": "none"},
+            "noise: cannot have this value with platform=",
+        ),
+        ({"platform": "elsewhere", "df": 4}, "df: cannot have this value with platform="),
     ],
 )
 def test_what_is_refused(options, message):
