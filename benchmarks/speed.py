@@ -99,7 +99,7 @@ def peers(quick: bool) -> pd.DataFrame:
     def support_vectors() -> np.ndarray:
         return bd.deconvolve(data.bulk, reference, "nusvr").proportions.to_numpy()
 
-    prepared = prepare(data.bulk, references["factor"])
+    prepared = prepare(data.bulk, references["factor"], platform="same")
     rows: list[Row] = []
     found = ours().proportions[truth.columns].to_numpy()  # imports
     rows.append(

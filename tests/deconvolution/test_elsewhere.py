@@ -81,6 +81,7 @@ def test_methods_agree(case, fit):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:NUTS:bayesdecov.errors.BayesdecovWarning")
 def test_nuts_samples_the_same_posterior(case, fit):
     few = case[0].iloc[:, :4]
     sampling = bd.Sampling(draws=400, chains=4)
