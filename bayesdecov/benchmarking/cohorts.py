@@ -14,15 +14,15 @@ Tables may be compressed (``.csv.gz``).
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from bayesdecov.benchmarking.case import Case
+from bayesdecov.io.anndata import from_anndata
+from bayesdecov.io.download import data_folder
 from bayesdecov.io.tables import read_labels, read_table
 
 FOLDER = "real_cohorts"
@@ -30,8 +30,8 @@ FOLDER = "real_cohorts"
 
 def cohorts() -> Iterator[Case]:
     """The cases of all cohorts at hand, in alphabetical order."""
-    base = os.environ.get("BAYESDECOV_DATA")
-    root = Path(base) / FOLDER if base else None
+    base = data_folder()
+    root = None if base is None else base / FOLDER
     if root is None or not root.is_dir():
         return
     folders = {path.name: path for path in sorted(root.iterdir()) if path.is_dir()}
@@ -63,10 +63,8 @@ def _reference(folder: Path) -> dict[str, Any]:
         import anndata
 
         cells = anndata.read_h5ad(folder / "cells.h5ad")
-        values = cells.X.toarray() if hasattr(cells.X, "toarray") else np.asarray(cells.X)
         column = "cell_type" if "cell_type" in cells.obs else cells.obs.columns[0]
-        table = pd.DataFrame(values.T, cells.var_names, cells.obs_names)
-        return {"purified": table, "labels": cells.obs[column].astype(str)}
+        return {"purified": from_anndata(cells), "labels": cells.obs[column].astype(str)}
     return {}
 
 

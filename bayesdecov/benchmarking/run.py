@@ -20,6 +20,7 @@ from bayesdecov.benchmarking.metrics import ALL, metrics
 from bayesdecov.errors import InputError
 from bayesdecov.reference.reference import Reference
 from bayesdecov.results.proportions import Draws, Proportions
+from bayesdecov.results.sums import add
 
 T = TypeVar("T")
 _WARM: set[str] = set()  # methods whose libraries this process has loaded
@@ -185,13 +186,16 @@ def _merged(fit: Proportions | pd.DataFrame, case: Case) -> Proportions:
             "must sum to 1 in every sample",
             found=f"{total.min():.4g} to {total.max():.4g}",
         )
-    add = (np.array(types)[:, None] == wanted.to_numpy()[None, :]).astype(float)
-    draws, covariance = fit.draws, fit.covariance
-    values = fit.proportions.to_numpy()[rows] @ add
-    summed = None if draws is None else draws.proportions[rows] @ add
-    covariance = None if covariance is None else add.T @ covariance[rows] @ add
+    members = {
+        name: [str(each) for each, of in zip(fit.proportions, types, strict=True) if of == name]
+        for name in wanted
+    }
+    added = add(fit, members)
+    values = added.proportions.to_numpy()[rows]
+    draws = None if added.draws is None else added.draws.proportions[rows]
+    covariance = None if added.covariance is None else added.covariance[rows]
     if None in types:
-        values, summed, covariance = _scaled(values, summed, covariance)
+        values, draws, covariance = _scaled(values, draws, covariance)
     return Proportions(
         proportions=pd.DataFrame(values, samples, wanted),
         diagnostics=fit.diagnostics.loc[samples],
@@ -200,7 +204,7 @@ def _merged(fit: Proportions | pd.DataFrame, case: Case) -> Proportions:
         settings=fit.settings,
         notes=fit.notes,
         covariance=covariance,
-        draws=None if summed is None else Draws(summed, {}),
+        draws=None if draws is None else Draws(draws, {}),
     )
 
 

@@ -289,12 +289,9 @@ def deconvolve(
     whole_cohort = calibrate or other or leave_one_out or groups is not None
     if shard_size is None and blocks.n_samples >= _MANY and not whole_cohort:
         shard_size = SHARD
-    if shard_size is not None and leave_one_out:
-        raise InputError(
-            "leave-one-out", "needs the whole cohort in memory", fix="omit --shard-size"
-        )
-    if shard_size is not None and groups is not None:
-        raise InputError("groups", "needs the whole cohort in memory", fix="omit --shard-size")
+    for name, given in (("leave-one-out", leave_one_out), ("groups", groups is not None)):
+        if shard_size is not None and given:
+            raise InputError(name, "needs the whole cohort in memory", fix="omit --shard-size")
     options: dict[str, Any] = {
         "prior": prior,
         "noise": noise,

@@ -13,10 +13,9 @@ from bayesdecov.algebra.predictive import misfit_probability
 from bayesdecov.algebra.simplex import proportions, to_cells
 from bayesdecov.algebra.terms import Array
 from bayesdecov.deconvolution.diagnostics import (
-    LARGEST_LEARNED,
-    LARGEST_MISFIT,
     LEAST_CORRELATION,
     diagnose,
+    largest_misfit,
     not_a_mixture,
 )
 from bayesdecov.deconvolution.fit import Estimates
@@ -165,8 +164,7 @@ def _tell(
         notes.warn(
             f"{int(bad.sum())} of {n} samples do not look like a mixture of these "
             f"cell types (correlation with the fit below {LEAST_CORRELATION} or misfit above "
-            f"{LARGEST_MISFIT if prepared.model.platform is None else LARGEST_LEARNED:g}): "
-            f"{checks.some(samples[bad.to_numpy()])}"
+            f"{largest_misfit(diagnostics):g}): {checks.some(samples[bad.to_numpy()])}"
         )
     if (estimates.modes > 1).any():
         many = samples[estimates.modes > 1]

@@ -27,8 +27,8 @@ _OVERHEAD = 1e-4  # seconds of a sampler's step beside the density
 def expected_minutes(model: Model, data: Data, schedule: Schedule, workers: int) -> float:
     """Estimated sampling time, from the time of one gradient."""
     q = np.full((1, model.n_types), 1 / model.n_types)
-    y = model.density.project(data.y[:1]) if data.held is None else data.held[:1]
-    phi = np.nan_to_num(data.phi[:1], nan=1.0)
+    one = data.rows(0, 1)
+    y, phi = model.projected(one.y, one.held), np.nan_to_num(one.phi, nan=1.0)
     seconds = []
     for _ in range(3):
         started = time.perf_counter()

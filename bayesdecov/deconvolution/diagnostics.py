@@ -82,13 +82,18 @@ def diagnose(
     return table
 
 
+def largest_misfit(table: pd.DataFrame) -> float:
+    """The misfit above which a sample is no mixture: smaller where the scatter was learned."""
+    return LARGEST_LEARNED if "tau" in table else LARGEST_MISFIT
+
+
 def not_a_mixture(table: pd.DataFrame, n_genes: int) -> pd.Series:
     """Samples that do not look like a mixture of the reference's cell types."""
     bad = pd.Series(False, index=table.index)
     if n_genes >= ENOUGH_GENES:
         bad = ~(table["correlation"] >= LEAST_CORRELATION)  # a constant sample has none
         if "misfit" in table:
-            bad |= table["misfit"] > (LARGEST_LEARNED if "tau" in table else LARGEST_MISFIT)
+            bad |= table["misfit"] > largest_misfit(table)
         if "background" in table:
             bad |= table["background"] > LARGEST_BACKGROUND
     return bad

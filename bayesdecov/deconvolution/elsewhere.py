@@ -49,9 +49,8 @@ def learn_stage(sized: Data, reference: Reference, noise: str) -> Stage:
     # sums must not depend on how a reference lies in memory: a saved one gives the same
     variances = None if covariance is None else np.ascontiguousarray(covariance.variances())
     mu = np.ascontiguousarray(reference.mean.to_numpy())
-    columns = np.column_stack([mu, np.full(len(mu), mu.mean())])  # and a background
     platform, _ = learn_platform(
-        Expression(sized.y, variances, known_phi(sized.phi)), Profiles(columns, mu.shape[1])
+        Expression(sized.y, variances, known_phi(sized.phi)), Profiles.with_background(mu)
     )
     return Stage(platform, _words(platform))
 

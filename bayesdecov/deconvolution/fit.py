@@ -98,13 +98,10 @@ def log_posterior(
 
 def find_modes(model: Model, data: Data, *, jacobian: bool = False) -> Modes:
     """Maximise from every initial point, keep the best of each sample, count distinct maxima."""
-    phi = data.phi
-    if data.held is not None:
-        return _maximise(model, data, data.held, phi, jacobian, data.start)
-    projected = model.density.project(data.y)
+    projected, phi = model.projected(data.y, data.held), data.phi
     unknown = np.isnan(phi)
     if not unknown.any():
-        return _maximise(model, data, projected, phi, jacobian)
+        return _maximise(model, data, projected, phi, jacobian, data.start)
     phi = np.where(unknown, _PHI_START * data.y.mean(axis=1), phi)
     modes = _maximise(model, data, projected, phi, jacobian)
     for steps in _PHI_STEPS:

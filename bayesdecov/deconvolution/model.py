@@ -138,11 +138,20 @@ class Model:
 
     def data(self, y: Array, phi: Array) -> Data:
         """Bulks (sample, gene) on the scale of the reference, as this model uses them."""
-        unit: Array = np.ones(len(y))
-        if self.free_size:
-            unit = rough_size_factor(y, self.mu)
-            y, phi = y / unit[:, None], phi / unit
-        return Data(y, phi, unit)
+        return data_of(self.mu, y, phi, free_size=self.free_size)
+
+    def projected(self, y: Array, held: Array | None) -> Array:
+        """What the density takes of bulks: packed sums where variances are held."""
+        return self.density.project(y) if held is None else held
+
+
+def data_of(mu: Array, y: Array, phi: Array, *, free_size: bool) -> Data:
+    """Bulks (sample, gene), divided by a rough size factor where it is free."""
+    unit: Array = np.ones(len(y))
+    if free_size:
+        unit = rough_size_factor(y, mu)
+        y, phi = y / unit[:, None], phi / unit
+    return Data(y, phi, unit)
 
 
 def model_of(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -19,6 +19,7 @@ from bayesdecov.deconvolution.model import (
     LIKELIHOOD,
     Data,
     Model,
+    data_of,
     model_of,
     model_of_platform,
 )
@@ -30,6 +31,7 @@ from bayesdecov.reference.structures import FactorCovariance
 from bayesdecov.unknown_content.extended import OTHER
 
 AUTO_DF = 4.0
+COUNTING = "counting"
 
 
 @dataclass(frozen=True)
@@ -83,18 +85,54 @@ def prepare(
     )
     y = aligned.whole.loc[reference.genes].to_numpy().T.copy()
     chosen, logdet_weight = _prior_of(prior, reference.cell_types, other is not None)
-    same_noise = _automatic_noise(reference, phi) if noise == "auto" else noise
-    model = model_of(
-        reference,
-        same_noise,
-        prior=chosen,
-        logdet_weight=logdet_weight,
-        free_size=free,
-        df=_degrees_of_freedom(df, exact),
-    )
-    data = model.data(y, np.zeros(len(phi)) if same_noise == "none" else phi)
-    usual = (prior_is_usual(prior), noise, size_factor, df) == (True, "auto", "auto", "auto")
-    stage = known
+    usual = (noise, size_factor, df) == ("auto", "auto", "auto") and prior_is_usual(prior)
+    if _has_one_platform(platform, exact=exact, other=other is not None, usual=usual):
+        stage = ONE_PLATFORM
+    elif known is not None:
+        stage = known
+    else:
+        sized = data_of(reference.mean.to_numpy(), y, phi, free_size=size_factor != "fixed")
+        stage = learn_stage(sized, reference, COUNTING)
+    if stage.platform is None:
+        noise = _automatic_noise(reference, phi) if noise == "auto" else noise
+        model = model_of(
+            reference,
+            noise,
+            prior=chosen,
+            logdet_weight=logdet_weight,
+            free_size=free,
+            df=_degrees_of_freedom(df, exact),
+        )
+        data = model.data(y, np.zeros(len(phi)) if noise == "none" else phi)
+        data = data._replace(shared_shift=shift)
+        if noise == COUNTING and np.isnan(phi).any():
+            notes.info("counting noise per unit of expression is not known: estimated per sample")
+    else:
+        noise = COUNTING
+        model = model_of_platform(
+            reference,
+            noise,
+            stage.platform,
+            prior=JEFFREYS if prior == "auto" else chosen,
+            free_size=size_factor != "fixed",
+        )
+        data = held(model, model.data(y, phi), reference)
+    if stage.said:
+        notes.info(stage.said)
+    return Prepared(
+        model, data, reference, noise, aligned.whole.columns, aligned.alignment, aligned.said,
+        notes, stage,
+    )  # fmt: skip
+
+
+def _has_one_platform(platform: str, *, exact: bool, other: bool, usual: bool) -> bool:
+    """Whether bulks and reference are taken to be of one platform; ``usual`` options leave it open.
+
+    Raises
+    ------
+    InputError
+        Another one is asked for, with exact moments.
+    """
     if platform == "elsewhere" and exact:
         raise InputError(
             "platform",
@@ -102,30 +140,7 @@ def prepare(
             found="exact moments",
             fix="leave it out",
         )
-    if platform == "same" or exact or other is not None or (platform == "auto" and not usual):
-        stage = ONE_PLATFORM
-    elif stage is None:
-        sized = replace(model, free_size=size_factor != "fixed").data(y, phi)
-        stage = learn_stage(sized, reference, "counting")
-    if stage.platform is not None:
-        same_noise = "counting"
-        prior_there = JEFFREYS if prior == "auto" else chosen
-        model = model_of_platform(
-            reference,
-            same_noise,
-            stage.platform,
-            prior=prior_there,
-            free_size=size_factor != "fixed",
-        )
-        data = held(model, model.data(y, phi), reference)
-    elif same_noise == "counting" and np.isnan(phi).any():
-        notes.info("counting noise per unit of expression is not known: estimated per sample")
-    if stage.said:
-        notes.info(stage.said)
-    return Prepared(
-        model, data._replace(shared_shift=data.shared_shift if shift is None else shift),
-        reference, same_noise, aligned.whole.columns, aligned.alignment, aligned.said, notes, stage,
-    )  # fmt: skip
+    return platform == "same" or exact or other or (platform == "auto" and not usual)
 
 
 def prior_is_usual(prior: str | Prior) -> bool:

@@ -10,6 +10,7 @@ from scipy.special import softmax
 
 from bayesdecov import checks
 from bayesdecov.algebra.terms import Array
+from bayesdecov.deconvolution.elsewhere import known_phi
 from bayesdecov.deconvolution.prepare import Prepared
 from bayesdecov.platform.cut import FEWEST, Platform, learn_platform
 from bayesdecov.platform.draws import draw_factors, moved_by
@@ -37,11 +38,8 @@ def examine_platform(prepared: Prepared, rng: np.random.Generator) -> Apart | No
     y, mu = prepared.data.y, prepared.model.mu
     if len(y) < FEWEST or prepared.reference.scale == "exact":
         return None
-    columns = np.column_stack([mu, np.full(len(mu), mu.mean())])  # and a background
-    phi = prepared.data.phi
-    known = np.isfinite(phi).all() and (phi > 0).all()
     platform, mixture = learn_platform(
-        Expression(y, None, phi if known else None), Profiles(columns, mu.shape[1])
+        Expression(y, None, known_phi(prepared.data.phi)), Profiles.with_background(mu)
     )
     if platform.level is None:  # too few samples are mixtures of these cell types
         return None

@@ -24,11 +24,17 @@ class PublicFile(NamedTuple):
     sha256: str
 
 
+def data_folder() -> Path | None:
+    """The folder that ``BAYESDECOV_DATA`` names."""
+    place = os.environ.get(VARIABLE)
+    return Path(place) if place else None
+
+
 def in_folder(folder: str, filename: str) -> Path | None:
     """A file in the folder that ``BAYESDECOV_DATA`` names."""
-    place = os.environ.get(VARIABLE)
+    place = data_folder()
     if place:
-        for path in (Path(place) / folder / filename, Path(place) / filename):
+        for path in (place / folder / filename, place / filename):
             if path.is_file():
                 return path
     return None

@@ -44,6 +44,16 @@ def moved_by(factors: Array, platform: Platform, mixture: Mixture) -> Array:
     for i in range(0, n, step):
         rows = slice(i, i + step)
         slope = (weights[rows, :, None] * matrix).transpose(0, 2, 1) * q[rows, :, None]
-        response = -np.linalg.solve(information[rows], slope)  # (sample, column, gene)
-        moved[:, rows] = np.moveaxis(response @ factors.T, 2, 0)
+        moved[:, rows] = response(information[rows], slope, factors)
     return moved
+
+
+def response(information: Array, slope: Array, factors: Array) -> Array:
+    """Moves of log-coefficients (draw, sample, column) of least squares to first order.
+
+    ``information`` is (sample, column, column), ``slope`` (sample, column, gene) the derivative of
+    the mean in log-coefficients, weighted and times the mean; ``factors`` (draw, gene) are changes
+    of the logarithms of the profiles.
+    """
+    moved = -np.linalg.solve(information, slope) @ factors.T
+    return np.moveaxis(moved, 2, 0)

@@ -18,7 +18,7 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.stats import t as student
 
-from bayesdecov.algebra.counting import RESOLUTION
+from bayesdecov.algebra.counting import RESOLUTION, counting_variance
 from bayesdecov.algebra.moderation import SMALLEST, moderated, variance_prior
 from bayesdecov.algebra.terms import Array
 
@@ -27,7 +27,7 @@ _STEPS = 6  # of L-BFGS in a round
 _ENOUGH = 3  # samples from which a gene's own noise can be seen
 _SCALE_STEPS = 20
 _LEAST_SCATTER = 1e-6  # c2 of bulks without any error
-_MULTIPLICATIVE = 0.5  # share of the variance above which a residual tells of the tails
+MULTIPLICATIVE = 0.5  # share of the variance above which a residual tells of the tails
 
 
 class Law(NamedTuple):
@@ -70,8 +70,7 @@ def first_law(mean: float) -> Law:
 def variance(law: Law, mean: Array, structure: Array | float, phi: Array | None) -> Array:
     """``V`` (sample, gene), without the genes' own factors."""
     unit = np.full(len(mean), law.phi) if phi is None else phi
-    unit = unit[:, None]
-    return np.asarray(law.c2 * mean**2 + unit * mean + RESOLUTION * unit**2 + law.b2 + structure)
+    return np.asarray(law.c2 * mean**2 + counting_variance(unit, mean) + law.b2 + structure)
 
 
 def share_with_tails(law: Law, fitted: Residuals, V: Array, *, counts: bool) -> Array:
@@ -95,7 +94,7 @@ def renew(noise: Noise, fitted: Residuals, *, genes: bool = True, counts: bool =
         gene = _own(noise.weights * (square + fitted.uncertain) / V)
     scaled = square / (gene * V)
     share = share_with_tails(law, fitted, V, counts=counts)
-    nu, scale = heaviness(scaled[share > _MULTIPLICATIVE])
+    nu, scale = heaviness(scaled[share > MULTIPLICATIVE])
     law = law._replace(nu=nu, c2=max(law.c2 * scale, _LEAST_SCATTER))
     return Noise(law, gene, tails(nu, scaled / scale, share))
 
@@ -103,6 +102,13 @@ def renew(noise: Noise, fitted: Residuals, *, genes: bool = True, counts: bool =
 def tails(nu: float, scaled: Array, share: Array) -> Array:
     """Weights of residuals from their scaled squares and the multiplicative share of variance."""
     return np.asarray(1 + share * ((nu + 1) / (nu + scaled) - 1))
+
+
+def weights_of(law: Law, gene: Array, fitted: Residuals, *, counts: bool) -> Array:
+    """Weights of residuals where the law and the genes' own noise are known."""
+    V = variance(law, fitted.mean, fitted.structure, fitted.phi)
+    share = share_with_tails(law, fitted, V, counts=counts)
+    return tails(law.nu, fitted.residual**2 / (gene * V), share)
 
 
 def _law(noise: Noise, fitted: Residuals) -> Law:

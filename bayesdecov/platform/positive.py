@@ -49,6 +49,11 @@ class Profiles:
         self._rows, self._columns = np.triu_indices(matrix.shape[1])
         self._products = matrix[:, self._rows] * matrix[:, self._columns]
 
+    @classmethod
+    def with_background(cls, mu: Array) -> Profiles:
+        """Cell types (gene, cell_type) and a background that is the same in all genes."""
+        return cls(np.column_stack([mu, np.full(len(mu), mu.mean())]), mu.shape[1])
+
     def scaled(self, factors: Array) -> Profiles:
         """Every gene times its factor."""
         return Profiles(self.matrix * factors[:, None], self.n_types)

@@ -11,12 +11,11 @@ import numpy as np
 from scipy.stats import norm
 from scipy.stats import t as student
 
-from bayesdecov.algebra.counting import RESOLUTION
+from bayesdecov.algebra.counting import counting_variance
 from bayesdecov.algebra.terms import Array
 from bayesdecov.platform.cut import Platform
+from bayesdecov.platform.noise import MULTIPLICATIVE
 from bayesdecov.reference.structures import Covariance
-
-_MULTIPLICATIVE = 0.5  # share of the variance above which a gene has the law's tails
 
 
 class Predicted(NamedTuple):
@@ -31,9 +30,7 @@ def predict(platform: Platform, q: Array, background: Array, phi: Array) -> Pred
     """For coefficients ``q`` (draw, cell_type); ``background`` and ``phi`` are (draw,)."""
     matrix, law = platform.profiles.matrix, platform.law
     mean = np.column_stack([q, background]) @ matrix.T
-    unit = phi[:, None]
-    additive = unit * mean + RESOLUTION * unit**2 + law.b2
-    return Predicted(mean, law.c2 * mean**2, additive)
+    return Predicted(mean, law.c2 * mean**2, counting_variance(phi, mean) + law.b2)
 
 
 def draw_bulks(
@@ -54,6 +51,6 @@ def gene_densities(
     heavy = found.multiplicative + q**2 @ covariance.variances().T
     V = heavy + found.additive
     z = (y - found.mean) / np.sqrt(platform.gene * V)
-    tailed = heavy / V > _MULTIPLICATIVE
+    tailed = heavy / V > MULTIPLICATIVE
     value = np.where(tailed, student.logpdf(z, platform.law.nu), norm.logpdf(z))
     return value - 0.5 * np.log(platform.gene * V), z

@@ -14,9 +14,8 @@ from bayesdecov.platform.noise import (
     Residuals,
     first_law,
     renew,
-    share_with_tails,
-    tails,
     variance,
+    weights_of,
 )
 from bayesdecov.platform.positive import Positive, Profiles, fit_positive, rough
 
@@ -71,9 +70,7 @@ def fit_given(
     """Fit every bulk on its own, with the law and the genes' own noise of its cohort."""
 
     def weighted(noise: Noise, fitted: Residuals) -> Noise:
-        V = variance(law, fitted.mean, fitted.structure, fitted.phi)
-        share = share_with_tails(law, fitted, V, counts=True)
-        return noise._replace(weights=tails(law.nu, fitted.residual**2 / (gene * V), share))
+        return noise._replace(weights=weights_of(law, gene, fitted, counts=True))
 
     return _alternate(bulks, profiles, None, law, gene, weighted, True, rounds)
 
@@ -100,9 +97,7 @@ def _alternate(
 
     fitted = residuals(log_q)
     law = law or first_law(float(fitted.mean.mean()))
-    V = variance(law, fitted.mean, fitted.structure, phi)
-    share = share_with_tails(law, fitted, V, counts=counts)
-    noise = Noise(law, gene, tails(law.nu, fitted.residual**2 / (gene * V), share))
+    noise = Noise(law, gene, weights_of(law, gene, fitted, counts=counts))
     for number in range(rounds + 1):
         V = noise.gene * variance(noise.law, fitted.mean, fitted.structure, phi)
         found = fit_positive(y, profiles, noise.weights / V, log_q, CONCENTRATION)

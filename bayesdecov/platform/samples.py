@@ -15,6 +15,7 @@ from scipy.linalg import cho_solve
 from bayesdecov.algebra.held import QuadraticSums
 from bayesdecov.algebra.terms import Array, add_diagonal
 from bayesdecov.platform.cut import Platform
+from bayesdecov.platform.draws import response
 from bayesdecov.platform.noise import variance
 from bayesdecov.platform.rounds import Expression, Mixture, fit_given
 from bayesdecov.reference.structures import Covariance, DenseCovariance, FactorCovariance
@@ -91,8 +92,7 @@ def _hold(
     of_diagonal = profiles.gram(mixture.noise.weights / mixture.variance)
     information = information + (sums.gram - of_diagonal) * q[:, :, None] * q[:, None]
     slope = inverse.transpose(0, 2, 1) * mixture.mean[:, None] * (q / scale[:, None])[:, :, None]
-    response = -np.linalg.solve(information, slope)[:, : profiles.n_types]
-    moved = np.moveaxis(response @ factors.T, 2, 0)
+    moved = response(information, slope, factors)[:, :, : profiles.n_types]
     return HeldBulks(sums.packed(), log_q[:, : profiles.n_types], q[:, -1], scale, moved)
 
 
