@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from bayesdecov.errors import BayesdecovWarning, InputError
     from bayesdecov.gating.gate import gate
     from bayesdecov.mixed_effects.fastmix import fastmix
-    from bayesdecov.options import DesignOptions, EstimatorOptions, Sampling
+    from bayesdecov.options import DesignOptions, Elsewhere, EstimatorOptions, Sampling
     from bayesdecov.reference.reference import Reference
     from bayesdecov.reporting.build import report
 
@@ -29,6 +29,7 @@ _caches.provide()
 __all__ = [
     "BayesdecovWarning",
     "DesignOptions",
+    "Elsewhere",
     "EstimatorOptions",
     "InputError",
     "Reference",
@@ -55,6 +56,7 @@ _HOMES = {
     "contrast": "bayesdecov.cohort.contrast",
     "report": "bayesdecov.reporting.build",
     "DesignOptions": "bayesdecov.options",
+    "Elsewhere": "bayesdecov.options",
     "EstimatorOptions": "bayesdecov.options",
     "Sampling": "bayesdecov.options",
     "InputError": "bayesdecov.errors",

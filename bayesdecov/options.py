@@ -61,6 +61,32 @@ class Sampling:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Elsewhere:
+    """A reference from another laboratory or platform: what no gene tells of it.
+
+    Attributes
+    ----------
+    level_sd
+        Standard deviation of the logarithm of what a cell type yields (mRNA per cell, efficiency of
+        its extraction) relative to the others, beyond ``mrna_per_cell``. It multiplies a cell type
+        in all samples alike, so that the expression cannot show it; it widens the levels of all
+        samples and hardly the differences between them. Default: .2. 0: proportions are meant as
+        fractions of the reference's own units, such as mRNA.
+
+    Examples
+    --------
+    >>> import bayesdecov as bd
+    >>> bd.Elsewhere(level_sd=0.3).level_sd
+    0.3
+    """
+
+    level_sd: float | None = _option(
+        "Platform elsewhere: log-sd of what a cell type yields relative to the others, which no "
+        "gene shows; 0 for fractions of mRNA."
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
 class DesignOptions:
     """How `fastmix` builds its design matrix from proportions and covariates.
 

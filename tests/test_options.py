@@ -10,6 +10,7 @@ from bayesdecov.errors import InputError
 from bayesdecov.options import (
     NUTS_ONLY,
     DesignOptions,
+    Elsewhere,
     EstimatorOptions,
     Sampling,
     given,
@@ -19,7 +20,7 @@ from bayesdecov.options import (
     renamed,
 )
 
-GROUPS = (Sampling, DesignOptions, EstimatorOptions)
+GROUPS = (Sampling, Elsewhere, DesignOptions, EstimatorOptions)
 
 
 @pytest.mark.parametrize("group", GROUPS)

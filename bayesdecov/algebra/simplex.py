@@ -59,14 +59,19 @@ def shift_log_ratios(p: Array, shift: Array) -> Array:
     return np.asarray(grown / grown.sum(axis=-1, keepdims=True))
 
 
-def covariance_of_shifts(p: Array, shift: Array) -> Array:
-    """Second moments (sample, cell_type, cell_type) of how ``shift`` moves ``p``.
+def moves_of_shifts(p: Array, shift: Array) -> Array:
+    """How shifts of log-proportions move ``p`` (sample, cell_type).
 
-    ``p`` is (sample, cell_type), ``shift`` (replicate, sample, cell_type).
+    ``shift`` and the result are (replicate, sample, cell_type).
     """
     moved = p * np.exp(shift)
-    off = (moved / moved.sum(axis=-1, keepdims=True) - p).transpose(1, 2, 0)
-    return np.asarray(off @ off.transpose(0, 2, 1) / len(shift))
+    return np.asarray(moved / moved.sum(axis=-1, keepdims=True) - p)
+
+
+def second_moments(moves: Array) -> Array:
+    """(sample, cell_type, cell_type) of moves (replicate, sample, cell_type)."""
+    off = moves.transpose(1, 2, 0)
+    return np.asarray(off @ off.transpose(0, 2, 1) / len(moves))
 
 
 def theta_of(p: Array) -> Array:

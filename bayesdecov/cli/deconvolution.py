@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from bayesdecov import checks
 from bayesdecov.cli.app import (
     AssumeLinear,
     Force,
@@ -23,7 +24,7 @@ from bayesdecov.cli.app import (
 )
 from bayesdecov.cli.expand import expand
 from bayesdecov.errors import InputError
-from bayesdecov.options import Sampling
+from bayesdecov.options import Elsewhere, Sampling
 
 _MANY = 3000  # samples that are streamed to disk
 
@@ -60,6 +61,21 @@ def _number_or_auto(value: str, argument: str) -> float | str | None:
         raise InputError(
             argument, "must be a number, 'auto' or 'none'", found=repr(value)
         ) from None
+
+
+def _platform(name: str, elsewhere: Elsewhere) -> str | Elsewhere:
+    """The name of the platform, or options that only "elsewhere" has."""
+    if elsewhere == Elsewhere():
+        return name
+    if name == "same":
+        raise InputError(
+            "level_sd",
+            "is an option of platform='elsewhere'",
+            found="--platform same",
+            fix="leave one of them out",
+        )
+    checks.check_choice(name, ("auto", "elsewhere"), "platform")
+    return elsewhere
 
 
 def known_reference(value: str) -> tuple[Path | str, dict[str, Path]]:
@@ -167,6 +183,7 @@ def references() -> None:
 
 @app.command()
 @guarded
+@expand(Elsewhere, usual={"level_sd": 0.2})
 @expand(
     Sampling,
     usual={"draws": 1000, "tune": 300, "chains": 4, "target_accept": 0.85, "max_pareto_k": 0.7},
@@ -205,6 +222,7 @@ def deconvolve(
     ] = "auto",
     prob: Annotated[float, typer.Option(help="Probability of the intervals.")] = 0.95,
     *,
+    elsewhere: Elsewhere,
     sampling: Sampling,
     calibrate: Annotated[
         bool,
@@ -256,7 +274,6 @@ def deconvolve(
     progress: Progress = True,
 ) -> None:
     """Estimate the cell-type proportions of bulk samples."""
-    from bayesdecov import checks
     from bayesdecov.deconvolution.options import DeconvolutionRequest
     from bayesdecov.deconvolution.run import run
     from bayesdecov.deconvolution.streaming import SHARD, deconvolve_to
@@ -299,7 +316,7 @@ def deconvolve(
         "n_jobs": n_jobs,
         "size_factor": size_factor,
         "df": tail,
-        "platform": platform,
+        "platform": _platform(platform, elsewhere),
         "sampling": sampling,
         "calibrate": calibrate,
         "other": other,

@@ -8,10 +8,10 @@ from bayesdecov.algebra.priors import Prior
 from bayesdecov.deconvolution.options import DeconvolutionRequest
 from bayesdecov.deconvolution.result import Deconvolution
 from bayesdecov.deconvolution.run import run
-from bayesdecov.options import Sampling, moved_into, of_class
+from bayesdecov.options import Elsewhere, Sampling, moved_into, of_class
 
 
-@moved_into(sampling=Sampling)
+@moved_into(sampling=Sampling, platform=Elsewhere)
 def deconvolve(
     bulk: Any,
     reference: Any,
@@ -23,7 +23,7 @@ def deconvolve(
     *,
     size_factor: str = "auto",
     df: float | str | None = "auto",
-    platform: str = "auto",
+    platform: str | Elsewhere = "auto",
     sampling: Sampling | None = None,
     calibrate: bool = False,
     other: bool = False,
@@ -97,9 +97,12 @@ def deconvolve(
         a background, the scatter of genes and its tails are learned from the cohort (fewer than
         three samples: only the scatter), and size factors are free. The error that all samples
         share is in every interval (column ``shared`` of ``intervals``); differences between samples
-        are free of it. "auto": "elsewhere" for references made from data, unless an option is
-        chosen that is part of the other model (``prior="normal"`` or ``"decovart"``, ``noise``,
-        ``size_factor``, ``df``, ``other``, ``calibrate``), which a note says.
+        are free of it. Part of that error is what cell types yield, mRNA per cell or efficiency of
+        extraction, which no gene shows: a log-sd of .2, or the ``level_sd`` of a
+        `bayesdecov.Elsewhere` that is given here instead of the name. "auto": "elsewhere" for
+        references made from data, unless an option is chosen that is part of the other model
+        (``prior="normal"`` or ``"decovart"``, ``noise``, ``size_factor``, ``df``, ``other``,
+        ``calibrate``), which a note says.
     sampling
         How draws are made: posterior draws per sample ("laplace", 1000) or chain ("nuts", 1000),
         warm-up steps of a chain (300), chains per sample (4), worker processes (default:
@@ -142,8 +145,9 @@ def deconvolve(
         types), ``divergences``, ``e_bfmi``, ``step_size``, ``tree_depth``; ``other=True``:
         ``p_other``, the probability that more than 5 % is other cells; where a platform was
         learned: ``background`` (its share of the bulk), ``shared_sd`` (the largest shared error of
-        a cell type) and ``tau`` (the scale of the genes' log-factors); ``missing_genes``, their
-        share in the reference's; and a ``verdict`` in words, "good" if no problem was found.
+        a cell type), ``platform_sd`` (the part of it that comes from the genes' factors) and
+        ``tau`` (the scale of the genes' log-factors); ``missing_genes``, their share in the
+        reference's; and a ``verdict`` in words, "good" if no problem was found.
 
     Raises
     ------

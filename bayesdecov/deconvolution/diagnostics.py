@@ -11,7 +11,7 @@ from scipy.special import ndtr
 from bayesdecov.algebra.predictive import misfit_probability
 from bayesdecov.algebra.terms import Array
 from bayesdecov.baselines import BASELINES
-from bayesdecov.deconvolution.fit import Estimates, shared_covariance
+from bayesdecov.deconvolution.fit import Estimates, shared_moves
 from bayesdecov.deconvolution.model import Data, Model
 from bayesdecov.deconvolution.posterior import Posterior
 from bayesdecov.deconvolution.prepare import Prepared
@@ -67,11 +67,7 @@ def diagnose(
     if prepared.reference.cell_types[-1] == OTHER:
         columns["p_other"] = _probability_of_other(estimates, posterior)
     if model.platform is not None:
-        shared = np.zeros(len(data.y))
-        if data.shared_shift is not None:
-            spread = shared_covariance(estimates.p, data.shared_shift)
-            shared = np.sqrt(np.einsum("njj->nj", spread)).max(axis=1)
-        columns["shared_sd"] = shared
+        columns |= _shared_errors(model, data, estimates.p)
         columns["tau"] = np.nan if model.platform.level is None else model.platform.tau
     if method not in BASELINES:
         genes = prepared.alignment
@@ -114,23 +110,33 @@ def findings(table: pd.DataFrame, n_genes: int, limit: float) -> list[list[Findi
         if row.get("missing_genes", 0.0) > MISSING_GENES:
             mine.append(Finding("missing_genes", row["missing_genes"], MISSING_GENES))
         if "tau" in row and not strange[name]:
-            mine += _of_platform(row["tau"], row["shared_sd"])
+            mine += _of_platform(row["tau"], row["platform_sd"])
         if strange[name]:
             mine.append(Finding("not_a_mixture"))
         found.append(mine)
     return found
 
 
-def _of_platform(tau: float, shared_sd: float) -> list[Finding]:
+def _of_platform(tau: float, platform_sd: float) -> list[Finding]:
     """Where platforms differ, levels are uncertain; where that is not known, they are unknown."""
     if np.isnan(tau):
         return [Finding("levels_unknown")]
     found = []
     if tau > FAR_TAU:
         found.append(Finding("far_platform", tau, FAR_TAU))
-    if tau > TAU or shared_sd > LEVEL_ERROR:
-        found.append(Finding("levels_uncertain", shared_sd, LEVEL_ERROR))
+    if tau > TAU or platform_sd > LEVEL_ERROR:
+        found.append(Finding("levels_uncertain", platform_sd, LEVEL_ERROR))
     return found
+
+
+def _shared_errors(model: Model, data: Data, p: Array) -> dict[str, Array]:
+    """The largest shared error of a cell type, in all and without the cell types' yields."""
+    total: Array = np.zeros(p.shape)
+    if data.shared_shift is not None:
+        total = np.square(shared_moves(p, data.shared_shift)).mean(axis=0)
+    of_yields = model.level_sd * p * np.sqrt(1 - 2 * p + np.square(p).sum(axis=1, keepdims=True))
+    of_genes = np.sqrt(np.maximum(total - np.square(of_yields), 0.0))
+    return {"shared_sd": np.sqrt(total).max(axis=1), "platform_sd": of_genes.max(axis=1)}
 
 
 def _agreement(model: Model, data: Data, estimates: Estimates) -> dict[str, Array]:

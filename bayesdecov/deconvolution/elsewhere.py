@@ -15,7 +15,7 @@ from bayesdecov.algebra.simplex import theta_of
 from bayesdecov.algebra.terms import Array
 from bayesdecov.deconvolution.model import Data, Model, covariance_elsewhere
 from bayesdecov.platform.cut import FEWEST, Platform, learn_platform
-from bayesdecov.platform.draws import draw_factors
+from bayesdecov.platform.draws import draw_factors, draw_yields
 from bayesdecov.platform.positive import Profiles
 from bayesdecov.platform.rounds import Expression
 from bayesdecov.platform.samples import hold
@@ -84,18 +84,23 @@ def held(model: Model, data: Data, reference: Reference, *, shared: bool = True)
     platform = model.platform
     assert platform is not None
     phi = known_phi(data.phi)
+    rng = np.random.default_rng(_SEED)
     factors: Array = np.zeros((1, data.y.shape[1]))
     if shared and platform.level is not None:
-        factors = draw_factors(platform, SHARED, np.random.default_rng(_SEED))
+        factors = draw_factors(platform, SHARED, rng)
     covariance = model.covariance if int(reference.replicates.max()) > 1 else None
     found = hold(platform, covariance, data.y, phi, factors)
+    moved = found.moved if len(factors) > 1 else None
+    if shared and model.level_sd > 0:
+        yields = draw_yields(model.n_types, SHARED, model.level_sd, rng)
+        moved = found.moved + yields[:, None]
     size = np.logaddexp.reduce(found.log_q, axis=1, keepdims=True)
     start: Array = theta_of(np.exp(found.log_q - size))
     if model.free_size:
         start = np.column_stack([start, size])
     return data._replace(
         phi=np.full(len(data.y), platform.law.phi) if phi is None else phi,
-        shared_shift=found.moved if len(factors) > 1 else None,
+        shared_shift=moved,
         held=found.packed,
         start=start,
         background=found.background,

@@ -189,7 +189,7 @@ def maximum_a_posteriori(model: Model, data: Data) -> Estimates:
     pieces = evaluate(model.density, scale[:, None] * p, modes.projected, modes.phi)
     covariance = _covariance(model, pieces, p, scale)
     if data.shared_shift is not None:
-        covariance = covariance + shared_covariance(p, data.shared_shift)
+        covariance = covariance + simplex.second_moments(shared_moves(p, data.shared_shift))
     return estimates(model, data, modes, pieces, p, scale * data.unit, covariance)
 
 
@@ -213,12 +213,12 @@ def estimates(
     )
 
 
-def shared_covariance(p: Array, shift: Array) -> Array:
-    """What shared errors add to the covariance of proportions; none is certain to be absent."""
+def shared_moves(p: Array, shift: Array) -> Array:
+    """How shared errors move proportions, (replicate, sample, cell_type); none is surely absent."""
     inside = np.maximum(p, _SEEN)
     inside = inside / inside.sum(axis=1, keepdims=True)
     # the logarithm of an absent type may move by any amount; its proportion stays small
-    return simplex.covariance_of_shifts(inside, np.clip(shift, -_LARGEST_MOVE, _LARGEST_MOVE))
+    return simplex.moves_of_shifts(inside, np.clip(shift, -_LARGEST_MOVE, _LARGEST_MOVE))
 
 
 def distance(data: Data, quad: Array) -> Array:

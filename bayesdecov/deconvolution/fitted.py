@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from bayesdecov.algebra.terms import Array
-from bayesdecov.deconvolution.fit import shared_covariance
+from bayesdecov.deconvolution.fit import shared_moves
 from bayesdecov.deconvolution.model import Model
 from bayesdecov.errors import InputError
 from bayesdecov.io.tables import write_table
@@ -112,11 +112,11 @@ class FittedProportions(Proportions):
             shared=shift,
         )
 
-    def shared_covariance(self) -> Array:
-        """Covariance (sample, cell_type, cell_type) of the error that samples have in common."""
+    def shared_moves(self) -> Array | None:
+        """Replicates of the error that samples have in common, (replicate, sample, cell_type)."""
         if self.shared_shift is None:
-            return super().shared_covariance()
-        return shared_covariance(self.proportions.to_numpy(), self.shared_shift)
+            return None
+        return shared_moves(self.proportions.to_numpy(), self.shared_shift)
 
     def sum(self, groups: Any) -> Sums:
         """Proportions of groups of cell types, with intervals from joint draws or covariances.

@@ -89,7 +89,8 @@ class Model:
     calibrated or residuals have heavy tails), and the ``platform`` where one was learned from the
     cohort: means and covariance then have the genes' factors. ``size_sd`` is the standard deviation
     of the logarithm of a free size factor around that of least squares: where a background could
-    explain a bulk alone, a flat prior would not be proper. Derived: everything else.
+    explain a bulk alone, a flat prior would not be proper. ``level_sd`` is that of the logarithm of
+    what every cell type yields, the same in all samples. Derived: everything else.
     """
 
     mu: Array
@@ -102,6 +103,7 @@ class Model:
     power: float = 1.0
     platform: Platform | None = None
     size_sd: float = np.inf
+    level_sd: float = 0.0
 
     @property
     def n_types(self) -> int:
@@ -171,7 +173,13 @@ def model_of(
 
 
 def model_of_platform(
-    reference: Reference, noise: str, platform: Platform, *, prior: Prior, free_size: bool
+    reference: Reference,
+    noise: str,
+    platform: Platform,
+    *,
+    prior: Prior,
+    free_size: bool,
+    level_sd: float = 0.0,
 ) -> Model:
     """The model of a cohort whose platform was learned (`bayesdecov.platform`)."""
     factors, n_types = np.exp(platform.shifts.log), len(reference.cell_types)
@@ -191,6 +199,7 @@ def model_of_platform(
         power=(nu + 1) / (nu + 3),  # information of a location under a t, over its weights
         platform=platform,
         size_sd=_SIZE_SD,
+        level_sd=level_sd,
     )
 
 

@@ -11,7 +11,7 @@ from bayesdecov import checks
 from bayesdecov.algebra.priors import Dirichlet, Prior, SoftmaxNormal
 from bayesdecov.baselines import BASELINES
 from bayesdecov.errors import InputError
-from bayesdecov.options import Sampling, of_class
+from bayesdecov.options import Elsewhere, Sampling, of_class
 from bayesdecov.sampling import NUTS_ONLY, Schedule, scheduled
 from bayesdecov.verdicts import PARETO_K
 
@@ -20,11 +20,25 @@ SIZE_FACTORS = ("auto", "fixed", "free")
 PRIORS = ("auto", "flat", "jeffreys", "decovart", "normal")
 PLATFORMS = ("auto", "same", "elsewhere")
 METHODS = ("map", "laplace", "nuts", *BASELINES)
+LEVEL_SD = 0.2  # of the logarithm of a cell type's yield
 # enough in coordinates that are approximately standard normal
 USUAL = Schedule(draws=1000, tune=300, target_accept=0.85)
 
 
-def check_model(prior: Any, noise: Any, size_factor: Any, df: Any, platform: Any) -> None:
+def name_of_platform(platform: str | Elsewhere) -> str:
+    """One of `PLATFORMS`."""
+    return "elsewhere" if isinstance(platform, Elsewhere) else platform
+
+
+def level_sd_of(platform: str | Elsewhere) -> float:
+    """The standard deviation of log-yields that is asked for."""
+    chosen = platform.level_sd if isinstance(platform, Elsewhere) else None
+    return LEVEL_SD if chosen is None else float(chosen)
+
+
+def check_model(
+    prior: Any, noise: Any, size_factor: Any, df: Any, platform: str | Elsewhere
+) -> None:
     """Raise `InputError` where an option of the model is wrong, whatever the data are."""
     checks.check_choice(noise, NOISES, "noise")
     checks.check_choice(size_factor, SIZE_FACTORS, "size_factor")
@@ -32,6 +46,11 @@ def check_model(prior: Any, noise: Any, size_factor: Any, df: Any, platform: Any
         checks.check_choice(prior, PRIORS, "prior")
     if df not in (None, "auto"):
         checks.check_positive(df, "df")
+    if isinstance(platform, Elsewhere):
+        sd = platform.level_sd
+        if sd is not None and not (isinstance(sd, (int, float)) and np.isfinite(sd) and sd >= 0):
+            raise InputError("level_sd", "must be a log-sd, 0 or a positive number", found=repr(sd))
+    platform = name_of_platform(platform)
     checks.check_choice(platform, PLATFORMS, "platform")
     if platform == "elsewhere":
         for name, value, refused in (
@@ -60,7 +79,7 @@ class DeconvolutionRequest:
     n_jobs: int = 1
     size_factor: str = "auto"
     df: float | str | None = "auto"
-    platform: str = "auto"
+    platform: str | Elsewhere = "auto"
     sampling: Sampling = field(default_factory=Sampling)
     calibrate: bool = False
     other: bool = False
@@ -96,7 +115,7 @@ class DeconvolutionRequest:
                     f"is not an option of method={method!r}",
                     fix=f"it is for {', '.join(BASELINES)}",
                 )
-        if self.platform == "elsewhere":
+        if name_of_platform(self.platform) == "elsewhere":
             for name, refused in (
                 ("method", method in BASELINES), ("calibrate", self.calibrate),
                 ("other", self.other),
@@ -147,7 +166,7 @@ class DeconvolutionRequest:
         return self.method not in BASELINES
 
     @property
-    def platform_asked(self) -> str:
+    def platform_asked(self) -> str | Elsewhere:
         """The platform to prepare for: options that know one platform only keep it."""
         if self.platform == "auto" and (self.calibrate or not self.modelled):
             return "same"

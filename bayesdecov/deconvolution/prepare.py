@@ -23,9 +23,10 @@ from bayesdecov.deconvolution.model import (
     model_of,
     model_of_platform,
 )
-from bayesdecov.deconvolution.options import check_model
+from bayesdecov.deconvolution.options import check_model, level_sd_of, name_of_platform
 from bayesdecov.errors import InputError, Notes
 from bayesdecov.io.genes import Alignment
+from bayesdecov.options import Elsewhere
 from bayesdecov.reference.reference import Reference
 from bayesdecov.reference.structures import FactorCovariance
 from bayesdecov.unknown_content.extended import OTHER
@@ -57,7 +58,7 @@ def prepare(
     noise: str = "auto",
     size_factor: str = "auto",
     df: float | str | None = "auto",
-    platform: str = "auto",
+    platform: str | Elsewhere = "auto",
     assume_linear: bool = False,
     other: np.random.Generator | None = None,
     notes: Notes | None = None,
@@ -86,7 +87,8 @@ def prepare(
     y = aligned.whole.loc[reference.genes].to_numpy().T.copy()
     chosen, logdet_weight = _prior_of(prior, reference.cell_types, other is not None)
     usual = (noise, size_factor, df) == ("auto", "auto", "auto") and prior_is_usual(prior)
-    if _has_one_platform(platform, exact=exact, other=other is not None, usual=usual):
+    told = name_of_platform(platform)
+    if _has_one_platform(told, exact=exact, other=other is not None, usual=usual):
         stage = ONE_PLATFORM
     elif known is not None:
         stage = known
@@ -115,6 +117,7 @@ def prepare(
             stage.platform,
             prior=JEFFREYS if prior == "auto" else chosen,
             free_size=size_factor != "fixed",
+            level_sd=level_sd_of(platform),
         )
         data = held(model, model.data(y, phi), reference)
     if stage.said:

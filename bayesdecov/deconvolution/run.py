@@ -152,6 +152,7 @@ def _settings(request: DeconvolutionRequest, prepared: Prepared, workers: int) -
     settings: dict[str, Any] = {
         "method": request.method,
         "platform": "same" if prepared.model.platform is None else "elsewhere",
+        "level_sd": prepared.model.level_sd,
         "prior": _name_of_prior(request.prior, prepared) if modelled else "none",
         "noise": prepared.noise if modelled else "none",
         "size_factor": "free" if prepared.model.free_size else "fixed",

@@ -30,7 +30,7 @@ from bayesdecov.io.files import hidden, real
 from bayesdecov.io.netcdf import concatenate
 from bayesdecov.io.outputs import claimed, whole_folder
 from bayesdecov.io.records import checksum, not_ours, read_record, write_json
-from bayesdecov.options import Sampling, moved_into
+from bayesdecov.options import Elsewhere, Sampling, moved_into
 from bayesdecov.platform.samples import BLOCK
 from bayesdecov.progress import track
 from bayesdecov.reference.reference import Reference
@@ -42,12 +42,13 @@ _SAME = (
     "size_factor",
     "df",
     "platform",
+    "level_sd",
     "alignment",
 )  # decided for every shard, and must agree
 _TABLES = ("proportions.csv", "intervals.csv", "diagnostics.csv")
 
 
-@moved_into(sampling=Sampling)
+@moved_into(sampling=Sampling, platform=Elsewhere)
 def deconvolve_to(
     folder: str | Path,
     bulk: Any,

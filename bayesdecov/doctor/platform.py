@@ -11,9 +11,10 @@ from scipy.special import softmax
 from bayesdecov import checks
 from bayesdecov.algebra.terms import Array
 from bayesdecov.deconvolution.elsewhere import known_phi
+from bayesdecov.deconvolution.options import LEVEL_SD
 from bayesdecov.deconvolution.prepare import Prepared
 from bayesdecov.platform.cut import FEWEST, Platform, learn_platform
-from bayesdecov.platform.draws import draw_factors, moved_by
+from bayesdecov.platform.draws import draw_factors, draw_yields, moved_by
 from bayesdecov.platform.positive import Profiles
 from bayesdecov.platform.rounds import Expression, Mixture
 
@@ -43,7 +44,7 @@ def examine_platform(prepared: Prepared, rng: np.random.Generator) -> Apart | No
     )
     if platform.level is None:  # too few samples are mixtures of these cell types
         return None
-    mean, sd = _levels(platform, mixture, rng)
+    mean, sd = _levels(platform, mixture, LEVEL_SD, rng)
     types = pd.DataFrame(
         {"mean": mean, "shared_sd": sd}, pd.Index(prepared.reference.cell_types, name="cell_type")
     )
@@ -53,19 +54,22 @@ def examine_platform(prepared: Prepared, rng: np.random.Generator) -> Apart | No
     sentence = (
         f"Genes of bulks and reference differ by factors of {np.exp(platform.tau):.2f} (the "
         "scale of a heavy-tailed law) that all samples share; the error that follows is common to "
-        f"all samples, up to +-{sd.max():.1%} of tissue ({worst}), and does not shrink with more "
-        "of them."
+        f"all samples, up to +-{sd.max():.1%} of tissue ({worst}; with what cell types yield, a "
+        f"log-sd of {LEVEL_SD:g}), and does not shrink with more of them."
     )
     if len(strange):
         sentence += f" Genes that differ by far more: {checks.some(strange)}."
     return Apart(sentence, types)
 
 
-def _levels(platform: Platform, mixture: Mixture, rng: np.random.Generator) -> tuple[Array, Array]:
+def _levels(
+    platform: Platform, mixture: Mixture, level_sd: float, rng: np.random.Generator
+) -> tuple[Array, Array]:
     """Mean proportions of the cohort and their standard deviation over common draws."""
     n_types = platform.profiles.n_types
     moved = moved_by(draw_factors(platform, _DRAWS, rng), platform, mixture)
     log_q = mixture.coefficients.log_q
     at = softmax(log_q[:, :n_types], axis=-1)
-    drawn = softmax((log_q + moved)[..., :n_types], axis=-1)
+    moved = moved[..., :n_types] + draw_yields(n_types, _DRAWS, level_sd, rng)[:, None]
+    drawn = softmax(log_q[:, :n_types] + moved, axis=-1)
     return at.mean(axis=0), drawn.mean(axis=1).std(axis=0, ddof=1)

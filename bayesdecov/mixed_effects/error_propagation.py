@@ -5,6 +5,9 @@ With an error :math:`u` in the refined proportions the design has an error :math
 ``D`` for all genes. Its second moments :math:`E[D_{la}D_{l'a'}]` follow from the covariance of
 ``u``. The variance of :math:`Db_g` after shrinkage is added to that of a gene's effects. Its tests
 account for the leakage of its own effects, where larger than those of most genes, into the others.
+
+An error that all samples have in common is a single ``D``. Its diagonal scales the effects of a
+column on all genes alike and moves no zero: it belongs to intervals, and not to tests.
 """
 
 from __future__ import annotations
@@ -33,8 +36,52 @@ def leakage(onto: Array, lifts: Array, covariance: Array) -> Array:
     return np.asarray((J @ covariance @ J.T).reshape((n_columns,) * 4))
 
 
-def propagate_errors(estimate: Estimate, ls: LeastSquares, leak: Array) -> Estimate:
-    """The estimate with propagated errors: fixed and gene effects, false-sign rates, tests."""
+def shared_leakage(onto: Array, lifts: Array, moves: Array) -> tuple[Array, Array]:
+    """``E[D_la D_pb]`` of errors that samples share, whole and without the diagonals of ``D``.
+
+    ``moves`` (replicate, sample, cell_type) are replicates of the errors of the proportions,
+    ``lifts`` (sample, column, cell_type) the design's derivative in them.
+    """
+    moves = moves - moves.mean(axis=0)
+    D = np.einsum("li,iac,kic->kla", onto, lifts, moves, optimize=True)
+    between = D * (1.0 - np.eye(D.shape[1]))
+    whole, mixed = (np.einsum("kla,kpb->lapb", M, M) / len(M) for M in (D, between))
+    return whole, mixed
+
+
+def propagate_errors(
+    estimate: Estimate, ls: LeastSquares, leak: Array, *, of_tests: Array | None = None
+) -> Estimate:
+    """The estimate with propagated errors: fixed and gene effects, false-sign rates, tests.
+
+    ``of_tests`` is the leakage that false-sign rates and tests of genes include; by default all.
+    """
+    of_tests = leak if of_tests is None else of_tests
+    gamma = estimate.gamma
+    of_beta = np.einsum("lapb,a,b->lp", leak, estimate.beta, estimate.beta, optimize=True)
+    wider = _wider(estimate, ls, leak)
+    effect = estimate.beta[ls.random] + gamma
+    fields: dict[str, Any] = {}
+    if estimate.low is not None and estimate.high is not None:
+        fields["low"] = effect - wider * (effect - estimate.low)
+        fields["high"] = effect + wider * (estimate.high - effect)
+    if estimate.lfsr is not None:
+        of_sign = wider if of_tests is leak else _wider(estimate, ls, of_tests)
+        fields["lfsr"] = ndtr(ndtri(np.maximum(estimate.lfsr, _TINY)) / of_sign)
+    inner = of_tests[:, ls.random][:, :, :, ls.random]
+    shrunk = 1.0 / np.sqrt(1.0 + _own_leak(estimate, ls, inner, gamma))
+    z = ndtri(np.maximum(estimate.p, _TINY) / 2) * shrunk
+    return estimate._replace(
+        beta_cov=estimate.beta_cov + of_beta,
+        sd=estimate.sd * wider,
+        p=2 * ndtr(z),
+        z=estimate.z * shrunk,
+        **fields,
+    )
+
+
+def _wider(estimate: Estimate, ls: LeastSquares, leak: Array) -> Array:
+    """Factors of the standard deviations of whole effects, (gene, q)."""
     beta, gamma = estimate.beta, estimate.gamma
     frame, h, _ = coordinates(ls, beta, estimate.Psi, estimate.sigma2)
     P = predictor(frame, h) @ ls.onto  # coefficients to random effects, (q, column)
@@ -47,24 +94,8 @@ def propagate_errors(estimate: Estimate, ls: LeastSquares, leak: Array) -> Estim
     both = np.einsum("lapb,ql,qp->qab", inner, P, P, optimize=True)
     extra = first + 2 * gamma @ half.T
     extra += np.einsum("ga,qab,gb->gq", gamma, both, gamma, optimize=True)
-    extra = np.maximum(extra, 0.0)
-    wider = np.sqrt(1.0 + extra / np.maximum(np.square(estimate.sd), _TINY))
-
-    effect = beta[ls.random] + gamma
-    fields: dict[str, Any] = {}
-    if estimate.low is not None and estimate.high is not None:
-        fields["low"] = effect - wider * (effect - estimate.low)
-        fields["high"] = effect + wider * (estimate.high - effect)
-    if estimate.lfsr is not None:
-        fields["lfsr"] = ndtr(ndtri(np.maximum(estimate.lfsr, _TINY)) / wider)
-    shrunk = 1.0 / np.sqrt(1.0 + _own_leak(estimate, ls, inner, gamma))
-    z = ndtri(np.maximum(estimate.p, _TINY) / 2) * shrunk
-    return estimate._replace(
-        beta_cov=estimate.beta_cov + of_beta,
-        sd=estimate.sd * wider,
-        p=2 * ndtr(z),
-        z=estimate.z * shrunk,
-        **fields,
+    return np.asarray(
+        np.sqrt(1.0 + np.maximum(extra, 0.0) / np.maximum(np.square(estimate.sd), _TINY))
     )
 
 

@@ -25,7 +25,7 @@ from bayesdecov.algebra.terms import Array
 from bayesdecov.algebra.truncation import inverse_root
 from bayesdecov.errors import InputError, Notes
 from bayesdecov.mixed_effects.design import inflation
-from bayesdecov.mixed_effects.error_propagation import leakage, propagate_errors
+from bayesdecov.mixed_effects.error_propagation import leakage, propagate_errors, shared_leakage
 from bayesdecov.mixed_effects.estimate import Estimate
 from bayesdecov.mixed_effects.latent import Anchors, anchors, cohort_distribution
 from bayesdecov.mixed_effects.mixture import fit_mixture
@@ -60,11 +60,15 @@ def fit_joint(
     variance: str,
     notes: Notes,
     rng: np.random.Generator,
+    *,
+    shared: Array | None = None,
 ) -> Joint:
     """Refine the proportions, fit the genes and propagate the remaining errors.
 
     ``covariance`` (sample, cell_type, cell_type) is that of the measured proportions; their errors
-    are taken as at least ``least`` times those stated.
+    are taken as at least ``least`` times those stated. ``shared`` (replicate, sample, cell_type)
+    are errors that all samples have in common: the genes cannot tell them, so that the proportions
+    are refined without them and the effects get them afterwards.
     """
     n_genes, n_columns = len(problem.Y), len(problem.design.columns)
     if n_genes < 2 * n_columns + 2:
@@ -84,7 +88,16 @@ def fit_joint(
         (leakage(onto[:, rows], anchors.lifts[rows], left) for rows, left in found.parts),
         np.zeros((X.shape[1],) * 4),
     )
-    estimate = propagate_errors(estimate, ls, leak)
+    mixed = leak
+    if shared is not None:
+        whole, between = shared_leakage(onto, problem.design.lifts(problem.coded), shared)
+        leak, mixed = leak + whole, leak + between
+        notes.info(
+            "errors of the proportions that all samples share are in the intervals of the effects; "
+            "tests include what they mix between cell types, and not what only scales the effects "
+            "of a cell type on all genes"
+        )
+    estimate = propagate_errors(estimate, ls, leak, of_tests=mixed)
     proportions = _proportions(problem.cells, anchors, found)
     said = proportions.diagnostics.mean()
     if found.rounds and not 1 / _MISSTATED < found.scale < _MISSTATED:

@@ -221,7 +221,10 @@ def _fitted(
         return Fitted(estimate, problem, tests | schedule._asdict() | asked, posterior)
     if method == "joint":
         covariance = source.aligned(problem.cells)
-        joint = fit_joint(problem, covariance, source.least, request.variance, notes, rng)
+        shared = source.moves(problem.cells)
+        joint = fit_joint(
+            problem, covariance, source.least, request.variance, notes, rng, shared=shared
+        )
         estimate, problem, refined, sharpened = joint
         return Fitted(estimate, problem, {}, None, refined, sharpened)
     estimate = fit_mixture(problem.ls, request.variance, problem.random, notes, rng)

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from bayesdecov import checks
+from bayesdecov.algebra.simplex import moves_of_shifts
 from bayesdecov.algebra.terms import Array
 from bayesdecov.errors import InputError, Notes
 from bayesdecov.io.tables import expression_frame
@@ -31,13 +32,22 @@ class Uncertain(NamedTuple):
 
     ``covariance`` is (sample, cell_type, cell_type). ``least`` is the smallest allowed ratio of
     true to stated errors. It is 1 for a posterior, which may come from the same expression and
-    would then appear to agree with it.
+    would then appear to agree with it. ``shared`` (replicate, sample, cell_type) are errors that
+    all samples have in common, which ``covariance`` does not include.
     """
 
     table: pd.DataFrame
     stated: bool
     covariance: Array | None = None
     least: float = 1.0
+    shared: Array | None = None
+
+    def moves(self, cells: pd.DataFrame) -> Array | None:
+        """Shared errors in the order of ``cells``."""
+        if self.shared is None:
+            return None
+        rows = self.table.index.get_indexer(cells.index)
+        return self.shared[:, rows][:, :, self.table.columns.get_indexer(cells.columns)]
 
     def aligned(self, cells: pd.DataFrame) -> Array:
         """Covariances in the order of ``cells``; for proportions with sum 1, errors add up to 0."""
@@ -130,20 +140,17 @@ def _of_posterior(source: Any, notes: Notes, needed: bool) -> Uncertain:
     if isinstance(source, Proportions) and (source.draws is None or not needed):
         table = sample_table(source.proportions, "proportions")
         stated = source.draws is not None or source.covariance is not None
-        return Uncertain(table, stated, source.covariance)
+        if not needed or source.covariance is None:
+            return Uncertain(table, stated)
+        own = _positive(source.covariance - source.shared_covariance())
+        return Uncertain(table, stated, own, shared=source.shared_moves())
     if isinstance(source, (str, Path)):
         run = _run(Path(source))
         if not (run.sampled and needed):
             table = sample_table(run.tables["proportions"], "proportions")
             return Uncertain(table, states(run), None if run.sampled else _wald(run, table))
     found = _draws_of(source)
-    p = found.own
-    if found.shared is not None:
-        notes.info(
-            "errors of the proportions are those of single samples: what all samples share of "
-            "their uncertainty (levels of the cell types) would scale a cell type's effects on all "
-            "genes alike and is not propagated"
-        )
+    p, shared = found.own, found.shared
     known = np.isfinite(p).all(axis=(1, 2))
     if not known.all():
         notes.warn(
@@ -151,6 +158,7 @@ def _of_posterior(source: Any, notes: Notes, needed: bool) -> Uncertain:
             f"{checks.some(found.samples[~known])}"
         )
         p = p[known]
+        shared = None if shared is None else shared[:, known]
     if not len(p):
         raise InputError("proportions", "must have a posterior for some sample", found="none")
     weights = _weights(found, p, notes)
@@ -158,7 +166,15 @@ def _of_posterior(source: Any, notes: Notes, needed: bool) -> Uncertain:
     off = p - mean[:, None]
     covariance = np.einsum("sd,sdk,sdl->skl", weights, off, off, optimize=True)
     table = pd.DataFrame(mean, found.samples[known], found.cell_types)
-    return Uncertain(sample_table(table, "proportions"), True, covariance)
+    if shared is not None:
+        shared = moves_of_shifts(np.maximum(mean, LEAST), shared)
+    return Uncertain(sample_table(table, "proportions"), True, covariance, shared=shared)
+
+
+def _positive(covariance: Array) -> Array:
+    """The nearest covariances to differences of two (of cells, they are first-order ones)."""
+    values, vectors = np.linalg.eigh(covariance)
+    return np.asarray((vectors * np.maximum(values, 0.0)[:, None]) @ vectors.transpose(0, 2, 1))
 
 
 def states(source: Any) -> bool:
@@ -171,9 +187,12 @@ def _wald(run: Run, table: pd.DataFrame) -> Array | None:
     """Covariances from the intervals of a run without draws."""
     if not states(run):
         return None
-    sd = run.tables["intervals"].pivot(index="sample", columns="cell_type", values="sd")
-    sd = sample_table(sd, "proportions").loc[table.index, table.columns].to_numpy()
-    return np.asarray(np.square(sd)[:, :, None] * np.eye(sd.shape[1]))
+    intervals = run.tables["intervals"]
+    shared = intervals.get("shared", 0.0)
+    own = intervals.assign(own=np.maximum(intervals["sd"] ** 2 - shared**2, 0.0))
+    variance = own.pivot(index="sample", columns="cell_type", values="own")
+    variance = sample_table(variance, "proportions").loc[table.index, table.columns]
+    return np.asarray(variance.to_numpy()[:, :, None] * np.eye(variance.shape[1]))
 
 
 def _run(folder: Path) -> Run:

@@ -7,7 +7,9 @@ Draw ``k`` of the level and of the genes' factors is the same in every sample,
                     + N(0, \kappa v), \qquad
    \delta\log q_i^k = -B_i^{-1} X_i^\top W_i f_i\,\delta\alpha^k ,
 
-so that differences between samples, taken draw by draw, are free of it.
+so that differences between samples, taken draw by draw, are free of it. What a cell type yields
+relative to the others (mRNA per cell, efficiency of extraction) multiplies its ``q`` in all samples
+and shows in no gene: it has a log-normal distribution of its own.
 """
 
 from __future__ import annotations
@@ -30,6 +32,11 @@ def draw_factors(platform: Platform, count: int, rng: np.random.Generator) -> Ar
     beta = rng.standard_normal((count, len(level.log_q))) @ root.T
     own = rng.standard_normal((count, len(shifts.log))) * shifts.sd
     return np.asarray(own - (beta @ level.share.T) * shifts.kept)
+
+
+def draw_yields(n_types: int, count: int, sd: float, rng: np.random.Generator) -> Array:
+    """Draws of the log-yields of cell types, (draw, cell_type)."""
+    return np.asarray(rng.normal(0.0, sd, (count, n_types)))
 
 
 def moved_by(factors: Array, platform: Platform, mixture: Mixture) -> Array:

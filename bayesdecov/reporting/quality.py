@@ -16,6 +16,7 @@ from bayesdecov.deconvolution.diagnostics import (
 from bayesdecov.diagnostics import MEANINGS
 from bayesdecov.plots import diagnostics as draw
 from bayesdecov.plots.platform import gene_shifts
+from bayesdecov.reporting import words
 from bayesdecov.reporting.parts import picture, section, table_of
 from bayesdecov.results.run import Run
 from bayesdecov.verdicts import E_BFMI, ESS, PARETO_K, R_HAT, Finding
@@ -191,7 +192,9 @@ def platform(run: Run) -> dict[str, Any] | None:
         f"Genes of bulks and reference differ by factors of exp(+-{tau:.2f}) (the scale of a "
         "heavy-tailed law), which all samples share. The error of the proportions that follows "
         "from them is the same in all samples: it is in every interval (column shared), does not "
-        "shrink with more samples, and cancels in differences between samples."
+        "shrink with more samples, and cancels in differences between samples"
+        + words.of_yields(run.settings)
+        + "."
     )
     largest = shifts.reindex(shifts["shift"].abs().sort_values(ascending=False).index)
     tables = [table_of(largest.head(_GENES), "Genes with the largest factors (log2)")]

@@ -124,7 +124,18 @@ def _of_platform(settings: Mapping[str, Any]) -> str:
         "A bulk profile is modelled as the mixture of the cell types' mean profiles, each gene "
         "times a factor between the platforms of bulks and reference that all samples share, with "
         "a background, counting noise, and a heavy-tailed scatter proportional to expression "
-        f"beside the reference's covariances. {learned}"
+        f"beside the reference's covariances. {learned}" + of_yields(settings)
+    )
+
+
+def of_yields(settings: Mapping[str, Any]) -> str:
+    """The continuation of a sentence: what no gene shows, how much a cell type yields."""
+    sd = float(settings.get("level_sd") or 0)
+    if not sd:
+        return ""
+    return (
+        f". Intervals allow for a log-sd of {sd:g} in what a cell type yields (mRNA per cell, "
+        "efficiency of extraction) relative to the others, which no gene shows"
     )
 
 

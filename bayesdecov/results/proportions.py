@@ -13,6 +13,7 @@ from scipy.special import ndtr, ndtri
 
 from bayesdecov import checks
 from bayesdecov.algebra.priors import JEFFREYS, Prior
+from bayesdecov.algebra.simplex import second_moments
 from bayesdecov.algebra.terms import Array
 from bayesdecov.io.anndata import new_anndata
 from bayesdecov.results.posterior_draws import PosteriorDraws, no_posterior
@@ -156,8 +157,15 @@ class Proportions(Result):
 
     def shared_covariance(self) -> Array:
         """Covariance (sample, cell_type, cell_type) of the error that samples have in common."""
-        n, n_types = self.proportions.shape
-        return np.zeros((n, n_types, n_types))
+        moves = self.shared_moves()
+        if moves is None:
+            n, n_types = self.proportions.shape
+            return np.zeros((n, n_types, n_types))
+        return second_moments(moves)
+
+    def shared_moves(self) -> Array | None:
+        """Replicates of that error, (replicate, sample, cell_type); None where there is none."""
+        return None
 
     def probability_above(self, threshold: float) -> pd.DataFrame:
         """Probability that each proportion is larger than ``threshold``, samples x cell types.

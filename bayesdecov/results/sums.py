@@ -36,10 +36,10 @@ class Sums(Proportions):
 
     command = "deconvolve"
 
-    def shared_covariance(self) -> Array:
-        """Covariance of the error that all samples have in common."""
-        M = self.parts.to_numpy(dtype=float)
-        return np.asarray(M.T @ self.whole.shared_covariance() @ M)
+    def shared_moves(self) -> Array | None:
+        """Replicates of the error that samples have in common, (replicate, sample, group)."""
+        moves = self.whole.shared_moves()
+        return None if moves is None else np.asarray(moves @ self.parts.to_numpy(dtype=float))
 
     def posterior_draws(self) -> PosteriorDraws:
         """Draws and their prior, known where groups are a partition and it is a Dirichlet.

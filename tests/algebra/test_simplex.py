@@ -133,6 +133,6 @@ def test_the_covariance_of_shifts_is_that_of_shifted_draws():
     p = np.array([[0.3, 0.3, 0.4]])
     shift = rng.normal(0, 0.3, (4000, 1, 3))
     draws = simplex.shift_log_ratios(np.broadcast_to(p[:, None], (1, 4000, 3)), shift)
-    found = simplex.covariance_of_shifts(p, shift)[0]
+    found = simplex.second_moments(simplex.moves_of_shifts(p, shift))[0]
     np.testing.assert_allclose(found, np.cov(draws[0].T), rtol=0.02, atol=1e-4)
     np.testing.assert_allclose(found.sum(axis=0), 0, atol=1e-12)

@@ -93,7 +93,8 @@ def test_nuts_samples_the_same_posterior(case, fit):
 
 def test_one_sample_learns_the_scatter_alone(case):
     bulk, reference, _ = case
-    found = bd.deconvolve(bulk.iloc[:, :1], reference, "laplace", seed=1)
+    known = bd.Elsewhere(level_sd=0)
+    found = bd.deconvolve(bulk.iloc[:, :1], reference, "laplace", seed=1, platform=known)
     assert found.model.platform.level is None
     assert (found.intervals()["shared"] == 0).all()
     assert "levels unknown" in found.diagnostics["verdict"].iloc[0]
@@ -171,3 +172,38 @@ def test_predictions_and_leave_one_out(fit):
     assert np.isfinite(loo["elpd"]).all()
     absorbed = fit.leave_one_type_out()
     np.testing.assert_allclose(absorbed.groupby("left_out")["absorbed"].sum(), 1, atol=0.05)
+
+
+def test_what_cell_types_yield_widens_levels_and_not_differences(case, fit):
+    bulk, reference, _ = case
+    given = bd.deconvolve(bulk, reference, "laplace", seed=1, platform=bd.Elsewhere(level_sd=0))
+    assert (fit.settings["level_sd"], given.settings["level_sd"]) == (0.2, 0.0)
+    p = fit.proportions.to_numpy()
+    of_yields = 0.2 * p * np.sqrt(1 - 2 * p + np.square(p).sum(axis=1, keepdims=True))
+    variance = fit.shared_covariance() - given.shared_covariance()
+    found = np.einsum("njj->nj", variance)
+    assert found.mean() == pytest.approx(np.square(of_yields).mean(), rel=0.3)  # 400 draws
+    assert (fit.diagnostics["platform_sd"] < fit.diagnostics["shared_sd"]).all()
+
+    def width(each, i=0, j=1):
+        own = each.posterior_draws().p
+        odds = [np.log(own[k, :, 0] / own[k, :, 1]) for k in (i, j)]
+        return np.std(odds[0]), np.std(odds[0] - odds[1])
+
+    assert width(fit)[0] > 1.02 * width(given)[0]
+    assert width(fit)[1] == pytest.approx(width(given)[1], rel=0.02)
+
+
+def test_one_sample_has_what_its_cell_types_yield(case):
+    bulk, reference, _ = case
+    for sd in (0.0, 0.3):
+        one = bd.deconvolve(bulk.iloc[:, :1], reference, "map", platform=bd.Elsewhere(level_sd=sd))
+        assert bool((one.intervals()["shared"] > 0).any()) == (sd > 0)
+
+
+@pytest.mark.parametrize("wrong", [-0.1, np.inf, "wide"])
+def test_a_wrong_level_sd_is_refused(case, wrong):
+    with pytest.raises(InputError, match=r"^level_sd: must be a log-sd, 0"):
+        bd.deconvolve(case[0], case[1], platform=bd.Elsewhere(level_sd=wrong))
+    with pytest.raises(InputError, match=r"Elsewhere\(level_sd="):
+        bd.deconvolve(case[0], case[1], level_sd=0.1)

@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import norm
 
 from bayesdecov.mixed_effects.eblup import predict
-from bayesdecov.mixed_effects.error_propagation import leakage, propagate_errors
+from bayesdecov.mixed_effects.error_propagation import leakage, propagate_errors, shared_leakage
 from bayesdecov.mixed_effects.estimate import Estimate
 from tests.mixed_effects.problems import shared_problem
 
@@ -129,3 +129,32 @@ def test_certainty_survives_as_far_as_numbers_go(case):
         assert np.isfinite(values).all()
         assert (values >= 0).all()
     assert wide.p.max() < 1e-100
+
+
+def test_a_shared_error_is_one_map_and_its_diagonal_moves_no_test(case):
+    known, lifts, _ = case
+    moves = 0.05 * known.rng.normal(size=(30, N, D))
+    onto = np.linalg.pinv(known.X)
+    whole, between = shared_leakage(onto, lifts, moves)
+    slow, without = np.zeros((2, L, L, L, L))
+    for move in moves - moves.mean(axis=0):
+        M = onto @ np.einsum("iad,id->ia", lifts, move)
+        slow += np.multiply.outer(M, M) / len(moves)
+        M = M - np.diag(np.diag(M))
+        without += np.multiply.outer(M, M) / len(moves)
+    np.testing.assert_allclose(whole, slow, rtol=1e-9, atol=1e-15)
+    np.testing.assert_allclose(between, without, rtol=1e-9, atol=1e-15)
+
+    e, ls = estimate_of(known), known.ls
+    of_both, of_whole = (
+        propagate_errors(e, ls, whole, of_tests=between),
+        propagate_errors(e, ls, whole),
+    )
+    of_between = propagate_errors(e, ls, between)
+    for name, same in (
+        ("sd", of_whole),
+        ("low", of_whole),
+        ("p", of_between),
+        ("lfsr", of_between),
+    ):
+        np.testing.assert_array_equal(getattr(of_both, name), getattr(same, name))

@@ -10,9 +10,11 @@ import pandas as pd
 import pytest
 
 import bayesdecov as bd
-from bayesdecov.errors import BayesdecovWarning, InputError
+from bayesdecov.errors import BayesdecovWarning, InputError, Notes
 from bayesdecov.mixed_effects.hidden import effective_genes
+from bayesdecov.mixed_effects.joint import fit_joint
 from bayesdecov.mixed_effects.latent import anchors, cohort_distribution, refine, uncertainty
+from bayesdecov.mixed_effects.prepare import prepare
 from bayesdecov.mixed_effects.uncertain import Uncertain, uncertain
 from tests.options import of_fastmix
 from tests.test_cli import run
@@ -96,6 +98,39 @@ def test_misstated_errors_are_found_out(factor, data, joint):
     scale = joint.facts["error_scale"] / factor
     assert other.facts["error_scale"] == pytest.approx(scale, rel=0.02)
     np.testing.assert_allclose(other.effects, joint.effects, atol=0.02)
+
+
+@pytest.mark.filterwarnings("ignore:proportions add up to more than 1")
+def test_errors_that_all_samples_share_are_in_the_intervals():
+    """What cell types yield scales their proportions alike in all samples."""
+    held, sure = [], []
+    for seed in range(3):
+        data = simulated(n_genes=600, error_sd=0.02, seed=seed)
+        rng = np.random.default_rng(seed)
+        n, k = data.measured.shape
+        measured = data.measured * np.exp(rng.normal(0, 0.4, k))
+        errors = np.broadcast_to(0.02**2 * np.eye(k), (n, k, k))
+        moves = measured.to_numpy() * (np.exp(rng.normal(0, 0.4, (400, 1, k))) - 1)
+        chosen = dict.fromkeys(("formula", "rest", "reference_cell_type", "random", "weights"))
+        problem = prepare(
+            data.expression,
+            measured,
+            data.covariates,
+            **chosen,
+            include_covariates="auto",
+            standardise=True,
+            subject=None,
+            notes=Notes(),
+            unsure=True,
+        )
+        for shared in (None, moves):
+            e = fit_joint(problem, errors, 0.0, "shared", Notes(), rng, shared=shared).estimate
+            truth = data.effects.to_numpy()
+            held.append(((e.low < truth) & (truth < e.high)).mean())
+            sure.append((e.lfsr < 0.05).mean())
+    without, within = np.array(held).reshape(-1, 2).mean(axis=0)
+    assert without < 0.9 < within
+    np.testing.assert_allclose(sure[::2], sure[1::2], atol=0.01)
 
 
 @pytest.mark.slow

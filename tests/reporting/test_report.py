@@ -137,7 +137,7 @@ def test_verdict_comes_in_words(fits):
 
 def test_uncertain_levels_are_a_verdict_of_their_own(fits):
     run = run_of(fits["map"])
-    table = run.tables["diagnostics"].drop(index="stranger").assign(tau=0.6, shared_sd=0.1)
+    table = run.tables["diagnostics"].drop(index="stranger").assign(tau=0.6, platform_sd=0.1)
     said = verdict(replace(run, tables=run.tables | {"diagnostics": table}))
     assert said["colour"] == "mixed"
     assert said["text"].startswith("Levels are uncertain in 6 of 6 samples, differences between")
