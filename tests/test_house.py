@@ -20,7 +20,7 @@ FLOORS = [
     ("options and checks", "algebra checks faults options verdicts", "no PyMC, no ArviZ"),
     ("tools", "io optimize formulas sampling models", "`models` is plain PyMC, one file a model"),
     ("ArviZ", "_arviz", "the only file that depends on the installed version of ArviZ"),
-    ("common to the verbs", "baselines diagnostics nuts reference results",
+    ("common to the verbs", "baselines cells diagnostics nuts reference results",
      "references, results, draws"),
     ("learned from a cohort", "platform unknown_content", "platforms, unknown cell types"),
     ("the verbs", "deconvolution gating mixed_effects", "prepare, fit, result; not each other"),
@@ -43,11 +43,12 @@ LONG = {
 MANY = {  # the parameters of a command are its options
     "cli.benchmark.benchmark",
     "cli.deconvolution.deconvolve",
+    "cli.deconvolution.reference",
     "cli.gating.gate",
     "cli.mixed_effects.fastmix",
 }
 
-CORE = ("algebra", "reference", "deconvolution", "mixed_effects", "gating", "cohort",
+CORE = ("algebra", "cells", "reference", "deconvolution", "mixed_effects", "gating", "cohort",
         "unknown_content", "platform", "formulas")  # fmt: skip
 OF_THE_VERB = {  # what a test of the verb is the test of
     "deconvolution": "assemble fitted inference_data options result run",

@@ -78,6 +78,22 @@ def _platform(name: str, elsewhere: Elsewhere) -> str | Elsewhere:
     return elsewhere
 
 
+def _per_cell(given: str | None) -> Any:
+    """What `deconvolve` takes: a table's only column, "none", or None."""
+    from bayesdecov.io.tables import read_table
+
+    if given in (None, "none"):
+        return given
+    table = checks.check_numeric(read_table(Path(given), "mrna-per-cell"), "mrna-per-cell")
+    if table.shape[1] != 1:
+        raise InputError(
+            "mrna-per-cell",
+            "must have two columns: cell type, mRNA per cell",
+            found=f"the columns {checks.some(table.columns)}",
+        )
+    return table.iloc[:, 0]
+
+
 def known_reference(value: str) -> tuple[Path | str, dict[str, Path]]:
     """A file, or the name of a published signature; and the files among the inputs."""
     from bayesdecov.reference.public import PUBLISHED
@@ -133,13 +149,56 @@ def demo(
 @guarded
 def reference(
     purified: Annotated[
-        Path, typer.Argument(help="Expression of purified samples, genes x samples.")
+        list[Path],
+        typer.Argument(
+            help="Expression of purified samples, genes x samples (with --labels); or single cells "
+            "(with --cell-type): .h5ad, .zarr, a 10x .h5 or a folder with matrix.mtx, also several."
+        ),
     ],
-    labels: Annotated[Path, typer.Option(help="Table: sample, cell_type (and donor, if known).")],
+    labels: Annotated[
+        Path | None,
+        typer.Option(help="Purified samples: table of sample, cell_type (and donor, if known)."),
+    ] = None,
+    cell_type: Annotated[
+        str | None, typer.Option(help="Single cells: the column of obs with the cell types.")
+    ] = None,
+    donor: Annotated[
+        str | None, typer.Option(help="Single cells: the column of obs with the donors.")
+    ] = None,
+    batch: Annotated[
+        str | None,
+        typer.Option(
+            help="Single cells: the column of obs with the batches, within which the mRNA of cell "
+            "types is compared."
+        ),
+    ] = None,
+    obs: Annotated[
+        Path | None,
+        typer.Option(help="Single cells: a table of the cells, for files without annotations."),
+    ] = None,
+    layer: Annotated[
+        str, typer.Option(help="Single cells: auto, X, raw or the name of a layer with counts.")
+    ] = "auto",
+    gene_names: Annotated[
+        str | None, typer.Option(help="Single cells: the column of var with the genes' names.")
+    ] = None,
+    drop: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Single cells: a label that is none (repeatable). Default: nan, unknown."
+        ),
+    ] = None,
+    min_cells: Annotated[
+        int, typer.Option(help="Single cells: the fewest cells of a profile or a cell type.")
+    ] = 10,
     out: Annotated[Path, typer.Option(help="File to write.")] = Path("reference.nc"),
     covariance: Annotated[
-        str, typer.Option(help="glasso, glasso-refit, shrinkage, diagonal or factor.")
-    ] = "glasso",
+        str | None,
+        typer.Option(
+            help="glasso, glasso-refit, shrinkage, diagonal or factor. Default: glasso; for single "
+            "cells factor, without donors diagonal."
+        ),
+    ] = None,
     genes: Annotated[
         str, typer.Option(help="Number of markers, 'all', or a file of gene names.")
     ] = "300",
@@ -147,23 +206,62 @@ def reference(
     max_memory: MaxMemory = None,
     force: Force = False,
 ) -> None:
-    """Build a reference from replicates of purified cell types."""
+    """Build a reference from replicates of purified cell types, or from single cells."""
     from bayesdecov.io.tables import read_donors, read_labels, read_table
     from bayesdecov.reference.reference import Reference
     from bayesdecov.reference.storage import check_target
 
     check_target(out, force=force)
-    built = Reference.from_samples(
-        read_table(purified, "purified"),
-        read_labels(labels),
-        covariance,
-        genes=_genes(genes),
-        donors=read_donors(labels),
-        assume_linear=assume_linear,
-    )
+    if (labels is None) == (cell_type is None):
+        raise InputError(
+            "labels",
+            "a reference needs either --labels (purified samples) or --cell-type (single cells)",
+            found="both" if labels is not None else "neither",
+        )
+    if cell_type is not None:
+        dropped = {} if not drop else {"drop": (*drop, "")}
+        built = Reference.from_cells(
+            purified if len(purified) > 1 else purified[0],
+            cell_type,
+            donor,
+            batch=batch,
+            obs=obs,
+            layer=layer,
+            gene_names=gene_names,
+            min_cells=min_cells,
+            covariance=covariance or "auto",
+            genes=_genes(genes),
+            **dropped,
+        )
+    else:
+        assert labels is not None
+        _check_purified(purified, labels)
+        built = Reference.from_samples(
+            read_table(purified[0], "purified"),
+            read_labels(labels),
+            covariance or "glasso",
+            genes=_genes(genes),
+            donors=read_donors(labels),
+            assume_linear=assume_linear,
+        )
     built.save(out)
     console.print(str(built), markup=False)
     written(out)
+
+
+def _check_purified(purified: list[Path], labels: Path) -> None:
+    """One table of purified samples, with its labels in a file."""
+    if len(purified) > 1:
+        raise InputError(
+            "purified", "must be one table with --labels", found=f"{len(purified)} files"
+        )
+    if not labels.exists() and not labels.suffix:
+        raise InputError(
+            "labels",
+            "must be a file: sample, cell_type",
+            found=f"no file {str(labels)!r}",
+            fix=f"for a column of single cells use --cell-type {labels}",
+        )
 
 
 @app.command()
@@ -263,7 +361,11 @@ def deconvolve(
         ),
     ] = None,
     mrna_per_cell: Annotated[
-        Path | None, typer.Option(help="Table: cell type, mRNA per cell. Gives cell fractions.")
+        str | None,
+        typer.Option(
+            help="Table: cell type, mRNA per cell. Gives fractions of cells. Default: what a "
+            "reference of single cells knows; none: fractions of mRNA."
+        ),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the draws.")] = None,
     n_jobs: Annotated[int, typer.Option(help="Parallel workers; -1 for all cores.")] = 1,
@@ -282,21 +384,12 @@ def deconvolve(
 
     known, reference_files = known_reference(reference)
     inputs = {"bulk": bulk, **reference_files}
-    if mrna_per_cell is not None:
-        inputs["mrna_per_cell"] = mrna_per_cell
+    if mrna_per_cell not in (None, "none"):
+        inputs["mrna_per_cell"] = Path(mrna_per_cell)
     claim(out, force=force, inputs=inputs.values())
     checks.check_probability(prob, "prob")
     tail = _number_or_auto(df, "df")
-    per_cell = None
-    if mrna_per_cell is not None:
-        table = checks.check_numeric(read_table(mrna_per_cell, "mrna-per-cell"), "mrna-per-cell")
-        if table.shape[1] != 1:
-            raise InputError(
-                "mrna-per-cell",
-                "must have two columns: cell type, mRNA per cell",
-                found=f"the columns {checks.some(table.columns)}",
-            )
-        per_cell = table.iloc[:, 0]
+    per_cell = _per_cell(mrna_per_cell)
     opened = opened_reference(known)
     blocks = Blocks(bulk, "bulk")
     sums = None

@@ -127,7 +127,8 @@ def deconvolve(
         detected only as far as they differ from it.
     mrna_per_cell
         Amount of mRNA per cell of each type (Series or dict, any unit): turns fractions of mRNA
-        into fractions of cells.
+        into fractions of cells; `fit.mrna_fractions` still has those of mRNA. None: what a
+        reference of single cells knows of it; "none": fractions of mRNA.
     assume_linear
         Treat the bulk as linear although it looks log-transformed.
 

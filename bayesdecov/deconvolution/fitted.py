@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from bayesdecov.algebra.simplex import to_mrna
 from bayesdecov.algebra.terms import Array
 from bayesdecov.deconvolution.fit import shared_moves
 from bayesdecov.deconvolution.model import Model
@@ -20,6 +21,7 @@ from bayesdecov.results.proportions import Proportions
 from bayesdecov.results.sums import Sums, add
 
 GENE_SHIFTS = "gene_shifts.csv"
+MRNA_FRACTIONS = "mrna_fractions.csv"
 
 
 class Normal(NamedTuple):
@@ -95,9 +97,11 @@ class FittedProportions(Proportions):
         return record
 
     def extra_files(self, folder: Path) -> None:
-        """Write the genes' factors where a platform was learned."""
+        """Write the genes' factors, and fractions of mRNA beside those of cells."""
         if len(self.gene_shifts):
             write_table(self.gene_shifts, folder / GENE_SHIFTS)
+        if self.per_cell is not None:
+            write_table(self.mrna_fractions, folder / MRNA_FRACTIONS)
 
     def posterior_draws(self) -> PosteriorDraws:
         """Draws and the prior they include; no prior for a bootstrap or DeCovarT Eq. 8."""
@@ -149,6 +153,18 @@ class FittedProportions(Proportions):
         ['first two']
         """
         return add(self, groups)
+
+    @property
+    def mrna_fractions(self) -> pd.DataFrame:
+        """Fractions of mRNA, samples x cell types, where proportions are fractions of cells."""
+        table = self.proportions
+        if self.per_cell is None:
+            return table
+        if self.draws is None:
+            values = to_mrna(table.to_numpy(), self.per_cell)
+        else:  # the mean of fractions, not the fraction of a mean
+            values = to_mrna(self.draws.pooled, self.per_cell).mean(axis=1)
+        return pd.DataFrame(values, table.index, table.columns)
 
     @property
     def gene_shifts(self) -> pd.DataFrame:

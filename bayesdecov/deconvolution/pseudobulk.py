@@ -196,6 +196,8 @@ def _without(
     """Pseudo-bulks from the replicates ``out``, and a model from those kept."""
     reference, known, bulks = prepared.reference, prepared.model, prepared.data
     values = reference.profiles.to_numpy()  # type: ignore[union-attr]
+    heard = (values[:, kept] > 0).any(axis=1)  # genes of a donor who is left out are unknown then
+    reference, values = reference.take(reference.genes[heard]), values[heard]
     names = list(reference.cell_types)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", BayesdecovWarning)
@@ -212,7 +214,9 @@ def _without(
     y = truth @ values[:, out].T
     phi = np.resize(bulks.phi * bulks.unit, len(y))  # in the bulk's unit
     if np.isfinite(phi).all() and (phi > 0).all():
-        scale = (bulks.y * bulks.unit[:, None]).mean() / y.mean()  # the bulk's unit may differ
+        scale = (
+            bulks.y[:, heard] * bulks.unit[:, None]
+        ).mean() / y.mean()  # the bulk's unit may differ
         y = rng.poisson(np.maximum(y * scale / phi[:, None], 0)) * phi[:, None] / scale
         phi = phi / scale
     model = model_of(

@@ -15,6 +15,7 @@ import pandas as pd
 from bayesdecov import checks
 from bayesdecov.baselines import BASELINES
 from bayesdecov.deconvolution.assemble import assemble
+from bayesdecov.deconvolution.cell_fractions import mrna_per_cell
 from bayesdecov.deconvolution.chains import expected_minutes
 from bayesdecov.deconvolution.elsewhere import MOST, ONE_PLATFORM, Stage, spread_over
 from bayesdecov.deconvolution.options import DeconvolutionRequest
@@ -59,11 +60,7 @@ def run(
         known = stage_of(Blocks(table, "bulk"), chosen, request)
     other = rng.spawn(1)[0] if request.other else None
     prepared = _prepared(table, chosen, request, other, known)
-    per_cell = None
-    if request.mrna_per_cell is not None:
-        per_cell = checks.match_cell_types(
-            request.mrna_per_cell, prepared.reference.cell_types, "mrna_per_cell"
-        )
+    per_cell = mrna_per_cell(request.mrna_per_cell, prepared.reference, prepared.notes)
     _tell(request, prepared)
     calibration: dict[str, Any] = {}
     if request.calibrate:

@@ -20,7 +20,7 @@ import numpy as np
 from bayesdecov import checks
 from bayesdecov._version import __version__
 from bayesdecov.deconvolution.elsewhere import Stage
-from bayesdecov.deconvolution.fitted import GENE_SHIFTS
+from bayesdecov.deconvolution.fitted import GENE_SHIFTS, MRNA_FRACTIONS
 from bayesdecov.deconvolution.options import DeconvolutionRequest
 from bayesdecov.deconvolution.run import as_reference, run, stage_of
 from bayesdecov.deconvolution.shards import shard_size as block_of
@@ -213,7 +213,8 @@ def _join(
     parts: list[Path], folder: Path, inputs: Mapping[str, Path], arguments: Sequence[str]
 ) -> None:
     """The folder of the whole run from those of its shards."""
-    for name in _TABLES:
+    fractions = (MRNA_FRACTIONS,) if (parts[0] / MRNA_FRACTIONS).is_file() else ()
+    for name in (*_TABLES, *fractions):
         with (folder / name).open("w", encoding="utf-8", newline="") as whole:
             for number, part in enumerate(parts):
                 with (part / name).open(encoding="utf-8", newline="") as lines:
@@ -245,6 +246,8 @@ def _fingerprint(blocks: Blocks, reference: Reference, request: DeconvolutionReq
     digest.update(repr(replace(request, n_jobs=1, progress=None)).encode())
     for names in (blocks.columns, blocks.index, reference.genes, reference.cell_types):
         digest.update("\n".join(map(str, names)).encode())
+    if reference.mrna_per_cell is not None:
+        digest.update(reference.mrna_per_cell.to_json().encode())
     covariance = vars(reference.covariance)
     arrays = [reference.mean.to_numpy(), *(covariance[name] for name in sorted(covariance))]
     for array in arrays:

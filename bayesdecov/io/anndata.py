@@ -6,9 +6,6 @@ or contain sparse matrices with indices outside their shape.
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,34 +14,12 @@ import pandas as pd
 
 from bayesdecov.errors import InputError
 from bayesdecov.io import limits
-from bayesdecov.io.files import check_file, readable, real
+from bayesdecov.io.files import readable
 from bayesdecov.io.hdf5 import look_into
+from bayesdecov.io.zarr_store import check_zarr
 
 ANNDATA = (".h5ad", ".zarr")
 _NEEDED = ("X", "obs", "var")
-_CODECS = frozenset(
-    {  # of zarr; others could run code (pickle) or read other files
-        "bytes",
-        "transpose",
-        "sharding_indexed",
-        "gzip",
-        "zstd",
-        "blosc",
-        "crc32c",
-        "vlen-utf8",
-        "vlen-bytes",
-        "zlib",
-        "lz4",
-        "bz2",
-        "lzma",
-        "delta",
-        "shuffle",
-        "bitround",
-        "fixedscaleoffset",
-        "fletcher32",
-    }
-)
-_LARGEST = 16_000_000  # bytes of a zarr's description
 
 
 class Opened(NamedTuple):
@@ -54,6 +29,7 @@ class Opened(NamedTuple):
     obs_names: pd.Index
     var_names: pd.Index
     obs: pd.DataFrame
+    var: pd.DataFrame
 
 
 def is_anndata(value: Any) -> bool:
@@ -61,8 +37,18 @@ def is_anndata(value: Any) -> bool:
     return all(hasattr(value, name) for name in ("X", "obs_names", "var_names", "obs"))
 
 
-def open_anndata(path: Path, argument: str) -> Opened:
+def matrices_of(path: Path, argument: str) -> list[str]:
+    """Where an AnnData file has matrices: of "X", "layers/NAME" and "raw/X"."""
+    group = _group(path, argument, "obs", "var")
+    layers = [f"layers/{name}" for name in group["layers"]] if "layers" in group else []
+    raw = ["raw/X"] if "raw" in group and "X" in group["raw"] else []
+    return [*(["X"] if "X" in group else []), *layers, *raw]
+
+
+def open_anndata(path: Path, argument: str, place: str = "X") -> Opened:
     """An AnnData (.h5ad or .zarr) whose values stay in the file.
+
+    ``place`` is one of `matrices_of`.
 
     Raises
     ------
@@ -70,12 +56,41 @@ def open_anndata(path: Path, argument: str) -> Opened:
         It is missing, is damaged, points to other files, or has no matrix of numbers.
     """
     anndata = _anndata(argument)
+    genes = "raw/var" if place.startswith("raw/") else "var"
+    group = _group(path, argument, place, "obs", genes)
+    with readable(path, _kind(path), argument):
+        obs, var = (anndata.io.read_elem(group[axis]) for axis in ("obs", genes))
+        X = group[place]
+        if hasattr(X, "keys"):
+            X = anndata.io.sparse_dataset(X)
+        elif getattr(X.dtype, "kind", "O") not in "biuf":
+            raise InputError(
+                argument,
+                f"{str(path)!r} must contain numbers in {place}",
+                found=f"values of type {X.dtype}",
+            )
+        if X.shape != (len(obs.index), len(var.index)):
+            raise InputError(
+                argument,
+                f"{str(path)!r} is damaged",
+                found=f"{place} of shape {X.shape} "
+                f"for {len(obs.index)} samples and {len(var.index)} genes",
+            )
+        return Opened(X, pd.Index(obs.index), pd.Index(var.index), obs, var)
+
+
+def _kind(path: Path) -> str:
+    return "a .zarr of AnnData" if path.suffix.lower() == ".zarr" else "an .h5ad of AnnData"
+
+
+def _group(path: Path, argument: str, *needed: str) -> Any:
+    """The opened file or store, after an examination of the values at the needed places."""
+    _anndata(argument)
     is_zarr = path.suffix.lower() == ".zarr"
-    what = "a .zarr of AnnData" if is_zarr else "an .h5ad of AnnData"
     if is_zarr:
-        _check_zarr(path, argument)
-    sizes = look_into(path, argument, f"cannot be read as {what}", *_NEEDED)
-    with readable(path, what, argument):
+        check_zarr(path, argument)
+    sizes = look_into(path, argument, f"cannot be read as {_kind(path)}", *needed)
+    with readable(path, _kind(path), argument):
         if not is_zarr:
             import h5py
 
@@ -84,33 +99,17 @@ def open_anndata(path: Path, argument: str) -> Opened:
             import zarr
 
             group = zarr.open_group(str(path), mode="r")
-        absent = [name for name in _NEEDED if name not in group]
+        absent = [name for name in needed if name not in group]
         if absent:
             raise InputError(
                 argument,
                 f"{str(path)!r} has no {', '.join(absent)}",
                 fix="it must be an AnnData with expression in X",
             )
-        for axis in ("obs", "var"):
-            limits.require(sizes[axis], argument, f"{axis} of {str(path)!r}")
-        obs, var = (anndata.io.read_elem(group[axis]) for axis in ("obs", "var"))
-        X = group["X"]
-        if hasattr(X, "keys"):
-            X = anndata.io.sparse_dataset(X)
-        elif getattr(X.dtype, "kind", "O") not in "biuf":
-            raise InputError(
-                argument,
-                f"{str(path)!r} must contain numbers in X",
-                found=f"values of type {X.dtype}",
-            )
-        if X.shape != (len(obs.index), len(var.index)):
-            raise InputError(
-                argument,
-                f"{str(path)!r} is damaged",
-                found=f"X of shape {X.shape} "
-                f"for {len(obs.index)} samples and {len(var.index)} genes",
-            )
-        return Opened(X, pd.Index(obs.index), pd.Index(var.index), obs)
+        for axis in ("obs", "var", "raw/var"):
+            if axis in needed:
+                limits.require(sizes[axis], argument, f"{axis} of {str(path)!r}")
+        return group
 
 
 def from_anndata(adata: Any, argument: str = "table") -> pd.DataFrame:
@@ -174,60 +173,3 @@ def _anndata(argument: str) -> Any:
             fix="pip install 'bayesdecov[anndata]'",
         ) from None
     return anndata
-
-
-def _check_zarr(path: Path, argument: str) -> None:
-    """Refuse a folder unless it has plain files with numbers and text, written by known codecs."""
-    real(path, argument)
-    if not path.is_dir():
-        check_file(path, argument)
-        raise InputError(argument, f"{str(path)!r} must be the folder of a zarr store")
-    for place in _plain_files(path, argument):
-        if place.name not in ("zarr.json", ".zarray", ".zmetadata"):
-            continue
-        try:
-            if place.stat().st_size > _LARGEST:
-                raise ValueError("too long")
-            described = json.loads(place.read_text(encoding="utf-8"))
-            unknown = sorted(set(_codecs(described)) - _CODECS)
-        except (ValueError, RecursionError) as error:
-            raise InputError(
-                argument,
-                f"{str(place)!r} does not describe a zarr array",
-                found=str(error).split("\n")[0][:80],
-            ) from None
-        if unknown:
-            raise InputError(
-                argument,
-                f"{str(path)!r} must contain plain numbers and text",
-                found=f"the codec {unknown[0]!r}",
-            )
-
-
-def _plain_files(folder: Path, argument: str) -> Iterator[Path]:
-    for place, folders, files in os.walk(folder):
-        for name in (*folders, *files):
-            each = Path(place) / name
-            if each.is_symlink() or not (each.is_dir() or each.is_file()):
-                raise InputError(
-                    argument,
-                    f"{str(folder)!r} must contain plain files",
-                    found=f"a link or device at {str(each)!r}",
-                )
-            if name in files:
-                yield each
-
-
-def _codecs(described: Any, inside: str = "") -> Iterator[str]:
-    """Names of all compressors, filters and codecs in a description."""
-    if isinstance(described, list):
-        for each in described:
-            yield from _codecs(each, inside)
-    elif isinstance(described, dict):
-        key = "name" if inside in ("codecs", "index_codecs") else "id"
-        if inside and key in described:
-            yield str(described[key])
-        for name, value in described.items():
-            codecs = ("codecs", "index_codecs", "compressor", "filters")
-            if name in codecs or isinstance(value, (dict, list)):
-                yield from _codecs(value, name if name in codecs else "")

@@ -4,9 +4,10 @@
 
 HDF5 can crash or hang on damaged files, and follows links to other files. A file is therefore
 opened here first: every object is visited, objects that point outside the file or are inconsistent
-are refused, and all values are read once: those of the named groups of an AnnData file, or those of
-a netCDF file. Zarr stores are read likewise. Prints one line of JSON: ``{"ok": {group: bytes}}`` or
-``{"error": why}``. Does not import bayesdecov, to start quickly.
+are refused, and all values are read once: those of the named places of an AnnData or 10x file (X,
+layers/counts, raw/X, matrix), or those of a netCDF file. Zarr stores are read likewise. Prints one
+line of JSON: ``{"ok": {place: bytes}}`` or ``{"error": why}``. Does not import bayesdecov, to start
+quickly.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ _PART = 8_000_000  # values at a time
 _INTERPRETER = 2 << 30  # bytes of address space in addition to the values
 _DEEPEST = 32
 _MOST = 100_000  # objects
+_TABLES = ("obs", "var", "raw/var")
 _FILTERS = {1, 2, 3, 4, 5, 6, 32000, 32001, 32004, 32008, 32015}  # of HDF5, h5py and hdf5plugin
 
 
@@ -40,13 +42,14 @@ def main(memory: str, path: str, *wanted: str) -> dict[str, Any]:
         with h5py.File(path, "r") as file:
             datasets = walk(file)
             for name, dataset in datasets.items():
-                group = name.split("/")[1]
-                if not wanted or group in wanted:
-                    sizes[group] = sizes.get(group, 0) + size_of(dataset)
+                place = place_of(name, wanted)
+                if place is not None:
+                    sizes[place] = sizes.get(place, 0) + size_of(dataset)
                     if dataset.id.get_storage_size():  # otherwise no values were written
                         read(dataset)
-            if wanted and isinstance(file.get("X"), h5py.Group):
-                sparse(file["X"])
+            for place in wanted:
+                if place not in _TABLES and isinstance(file.get(place), h5py.Group):
+                    sparse(file[place])
         if not wanted:
             netcdf(path)
     except Refused as reason:
@@ -57,6 +60,13 @@ def main(memory: str, path: str, *wanted: str) -> dict[str, Any]:
         said = str(error).strip().split("\n")[0] or type(error).__name__
         return {"error": said[:200]}
     return {"ok": sizes}
+
+
+def place_of(name: str, wanted: tuple[str, ...]) -> str | None:
+    """Which of the wanted places has a dataset; all have one if none is named."""
+    if not wanted:
+        return name.split("/")[1]
+    return next((place for place in wanted if f"{name}/".startswith(f"/{place}/")), None)
 
 
 def bound(memory: float) -> None:
@@ -101,8 +111,9 @@ def zarr_values(path: str, wanted: tuple[str, ...]) -> dict[str, int]:
             else:
                 sizes[name] += size_of(place)
                 read(place)
-    if "X" in store and hasattr(store["X"], "keys"):
-        sparse(store["X"])
+    for name in wanted:
+        if name not in _TABLES and name in store and hasattr(store[name], "keys"):
+            sparse(store[name])
     return sizes
 
 
@@ -189,7 +200,7 @@ def read(array: Any) -> None:
 
 
 def sparse(group: Any) -> None:
-    """Check that rows and columns of X lie within the shape stated in its attributes.
+    """Check that rows and columns lie within the shape that an AnnData or 10x file states.
 
     Raises
     ------
@@ -202,6 +213,8 @@ def sparse(group: Any) -> None:
     attrs = dict(group.attrs)
     kind = str(attrs.get("encoding-type", attrs.get("h5sparse_format", "")))
     stated: Any = attrs.get("shape", attrs.get("h5sparse_shape", ()))
+    if not kind and "shape" in group:  # of 10x: genes x cells
+        kind, stated = "csc", group["shape"][:]
     shape = [int(n) for n in np.ravel(stated)]
     if len(shape) != 2 or min(shape) < 0 or kind[:3] not in ("csr", "csc"):
         raise Refused("a sparse matrix of unknown shape or kind")

@@ -10,16 +10,20 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bayesdecov import checks
+from bayesdecov.algebra.terms import Array
 from bayesdecov.errors import InputError, Notes
 from bayesdecov.io.genes import drop_spike_ins, tidy_genes
 from bayesdecov.io.scale import Scale, counting_unit, detect_scale, per_million, require_linear
 from bayesdecov.reference.estimate import ESTIMATORS, estimate_covariance
 from bayesdecov.reference.markers import choose_markers
 from bayesdecov.reference.structures import DenseCovariance, FactorCovariance
-from bayesdecov.reference.variance import moderate
+from bayesdecov.reference.variance import FALLBACK_CV, moderate
 
 __all__ = ["ESTIMATORS", "from_moments", "from_samples", "from_signature"]
 
+_MANY = 50  # replicates of a cell type
+_FEW_COUNTS = 10_000  # of a replicate
+_WHOLE = 1000  # genes of a transcriptome
 _OFFSET_SHARE = 0.02  # offset of the logarithm: this share of the mean (1 TPM of 20,000 genes)
 
 
@@ -44,8 +48,10 @@ def from_samples(
         unit = counting_unit(table)
     counting = unit.groupby(labels.to_numpy()).mean().reindex(names)
     replicates = np.bincount(codes)
+    whole = scale.kind == "counts" and len(table) >= _WHOLE
+    _warn_of_cells(replicates, totals if whole else None, notes)
     mean = table.T.groupby(labels.to_numpy()).mean().T[names]
-    rows, marker_note = _chosen_genes(table, mean, codes, replicates, genes, notes)
+    rows, marker_note = chosen_genes(table, mean, codes, replicates, genes, notes)
     chosen = table.iloc[rows]
     checks.check_collinear(mean.iloc[rows], "purified")
     estimate = estimate_covariance(chosen.to_numpy(), codes, names, covariance, notes)
@@ -65,6 +71,24 @@ def from_samples(
     }
 
 
+def _warn_of_cells(replicates: NDArray[np.intp], totals: pd.Series | None, notes: Notes) -> None:
+    """Single cells that were given as replicates: they say nothing of donors."""
+    many = int(replicates.max()) > _MANY
+    few = totals is not None and float(totals.median()) < _FEW_COUNTS
+    if many or few:
+        what = (
+            f"{replicates.max()} replicates of a cell type"
+            if many
+            else (
+                f"{totals.median():.0f} counts per replicate"  # type: ignore[union-attr]
+            )
+        )
+        notes.warn(
+            f"purified: {what} look like single cells, whose variance is not that between donors: "
+            "Reference.from_cells (bayesdecov reference --cell-type) adds them up by donor"
+        )
+
+
 def from_signature(signature: Any, genes: Any, assume_linear: bool) -> dict[str, Any]:
     """Fields of a reference from one profile per type (see `Reference.from_signature`)."""
     notes = Notes()
@@ -74,7 +98,7 @@ def from_signature(signature: Any, genes: Any, assume_linear: bool) -> dict[str,
             "signature", "needs at least two cell types as columns", found=f"{mean.shape[1]}"
         )
     ones = np.ones(mean.shape[1], dtype=np.int64)
-    rows, marker_note = _chosen_genes(mean, mean, np.arange(mean.shape[1]), ones, genes, notes)
+    rows, marker_note = chosen_genes(mean, mean, np.arange(mean.shape[1]), ones, genes, notes)
     chosen = mean.iloc[rows]
     checks.check_collinear(chosen, "signature")
     values = chosen.to_numpy()
@@ -205,15 +229,21 @@ def _linear_table(
     return frame, scale
 
 
-def _chosen_genes(
+def chosen_genes(
     table: pd.DataFrame,
     mean: pd.DataFrame,
     codes: NDArray[np.intp],
     replicates: NDArray[np.int64],
     genes: int | Sequence[str] | None,
     notes: Notes,
+    *,
+    counting: Array | None = None,
 ) -> tuple[NDArray[np.intp], str]:
-    """Row numbers of the genes to keep, and a sentence on how they were chosen."""
+    """Row numbers of the genes to keep, and a sentence on how they were chosen.
+
+    ``counting`` is the value of one count in each column of ``table``, where these are so few that
+    markers must stand out from their noise.
+    """
     expressed = np.flatnonzero((mean > 0).any(axis=1))
     if genes is None:
         return expressed, f"all {len(expressed)} expressed genes"
@@ -259,6 +289,20 @@ def _chosen_genes(
         level = values.mean(axis=1, keepdims=True)
         variance = moderate(level, pooled, np.array([df + 1])).variances[:, 0]
     else:
-        variance = np.ones(len(expressed))
-    rows = choose_markers(mean.to_numpy()[expressed], log_means, variance, replicates, count)
+        variance = np.full(len(expressed), (FALLBACK_CV / np.log(2)) ** 2)
+    noise = None
+    if counting is not None:
+        noise = _counting_noise(values, mean.to_numpy()[expressed] + offset, codes, counting)
+    rows = choose_markers(
+        mean.to_numpy()[expressed], log_means, variance, replicates, count, noise=noise
+    )
     return expressed[rows], f"{count} markers of {len(expressed)} expressed genes"
+
+
+def _counting_noise(values: Array, level: Array, codes: NDArray[np.intp], counting: Array) -> Array:
+    """Variance of the mean of log2(x + offset) by counting, (gene, cell_type)."""
+    n_types = level.shape[1]
+    of_value = counting * values + counting**2  # a count of 0 is uncertain too
+    summed = np.stack([of_value[:, codes == j].sum(axis=1) for j in range(n_types)], axis=1)
+    replicates = np.bincount(codes, minlength=n_types)
+    return np.asarray(summed / (np.log(2) * replicates * level) ** 2)

@@ -4,7 +4,9 @@ On ``log2(x + offset)``, with pooled within-type variances moderated over genes,
 for each cell type its *smallest* t statistic against any other type,
 
 .. math:: t_{gj} = \min_{k \ne j}
-          \frac{\bar x_{gj} - \bar x_{gk}}{\tilde s_g \sqrt{1/n_j + 1/n_k}} .
+          \frac{\bar x_{gj} - \bar x_{gk}}{\sqrt{\tilde s_g^2 (1/n_j + 1/n_k) + v_{gj} + v_{gk}}} ,
+
+with :math:`v` the variance by counting where profiles are sums of few counts (single cells).
 
 Cell types choose in turn, each its best gene not yet chosen, as long as that gene is at least
 1.5-fold above the nearest other type. When no such gene is left, the remaining places are filled,
@@ -24,7 +26,13 @@ _LEAST_FOLD = np.log2(1.5)
 
 
 def choose_markers(
-    means: Array, log_means: Array, log_variance: Array, replicates: NDArray[np.int64], count: int
+    means: Array,
+    log_means: Array,
+    log_variance: Array,
+    replicates: NDArray[np.int64],
+    count: int,
+    *,
+    noise: Array | None = None,
 ) -> NDArray[np.intp]:
     """Row numbers of ``count`` genes, in the order of the table.
 
@@ -38,16 +46,20 @@ def choose_markers(
         Moderated pooled variance of the log-expression (gene,).
     replicates
         Replicates of each type.
+    noise
+        Variance of the log-means by counting, (gene, cell_type), beside that between replicates.
     """
     n_genes, n_types = means.shape
     if count >= n_genes:
         return np.arange(n_genes)
     error = np.sqrt(log_variance)[:, None]
+    added = np.zeros(means.shape) if noise is None else noise
     one_against_all, pairs = [], []
     for j in range(n_types):
         others = np.array([k for k in range(n_types) if k != j])
         difference = log_means[:, [j]] - log_means[:, others]
-        t = difference / (error * np.sqrt(1 / replicates[j] + 1 / replicates[others]))
+        between = error**2 * (1 / replicates[j] + 1 / replicates[others])
+        t = difference / np.sqrt(between + added[:, [j]] + added[:, others])
         eligible = difference.min(axis=1) >= _LEAST_FOLD
         score = np.where(eligible, t.min(axis=1), -np.inf)
         order = np.argsort(-score, kind="stable")
@@ -56,7 +68,14 @@ def choose_markers(
         difference = np.abs(log_means[:, j] - log_means[:, k])
         expressed = (means[:, j] > 0) | (means[:, k] > 0)
         pairs.append(
-            np.argsort(-np.where(expressed, difference / error[:, 0], -np.inf), kind="stable")
+            np.argsort(
+                -np.where(
+                    expressed,
+                    difference / np.sqrt(error[:, 0] ** 2 + added[:, j] + added[:, k]),
+                    -np.inf,
+                ),
+                kind="stable",
+            )
         )
     taken = _take_turns(one_against_all, count, set())
     taken = _take_turns(pairs, count, taken)

@@ -13,6 +13,7 @@ from bayesdecov import checks
 from bayesdecov.errors import InputError
 from bayesdecov.io.tables import expression_frame, read_labels
 from bayesdecov.reference import build, storage
+from bayesdecov.reference import cells as cells_module
 from bayesdecov.reference.structures import Covariance, FactorCovariance
 
 
@@ -20,8 +21,9 @@ from bayesdecov.reference.structures import Covariance, FactorCovariance
 class Reference:
     r"""Purified cell types: means, gene-gene covariances, and their uncertainty.
 
-    Make one with `from_samples` (replicates of purified cells), `from_signature` (one profile per
-    type) or `from_moments` (means and covariances that are known).
+    Make one with `from_cells` (single cells), `from_samples` (replicates of purified cells),
+    `from_signature` (one profile per type) or `from_moments` (means and covariances that are
+    known).
 
     Attributes
     ----------
@@ -42,6 +44,11 @@ class Reference:
         the same scale.
     profiles, labels, donors
         The replicates on the chosen genes, their cell types and, where known, their donors.
+    mrna_per_cell
+        Relative amount of mRNA in a cell of each type, from the counts per cell of single cells;
+        NaN where it is unknown. `deconvolve` turns fractions of mRNA into fractions of cells by it.
+    profile_cells
+        Number of cells and of counts behind each profile of single cells.
     settings
         How the reference was made: estimator, penalties or ranks, marker rule.
     notes
@@ -65,8 +72,95 @@ class Reference:
     profiles: pd.DataFrame | None = None
     labels: pd.Series | None = None
     donors: pd.Series | None = None
+    mrna_per_cell: pd.Series | None = None
+    profile_cells: pd.DataFrame | None = None
     settings: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+
+    @classmethod
+    def from_cells(
+        cls,
+        cells: Any,
+        cell_type: str = "cell_type",
+        donor: str | None = None,
+        *,
+        batch: str | None = None,
+        obs: Any = None,
+        layer: str = "auto",
+        gene_names: str | None = None,
+        drop: Sequence[str] = ("nan", "unknown", ""),
+        min_cells: int = 10,
+        covariance: str = "auto",
+        genes: int | Sequence[str] | None = 300,
+    ) -> Reference:
+        """Make a reference from single cells or nuclei with counts.
+
+        The cells of a type and donor are added up to one profile, so that replicates are donors.
+        Counts are read in parts and stay sparse. Where donors are not known, or fewer than three,
+        the reference says so, and how donors differ is learned from the bulks
+        (``deconvolve(platform="auto")``).
+
+        Parameters
+        ----------
+        cells
+            An AnnData, in memory or backed; the path of an .h5ad, a .zarr, a 10x .h5 file or a
+            folder with matrix.mtx, barcodes.tsv and features.tsv; or a list of them, whose shared
+            genes are used and which are batches of their own unless ``batch`` is given.
+        cell_type, donor, batch
+            Columns of the cells' table (obs). ``batch``: cells of one experiment; cell types are
+            compared in their mRNA content within donors and batches only.
+        obs
+            A table of the cells (row names: cells), or its path, for files without annotations.
+        layer
+            "auto": X if it holds counts, otherwise layers["counts"], otherwise raw. "X", "raw" or
+            the name of a layer.
+        gene_names
+            A column of the genes' table (var) to use as names, such as one of symbols.
+        drop
+            Cell types and donors that are none, whatever their case; also missing ones.
+        min_cells
+            Cells below which a profile of a donor, or a cell type, is left out.
+        covariance
+            As in `from_samples`; "auto": "factor" where there are donors, otherwise "diagonal".
+        genes
+            As in `from_samples`. Markers have to stand out from the noise of few counts.
+
+        Returns
+        -------
+        Reference
+            With ``mrna_per_cell`` from the counts per cell, by which `deconvolve` gives fractions
+            of cells beside those of mRNA, and ``profile_cells``.
+
+        Raises
+        ------
+        InputError
+            No counts, unknown columns (the message lists those that there are), too few cells.
+
+        Examples
+        --------
+        >>> import bayesdecov as bd
+        >>> cohort = bd.simulate.cells(n_donors=3, n_genes=400, n_cells=300, seed=1)
+        >>> reference = bd.Reference.from_cells(cohort.cells, "cell_type", "donor", genes=100)
+        >>> reference.replicates.unique().tolist(), reference.settings["donors"]
+        ([3], 3)
+        """
+        allowed = (cells_module.AUTO, *build.ESTIMATORS)
+        checks.check_choice(covariance, allowed, "covariance")
+        return cls(
+            **cells_module.from_cells(
+                cells,
+                cell_type,
+                donor,
+                batch=batch,
+                obs=obs,
+                layer=layer,
+                gene_names=gene_names,
+                drop=drop,
+                min_cells=min_cells,
+                covariance=covariance,
+                genes=genes,
+            )
+        )
 
     @classmethod
     def from_samples(

@@ -23,6 +23,7 @@ from bayesdecov.reference.structures import Covariance, DenseCovariance, FactorC
 _FORMAT = "bayesdecov reference 2"
 _WITHOUT_DIGEST = "bayesdecov reference 1"
 _AGAIN = "write it again with 'bayesdecov reference' or Reference.save"
+_BEHIND = ("cells", "counts")  # numbers behind a profile of single cells
 _NO_FILE = "is not a readable netCDF file"
 
 
@@ -57,6 +58,12 @@ def save(fields: Mapping[str, Any], path: Path) -> None:
         if fields.get("donors") is not None:
             variables["donors"] = ("purified_sample", _text(fields["donors"]))
         coords["purified_sample"] = _text(profiles.columns)
+        behind = fields.get("profile_cells")
+        if behind is not None:
+            for name in _BEHIND:
+                variables[f"profile_{name}"] = ("purified_sample", behind[name].to_numpy(float))
+    if fields.get("mrna_per_cell") is not None:
+        variables["mrna_per_cell"] = ("cell_type", fields["mrna_per_cell"].to_numpy())
     dataset = xr.Dataset(
         variables,
         coords=coords,
@@ -174,6 +181,8 @@ def _check(fields: dict[str, Any]) -> None:
     counts, counting = fields["replicates"].to_numpy(), fields["counting"].to_numpy()
     if not np.isfinite(counts).all() or (counts < 0).any() or (counting < 0).any():
         raise _Wrong("negative or missing numbers of replicates or counts")
+    if "mrna_per_cell" in fields and not (fields["mrna_per_cell"].dropna() > 0).all():
+        raise _Wrong("mRNA per cell that is not positive")
     n_genes, n_types = mean.shape
     if isinstance(covariance, DenseCovariance):
         if covariance.Sigma.shape != (n_types, n_genes, n_genes):
@@ -237,6 +246,13 @@ def _fields(data: xr.Dataset) -> dict[str, Any]:
             fields["donors"] = pd.Series(
                 [str(name) for name in data["donors"].values], samples, name="donor"
             )
+    if "mrna_per_cell" in data:
+        fields["mrna_per_cell"] = pd.Series(
+            data["mrna_per_cell"].values, types, name="mrna_per_cell"
+        )
+    if "profile_cells" in data:
+        behind = {name: data[f"profile_{name}"].values for name in _BEHIND}
+        fields["profile_cells"] = pd.DataFrame(behind, fields["profiles"].columns)
     return fields
 
 

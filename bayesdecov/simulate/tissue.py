@@ -21,20 +21,14 @@ import pandas as pd
 from bayesdecov import checks
 from bayesdecov.algebra.terms import Array
 from bayesdecov.errors import InputError
+from bayesdecov.simulate.donors import (
+    checked_lineages,
+    counted,
+    donor_law,
+    whole,
+)
 
-BLOOD: dict[str, tuple[str, ...]] = {
-    "B cell": ("B naive", "B memory"),
-    "T cell": ("CD4 T", "CD8 T"),
-    "Monocyte": ("classical", "non-classical"),
-    "Granulocyte": ("neutrophil", "eosinophil"),
-}
 OTHER = "other"
-_SHARED = 0.3  # fraction of a donor's log-variance that is common to its cell types
-_N_FACTORS = 5
-_LINEAGE_GENES, _TYPE_GENES = 0.04, 0.03  # fraction of the genes that are markers of each
-_MOST = 0.8  # largest fraction of marker genes
-_LINEAGE_FOLD = 8.0
-_LIBRARIES = 0.3  # log-sd of the depth between samples
 _OTHER_SD = 0.8  # log-sd between donors of unknown cells, which vary more (such as tumours)
 
 
@@ -127,16 +121,10 @@ def tissue(
     >>> simulate.tissue(n_samples=5, n_genes=200, seed=0)
     Tissue (simulated): 5 bulks x 200 genes, 8 cell types, 48 purified samples
     """
-    tree = {name: tuple(types) for name, types in (BLOOD if lineages is None else lineages).items()}
+    tree = checked_lineages(lineages)
     family = {name: lineage for lineage, types in tree.items() for name in types}
     names = list(family)
     n_types = len(names)
-    if n_types < 2 or n_types != sum(map(len, tree.values())):
-        raise InputError(
-            "lineages",
-            "must contain at least two cell types, each only once",
-            found=checks.some(name for types in tree.values() for name in types),
-        )
     n_genes = checks.check_whole(n_genes, "n_genes", at_least=10 * n_types)
     if isinstance(proportions, pd.DataFrame):
         if set(proportions.columns) != set(names):
@@ -167,26 +155,9 @@ def tissue(
         raise InputError(
             "other", "must be a fraction below 1, or one for every sample", found=repr(other)
         )
-    if donor_sd < 0 or sibling_fold < 1:
-        raise InputError(
-            "donor_sd" if donor_sd < 0 else "sibling_fold",
-            "is too small",
-            fix="use at least 0 for donor_sd and at least 1 for sibling_fold",
-        )
-    if not 0 <= together <= 1 - _SHARED:
-        raise InputError("together", f"must lie between 0 and {1 - _SHARED}", found=repr(together))
     rng = checks.make_generator(seed)
-    log_mu = _centres(tree, n_genes, sibling_fold, rng)
-    loadings = rng.normal(size=(n_types, n_genes, _N_FACTORS)) / np.sqrt(_N_FACTORS)
+    law = donor_law(tree, n_genes, sibling_fold, donor_sd, together, rng)
     foreign = rng.normal(3.0, 1.5, n_genes)
-
-    def donors(count: int) -> Array:
-        """Profiles (donor, cell_type, gene), each scaled to a sum of 1."""
-        log_x = np.sqrt(_SHARED) * rng.normal(size=(count, 1, n_genes))
-        factors = rng.normal(size=(count, n_types, _N_FACTORS))
-        log_x = log_x + np.sqrt(together) * np.einsum("dkf,kgf->dkg", factors, loadings)
-        log_x += np.sqrt(1 - _SHARED - together) * rng.normal(size=(count, n_types, n_genes))
-        return _whole(np.exp(log_mu.T + donor_sd * log_x))
 
     weights = rng.permutation(np.linspace(0.5, 2.0, n_types))
     P: Array = rng.dirichlet(weights, n_samples)
@@ -194,59 +165,28 @@ def tissue(
         P = np.eye(n_types)[np.arange(n_samples) % n_types]
     if given is not None:
         P = given
-    Y = np.einsum("dk,dkg->dg", P, donors(n_samples))
+    Y = np.einsum("dk,dkg->dg", P, law.draw(n_samples, rng))
     share = np.zeros(n_samples)
     if foreign_share.any():
         share = foreign_share
         if not share.ndim:
             share = rng.beta(8 * share, 8 * (1 - share), n_samples)
         spread = _OTHER_SD * rng.normal(size=(n_samples, n_genes))
-        strange = _whole(np.exp(foreign + spread))
+        strange = whole(np.exp(foreign + spread))
         Y = (1 - share)[:, None] * Y + share[:, None] * strange
-    X = donors(replicates).transpose(1, 0, 2).reshape(n_types * replicates, n_genes)
+    X = law.draw(replicates, rng).transpose(1, 0, 2).reshape(n_types * replicates, n_genes)
     genes = pd.Index([f"gene{g + 1:05d}" for g in range(n_genes)], name="gene")
     samples = pd.Index([f"bulk{i + 1:03d}" for i in range(n_samples)], name="sample")
     labels = [name for name in names for _ in range(replicates)]
     purified = [f"{name}, donor {i + 1}" for name in names for i in range(replicates)]
     return Tissue(
-        bulk=pd.DataFrame(_counted(Y, depth, rng).T, genes, samples),
+        bulk=pd.DataFrame(counted(Y, depth, rng).T, genes, samples),
         proportions=pd.DataFrame(P, samples, names),
         other=pd.Series(share, samples, name=OTHER),
-        purified=pd.DataFrame(_counted(X, depth, rng).T, genes, purified),
+        purified=pd.DataFrame(counted(X, depth, rng).T, genes, purified),
         labels=pd.Series(labels, purified, name="cell_type"),
         donors=pd.Series(
             [f"donor {i + 1}" for _ in names for i in range(replicates)], purified, name="donor"
         ),
         lineages=family,
     )
-
-
-def _centres(
-    tree: Mapping[str, Sequence[str]], n_genes: int, sibling_fold: float, rng: np.random.Generator
-) -> Array:
-    """Mean log-expression (gene, cell_type): common levels, markers of lineages and of types."""
-    lineages = [lineage for lineage, types in tree.items() for _ in types]
-    log_mu = np.repeat(rng.normal(3.0, 1.5, n_genes)[:, None], len(lineages), axis=1)
-    log_mu += 0.15 * rng.normal(size=log_mu.shape)
-    order = iter(rng.permutation(n_genes))
-    wanted = _LINEAGE_GENES * len(tree) + _TYPE_GENES * len(lineages)
-    scale = n_genes * min(1.0, _MOST / wanted)  # fewer markers each for many types
-    for lineage in tree:
-        rows = [next(order) for _ in range(int(_LINEAGE_GENES * scale))]
-        members = np.array([name == lineage for name in lineages])
-        up = np.log(_LINEAGE_FOLD) * rng.lognormal(0, 0.25, len(rows))
-        log_mu[np.ix_(rows, members)] += up[:, None]
-    for j in range(len(lineages)):
-        rows = [next(order) for _ in range(int(_TYPE_GENES * scale))]
-        log_mu[rows, j] += np.log(sibling_fold) * rng.lognormal(0, 0.25, len(rows))
-    return log_mu
-
-
-def _whole(x: Array) -> Array:
-    return x / x.sum(axis=-1, keepdims=True)
-
-
-def _counted(x: Array, depth: float, rng: np.random.Generator) -> Array:
-    """Poisson counts with different library sizes."""
-    size = depth * rng.lognormal(0, _LIBRARIES, (len(x), 1))
-    return rng.poisson(_whole(x) * size).astype(float)

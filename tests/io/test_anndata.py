@@ -9,7 +9,6 @@ import pytest
 from scipy import sparse
 
 from bayesdecov.errors import InputError
-from bayesdecov.io import anndata as module
 from bayesdecov.io.anndata import (
     dense,
     from_anndata,
@@ -116,18 +115,3 @@ def test_names_of_results_are_text():
     found = new_anndata(pd.Index([1, 2]), pd.Index(["a", "b", "c"]))
     assert found.shape == (2, 3)
     assert list(found.obs_names) == ["1", "2"]
-
-
-@pytest.mark.parametrize(("described", "codecs"), [
-    ({"codecs": [{"name": "bytes"}, {"name": "zstd"}]}, ["bytes", "zstd"]),
-    ({"codecs": [{"name": "sharding_indexed", "configuration": {
-        "codecs": [{"name": "bytes"}], "index_codecs": [{"name": "crc32c"}]}}]},
-     ["bytes", "crc32c", "sharding_indexed"]),
-    ({"compressor": {"id": "blosc", "cname": "lz4"}, "filters": [{"id": "vlen-utf8"}]},
-     ["blosc", "vlen-utf8"]),
-    ({"compressor": None, "filters": None}, []),
-    ({"metadata": {"X/.zarray": {"compressor": {"id": "pickle"}}}}, ["pickle"]),
-    ({"attributes": {"name": "pickle", "id": "pickle"}, "id": "pickle"}, []),
-])  # fmt: skip
-def test_codecs_of_a_description(described, codecs):
-    assert sorted(module._codecs(described)) == codecs

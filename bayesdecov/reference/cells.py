@@ -1,0 +1,241 @@
+"""A reference from single cells: cells of a type and donor are added up to one profile."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from bayesdecov import checks
+from bayesdecov.cells.content import mrna_per_cell
+from bayesdecov.cells.groups import UNKNOWN, grouped
+from bayesdecov.cells.source import open_cells
+from bayesdecov.cells.sums import group_sums
+from bayesdecov.errors import BayesdecovWarning, InputError, Notes
+from bayesdecov.io.genes import drop_spike_ins, tidy_genes
+from bayesdecov.io.scale import per_million
+from bayesdecov.io.tables import read_table
+from bayesdecov.reference.build import chosen_genes
+from bayesdecov.reference.estimate import estimate_covariance
+
+AUTO = "auto"
+_ENOUGH_DONORS = 3  # from which variances between donors are their own
+_LEAST_SHARED = 0.5  # of the genes of the smallest source
+
+
+class Counts(NamedTuple):
+    """Sums of counts, genes x groups, and what the groups are (with their cells and counts)."""
+
+    table: pd.DataFrame
+    groups: pd.DataFrame
+    said: list[str]
+
+
+def from_cells(
+    cells: Any,
+    cell_type: str,
+    donor: str | None,
+    *,
+    batch: str | None,
+    obs: Any,
+    layer: str,
+    gene_names: str | None,
+    drop: Sequence[str],
+    min_cells: int,
+    covariance: str,
+    genes: Any,
+) -> dict[str, Any]:
+    """Fields of a reference from single cells (see `Reference.from_cells`)."""
+    notes = Notes()
+    min_cells = checks.check_whole(min_cells, "min_cells")
+    counts = _summed(cells, cell_type, donor, batch, obs, layer, gene_names, drop, notes)
+    groups = _large_types(counts.groups, min_cells, notes)
+    content = mrna_per_cell(groups)
+    profiles = _profiles(groups, min_cells, notes)
+    of_profile = profiles["of_group"].to_numpy()
+    raw = counts.table[list(profiles.index)].T.groupby(of_profile).sum().T
+    about = profiles.groupby("of_group").agg(
+        cell_type=("cell_type", "first"), donor=("donor", "first"), cells=("cells", "sum")
+    )
+    raw = raw[about.index]
+    raw.columns = about.index = pd.Index(
+        [f"{t}, {d}" if d else t for t, d in zip(about["cell_type"], about["donor"], strict=True)]
+    )
+    raw = drop_spike_ins(tidy_genes(raw, "cells", notes), "cells", notes)
+    table, totals = per_million(raw)
+    about["counts"] = totals
+    return _fields(table, about, content, covariance, genes, counts.said, notes)
+
+
+def _fields(
+    table: pd.DataFrame,
+    about: pd.DataFrame,
+    content: pd.Series,
+    covariance: str,
+    genes: Any,
+    said: list[str],
+    notes: Notes,
+) -> dict[str, Any]:
+    """The reference on counts per million of profiles that ``about`` describes."""
+    labels = about["cell_type"].rename("cell_type")
+    names = sorted(labels.unique())
+    codes = pd.Categorical(labels, categories=names).codes.astype(np.intp)
+    replicates = np.bincount(codes)
+    mean = table.T.groupby(labels.to_numpy()).mean().T[names]
+    unit = 1e6 / about["counts"]
+    rows, marker_note = chosen_genes(
+        table, mean, codes, replicates, genes, notes, counting=unit.to_numpy()
+    )
+    chosen = table.iloc[rows]
+    checks.check_collinear(mean.iloc[rows], "cells")
+    n_donors = about.loc[about["donor"] != UNKNOWN, "donor"].nunique()
+    _tell_donors(n_donors, replicates, names, notes)
+    if covariance == AUTO:
+        covariance = "factor" if replicates.max() > 1 else "diagonal"
+    with warnings.catch_warnings():  # how many donors there are was told above
+        warnings.simplefilter("ignore", BayesdecovWarning)
+        estimate = estimate_covariance(chosen.to_numpy(), codes, names, covariance, Notes())
+    unknown = content.index[content.isna()]
+    if len(unknown):
+        notes.warn(
+            f"mRNA per cell is unknown for {checks.some(unknown)}, which share no donor or batch "
+            "with the other types: proportions will be fractions of mRNA"
+        )
+    donors = about["donor"].rename("donor")
+    return {
+        "mean": mean.iloc[rows],
+        "covariance": estimate.covariance,
+        "replicates": pd.Series(replicates, index=names, name="replicates"),
+        "scale": "counts",
+        "counting": unit.groupby(labels.to_numpy()).mean().reindex(names).rename("counting"),
+        "transcriptome": mean,
+        "profiles": chosen,
+        "labels": labels,
+        "donors": donors if n_donors else None,
+        "mrna_per_cell": content.reindex(names),
+        "profile_cells": about[["cells", "counts"]],
+        "settings": {
+            "source": "single cells: " + "; ".join(said),
+            "covariance": covariance,
+            "markers": marker_note,
+            "scale": "counts of single cells",
+            "donors": int(n_donors),
+        }
+        | estimate.settings,
+        "notes": tuple(notes.lines),
+    }
+
+
+def _tell_donors(
+    n_donors: int, replicates: NDArray[np.int64], names: list[str], notes: Notes
+) -> None:
+    """How much is known of the variance between donors."""
+    if not n_donors:
+        notes.info(
+            "donors are not known: one profile per cell type, and how donors differ is learned "
+            "from the bulks; cells of one donor say nothing of it"
+        )
+    elif n_donors < _ENOUGH_DONORS:
+        notes.info(
+            f"{n_donors} donor{'s' if n_donors > 1 else ''}: variances between donors are borrowed "
+            "from the trend over all genes, or learned from the bulks"
+        )
+    single = [name for name, n in zip(names, replicates, strict=True) if n == 1]
+    if n_donors >= _ENOUGH_DONORS and single:
+        notes.info(
+            f"one profile only for {checks.some(single)}: variances between donors are borrowed "
+            "from the other cell types"
+        )
+
+
+def _summed(
+    cells: Any,
+    cell_type: str,
+    donor: str | None,
+    batch: str | None,
+    obs: Any,
+    layer: str,
+    gene_names: str | None,
+    drop: Sequence[str],
+    notes: Notes,
+) -> Counts:
+    """Add up all sources on the genes that they share."""
+    several = list(cells) if isinstance(cells, (list, tuple)) else [cells]
+    if not several:
+        raise InputError("cells", "must name at least one source", found="none")
+    if isinstance(obs, (str, Path)):
+        obs = read_table(obs, "obs", text=True)
+    tables, groups, said = [], [], []
+    for i, each in enumerate(several):
+        source = open_cells(each, layer, gene_names, obs, notes)
+        own = f"source {i + 1}" if len(several) > 1 else UNKNOWN
+        found = grouped(source.obs, cell_type, donor, batch, drop, notes, own_batch=own)
+        sums = group_sums(source.X, found.codes, len(found.table), "cells")
+        if not sums.whole:
+            notes.warn(f"{source.said}: some values are not whole; they were taken as counts")
+        names = [f"{i}:{k}" for k in range(len(found.table))]
+        table = pd.DataFrame(sums.values[:, source.kept].T, source.genes, names)
+        tables.append(table if table.index.is_unique else tidy_genes(table, "cells", notes))
+        groups.append(found.table.set_axis(names, axis=0))
+        said.append(source.said)
+    shared = tables[0].index
+    for table in tables[1:]:
+        shared = shared[shared.isin(table.index)]
+    fewest = min(len(table) for table in tables)
+    if len(shared) < _LEAST_SHARED * fewest:
+        raise InputError(
+            "cells",
+            "sources must share most of their genes",
+            found=f"{len(shared)} shared, of {fewest} in the smallest",
+            fix="use the same kind of gene names (gene_names=)",
+        )
+    if len(tables) > 1:
+        largest = max(len(table) for table in tables)
+        notes.info(f"{len(shared)} genes are in all {len(tables)} sources (at most {largest})")
+    whole = pd.concat([table.loc[shared] for table in tables], axis=1)
+    known = pd.concat(groups)
+    known["counts"] = whole.sum()
+    return Counts(whole, known, said)
+
+
+def _large_types(groups: pd.DataFrame, min_cells: int, notes: Notes) -> pd.DataFrame:
+    """The groups of cell types with enough cells."""
+    totals = groups.groupby("cell_type")["cells"].sum()
+    small = totals[totals < min_cells]
+    if len(small):
+        shown = ", ".join(f"{name} ({n})" for name, n in small.items())
+        notes.warn(f"cell types with fewer than {min_cells} cells left out: {shown}")
+    kept = groups[~groups["cell_type"].isin(small.index) & (groups["counts"] > 0)]
+    if kept["cell_type"].nunique() < 2:
+        raise InputError(
+            "cell_type",
+            f"needs at least two cell types with {min_cells} cells (min_cells)",
+            found=", ".join(f"{name} ({n})" for name, n in totals.items())[:200],
+        )
+    return kept
+
+
+def _profiles(groups: pd.DataFrame, min_cells: int, notes: Notes) -> pd.DataFrame:
+    """Groups with the profile that each belongs to: donors of a type, or all of them together."""
+    by_donor = groups.groupby(["cell_type", "donor"])["cells"].transform("sum")
+    large = by_donor >= min_cells
+    none = ~large.groupby(groups["cell_type"]).transform("any")
+    few = groups[~large & ~none]
+    if len(few):
+        notes.info(
+            f"{len(few.groupby(['cell_type', 'donor']))} profiles of fewer than {min_cells} cells "
+            f"left out ({int(few['cells'].sum())} cells)"
+        )
+    pooled = sorted(groups.loc[none, "cell_type"].unique())
+    if pooled:
+        notes.info(
+            f"no donor has {min_cells} cells of {checks.some(pooled)}: one profile of all donors"
+        )
+    found = groups.assign(donor=groups["donor"].where(~none, UNKNOWN))
+    found = found.assign(of_group=found["cell_type"] + "\0" + found["donor"])
+    return found[large | none]
