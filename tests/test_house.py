@@ -43,7 +43,7 @@ LONG = {
 MANY = {  # the parameters of a command are its options
     "cli.benchmark.benchmark",
     "cli.deconvolution.deconvolve",
-    "cli.deconvolution.reference",
+    "cli.reference.reference",
     "cli.gating.gate",
     "cli.mixed_effects.fastmix",
 }

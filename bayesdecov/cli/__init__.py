@@ -8,6 +8,7 @@ from bayesdecov.cli import (
     enrichment,
     gating,
     mixed_effects,
+    reference,
     reproduce,
     results,
 )
@@ -22,6 +23,7 @@ __all__ = [
     "enrichment",
     "gating",
     "mixed_effects",
+    "reference",
     "reproduce",
     "results",
     "run",

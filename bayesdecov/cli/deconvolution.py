@@ -1,4 +1,4 @@
-"""Commands about proportions: demo, reference, deconvolve."""
+"""Commands about proportions: demo, deconvolve."""
 
 from __future__ import annotations
 
@@ -27,27 +27,6 @@ from bayesdecov.errors import InputError
 from bayesdecov.options import Elsewhere, Sampling
 
 _MANY = 3000  # samples that are streamed to disk
-
-
-def _genes(value: str) -> int | list[str] | None:
-    """A number, "all", or a file with one gene name per line."""
-    if value.lower() == "all":
-        return None
-    if value.lstrip("-").isdigit():
-        return int(value)
-    from bayesdecov.io.files import read_lines
-
-    path = Path(value)
-    if not path.is_file():
-        raise InputError(
-            "genes",
-            "must be a number, 'all' or a file with one gene name per line",
-            found=repr(value),
-        )
-    names = [line.strip() for line in read_lines(path, "genes") if line.strip()]
-    if not names:
-        raise InputError("genes", f"the file {value!r} contains no gene names")
-    return names
 
 
 def _number_or_auto(value: str, argument: str) -> float | str | None:
@@ -147,140 +126,6 @@ def demo(
 
 @app.command()
 @guarded
-def reference(
-    purified: Annotated[
-        list[Path],
-        typer.Argument(
-            help="Expression of purified samples, genes x samples (with --labels); or single cells "
-            "(with --cell-type): .h5ad, .zarr, a 10x .h5 or a folder with matrix.mtx, also several."
-        ),
-    ],
-    labels: Annotated[
-        Path | None,
-        typer.Option(help="Purified samples: table of sample, cell_type (and donor, if known)."),
-    ] = None,
-    cell_type: Annotated[
-        str | None, typer.Option(help="Single cells: the column of obs with the cell types.")
-    ] = None,
-    donor: Annotated[
-        str | None, typer.Option(help="Single cells: the column of obs with the donors.")
-    ] = None,
-    batch: Annotated[
-        str | None,
-        typer.Option(
-            help="Single cells: the column of obs with the batches, within which the mRNA of cell "
-            "types is compared."
-        ),
-    ] = None,
-    obs: Annotated[
-        Path | None,
-        typer.Option(help="Single cells: a table of the cells, for files without annotations."),
-    ] = None,
-    layer: Annotated[
-        str, typer.Option(help="Single cells: auto, X, raw or the name of a layer with counts.")
-    ] = "auto",
-    gene_names: Annotated[
-        str | None, typer.Option(help="Single cells: the column of var with the genes' names.")
-    ] = None,
-    drop: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Single cells: a label that is none (repeatable). Default: nan, unknown."
-        ),
-    ] = None,
-    min_cells: Annotated[
-        int, typer.Option(help="Single cells: the fewest cells of a profile or a cell type.")
-    ] = 10,
-    out: Annotated[Path, typer.Option(help="File to write.")] = Path("reference.nc"),
-    covariance: Annotated[
-        str | None,
-        typer.Option(
-            help="glasso, glasso-refit, shrinkage, diagonal or factor. Default: glasso; for single "
-            "cells factor, without donors diagonal."
-        ),
-    ] = None,
-    genes: Annotated[
-        str, typer.Option(help="Number of markers, 'all', or a file of gene names.")
-    ] = "300",
-    assume_linear: AssumeLinear = False,
-    max_memory: MaxMemory = None,
-    force: Force = False,
-) -> None:
-    """Build a reference from replicates of purified cell types, or from single cells."""
-    from bayesdecov.io.tables import read_donors, read_labels, read_table
-    from bayesdecov.reference.reference import Reference
-    from bayesdecov.reference.storage import check_target
-
-    check_target(out, force=force)
-    if (labels is None) == (cell_type is None):
-        raise InputError(
-            "labels",
-            "a reference needs either --labels (purified samples) or --cell-type (single cells)",
-            found="both" if labels is not None else "neither",
-        )
-    if cell_type is not None:
-        dropped = {} if not drop else {"drop": (*drop, "")}
-        built = Reference.from_cells(
-            purified if len(purified) > 1 else purified[0],
-            cell_type,
-            donor,
-            batch=batch,
-            obs=obs,
-            layer=layer,
-            gene_names=gene_names,
-            min_cells=min_cells,
-            covariance=covariance or "auto",
-            genes=_genes(genes),
-            **dropped,
-        )
-    else:
-        assert labels is not None
-        _check_purified(purified, labels)
-        built = Reference.from_samples(
-            read_table(purified[0], "purified"),
-            read_labels(labels),
-            covariance or "glasso",
-            genes=_genes(genes),
-            donors=read_donors(labels),
-            assume_linear=assume_linear,
-        )
-    built.save(out)
-    console.print(str(built), markup=False)
-    written(out)
-
-
-def _check_purified(purified: list[Path], labels: Path) -> None:
-    """One table of purified samples, with its labels in a file."""
-    if len(purified) > 1:
-        raise InputError(
-            "purified", "must be one table with --labels", found=f"{len(purified)} files"
-        )
-    if not labels.exists() and not labels.suffix:
-        raise InputError(
-            "labels",
-            "must be a file: sample, cell_type",
-            found=f"no file {str(labels)!r}",
-            fix=f"for a column of single cells use --cell-type {labels}",
-        )
-
-
-@app.command()
-@guarded
-def references() -> None:
-    """List published signatures that --reference takes by name, with their licences."""
-    from bayesdecov.reference.public import references as known
-
-    for name, row in known().iterrows():
-        console.print(
-            f"{name}\n  {row['title']}; {row['platform']}, {row['unit']}: {row['quantity']}\n"
-            f"  {row['source']}; licence of the numbers: {row['licence']}"
-            f"{'' if row['offline'] else '; will be downloaded'}",
-            markup=False,
-        )
-
-
-@app.command()
-@guarded
 @expand(Elsewhere, usual={"level_sd": 0.2})
 @expand(
     Sampling,
@@ -353,6 +198,13 @@ def deconvolve(
             "intervals."
         ),
     ] = None,
+    level: Annotated[
+        str | None,
+        typer.Option(
+            help="A level of the reference's hierarchy (0: the coarsest) or a group. Also write "
+            "sums.csv."
+        ),
+    ] = None,
     shard_size: Annotated[
         int | None,
         typer.Option(
@@ -396,10 +248,16 @@ def deconvolve(
     if groups is not None:
         sums = read_table(groups, "groups", text=True)
         inputs["groups"] = groups
-    whole_cohort = calibrate or other or leave_one_out or groups is not None
+    summed = groups is not None or level is not None
+    if groups is not None and level is not None:
+        raise InputError("level", "cannot be combined with --groups", fix="leave one of them out")
+    whole_cohort = calibrate or other or leave_one_out or summed
     if shard_size is None and blocks.n_samples >= _MANY and not whole_cohort:
         shard_size = SHARD
-    for name, given in (("leave-one-out", leave_one_out), ("groups", groups is not None)):
+    for name, given in (
+        ("leave-one-out", leave_one_out),
+        ("groups" if groups else "level", summed),
+    ):
         if shard_size is not None and given:
             raise InputError(name, "needs the whole cohort in memory", fix="omit --shard-size")
     options: dict[str, Any] = {
@@ -442,6 +300,8 @@ def deconvolve(
     fit = run(blocks.take(0, blocks.n_samples), opened, request)
     sensitivity = fit.leave_one_type_out() if leave_one_out else None
     added = None if sums is None else fit.sum(sums).intervals(prob)
+    if level is not None:
+        added = fit.at_level(int(level) if level.isdigit() else level).intervals(prob)
     with whole(fit, out, force=force, prob=prob, inputs=inputs) as folder:
         if sensitivity is not None:
             write_table(sensitivity, folder / "sensitivity.csv")

@@ -15,6 +15,7 @@ from bayesdecov.deconvolution.fit import shared_moves
 from bayesdecov.deconvolution.model import Model
 from bayesdecov.errors import InputError
 from bayesdecov.io.tables import write_table
+from bayesdecov.reference.hierarchy import groups_at
 from bayesdecov.reference.reference import Reference
 from bayesdecov.results.posterior_draws import PosteriorDraws, before_shift
 from bayesdecov.results.proportions import Proportions
@@ -153,6 +154,45 @@ class FittedProportions(Proportions):
         ['first two']
         """
         return add(self, groups)
+
+    def at_level(self, level: int | str = 0) -> Sums:
+        """Proportions at a level of the reference's hierarchy, with joint uncertainty.
+
+        Parameters
+        ----------
+        level
+            0 is the coarsest, 1 the next; or the name of a group, which is then merged and leaves
+            the other cell types as they are.
+
+        Returns
+        -------
+        Sums
+            As `sum`.
+
+        Raises
+        ------
+        InputError
+            The reference has no hierarchy, or not this level.
+
+        Examples
+        --------
+        >>> import bayesdecov as bd
+        >>> cohort = bd.simulate.tissue(n_samples=4, n_genes=200, seed=1)
+        >>> reference = bd.Reference.from_samples(
+        ...     cohort.purified, cohort.labels, genes=100, hierarchy=cohort.lineages
+        ... )
+        >>> bd.deconvolve(cohort.bulk, reference).at_level(0).proportions.columns.tolist()
+        ['T cell', 'B cell', 'Monocyte', 'Granulocyte']
+        """
+        parents = self.reference.hierarchy
+        if parents is None:
+            raise InputError(
+                "fit",
+                "must have a reference with a hierarchy",
+                found="one without",
+                fix="make it with hierarchy=, or use fit.sum({...})",
+            )
+        return self.sum(groups_at(level, self.proportions.columns, parents))
 
     @property
     def mrna_fractions(self) -> pd.DataFrame:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,25 +10,30 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bayesdecov import checks
-from bayesdecov.algebra.terms import Array
 from bayesdecov.errors import InputError, Notes
 from bayesdecov.io.genes import drop_spike_ins, tidy_genes
 from bayesdecov.io.scale import Scale, counting_unit, detect_scale, per_million, require_linear
 from bayesdecov.reference.estimate import ESTIMATORS, estimate_covariance
-from bayesdecov.reference.markers import choose_markers
+from bayesdecov.reference.genes import chosen_genes
+from bayesdecov.reference.hierarchy import as_hierarchy
 from bayesdecov.reference.structures import DenseCovariance, FactorCovariance
-from bayesdecov.reference.variance import FALLBACK_CV, moderate
+from bayesdecov.reference.variance import moderate
 
 __all__ = ["ESTIMATORS", "from_moments", "from_samples", "from_signature"]
 
 _MANY = 50  # replicates of a cell type
 _FEW_COUNTS = 10_000  # of a replicate
 _WHOLE = 1000  # genes of a transcriptome
-_OFFSET_SHARE = 0.02  # offset of the logarithm: this share of the mean (1 TPM of 20,000 genes)
 
 
 def from_samples(
-    purified: Any, labels: Any, covariance: str, genes: Any, donors: Any, assume_linear: bool
+    purified: Any,
+    labels: Any,
+    covariance: str,
+    genes: Any,
+    donors: Any,
+    assume_linear: bool,
+    hierarchy: Any = None,
 ) -> dict[str, Any]:
     """Fields of a reference from purified replicates (see `Reference.from_samples`)."""
     notes = Notes()
@@ -51,7 +56,8 @@ def from_samples(
     whole = scale.kind == "counts" and len(table) >= _WHOLE
     _warn_of_cells(replicates, totals if whole else None, notes)
     mean = table.T.groupby(labels.to_numpy()).mean().T[names]
-    rows, marker_note = chosen_genes(table, mean, codes, replicates, genes, notes)
+    parents = None if hierarchy is None else as_hierarchy(hierarchy, mean.columns)
+    rows, marker_note = chosen_genes(table, mean, codes, genes, notes, parents=parents)
     chosen = table.iloc[rows]
     checks.check_collinear(mean.iloc[rows], "purified")
     estimate = estimate_covariance(chosen.to_numpy(), codes, names, covariance, notes)
@@ -65,6 +71,7 @@ def from_samples(
         "profiles": chosen,
         "labels": labels,
         "donors": donors,
+        "hierarchy": parents,
         "settings": {"covariance": covariance, "markers": marker_note, "scale": scale.reason}
         | estimate.settings,
         "notes": tuple(notes.lines),
@@ -98,7 +105,7 @@ def from_signature(signature: Any, genes: Any, assume_linear: bool) -> dict[str,
             "signature", "needs at least two cell types as columns", found=f"{mean.shape[1]}"
         )
     ones = np.ones(mean.shape[1], dtype=np.int64)
-    rows, marker_note = chosen_genes(mean, mean, np.arange(mean.shape[1]), ones, genes, notes)
+    rows, marker_note = chosen_genes(mean, mean, np.arange(mean.shape[1]), genes, notes)
     chosen = mean.iloc[rows]
     checks.check_collinear(chosen, "signature")
     values = chosen.to_numpy()
@@ -227,82 +234,3 @@ def _linear_table(
     frame = drop_spike_ins(frame, argument, notes)
     scale = require_linear(detect_scale(frame), argument, notes, assume_linear=assume_linear)
     return frame, scale
-
-
-def chosen_genes(
-    table: pd.DataFrame,
-    mean: pd.DataFrame,
-    codes: NDArray[np.intp],
-    replicates: NDArray[np.int64],
-    genes: int | Sequence[str] | None,
-    notes: Notes,
-    *,
-    counting: Array | None = None,
-) -> tuple[NDArray[np.intp], str]:
-    """Row numbers of the genes to keep, and a sentence on how they were chosen.
-
-    ``counting`` is the value of one count in each column of ``table``, where these are so few that
-    markers must stand out from their noise.
-    """
-    expressed = np.flatnonzero((mean > 0).any(axis=1))
-    if genes is None:
-        return expressed, f"all {len(expressed)} expressed genes"
-    if isinstance(genes, (int, float, np.number)) and not isinstance(genes, bool):
-        count = checks.check_whole(genes, "genes", at_least=mean.shape[1])
-    else:
-        if isinstance(genes, (str, bool)):
-            raise InputError(
-                "genes", "must be a number, a list of gene names or None", found=repr(genes)
-            )
-        wanted = pd.Index([str(name) for name in genes])
-        checks.check_unique(wanted, "genes", "gene")
-        absent = wanted.difference(mean.index)
-        if len(absent):
-            raise InputError(
-                "genes", "must all be in the table", found=f"missing {checks.some(absent)}"
-            )
-        silent = wanted[(mean.loc[wanted] == 0).all(axis=1).to_numpy()]
-        if len(silent):
-            notes.warn(
-                f"{len(silent)} genes are zero in every cell type and were left out: "
-                f"{checks.some(silent)}"
-            )
-            wanted = wanted.drop(silent)
-        if len(wanted) < mean.shape[1]:
-            raise InputError(
-                "genes",
-                "needs at least as many genes as cell types",
-                found=f"{len(wanted)} genes and {mean.shape[1]} cell types",
-            )
-        return mean.index.get_indexer(wanted), f"{len(wanted)} given by name"
-    if count >= len(expressed):
-        return expressed, f"all {len(expressed)} expressed genes"
-    values = table.to_numpy()[expressed]
-    offset = _OFFSET_SHARE * values.mean()
-    logs = np.log2(values + offset)
-    n_types = mean.shape[1]
-    log_means = np.stack([logs[:, codes == j].mean(axis=1) for j in range(n_types)], axis=1)
-    within = logs - log_means[:, codes]
-    df = logs.shape[1] - n_types
-    if df > 0:
-        pooled = (within**2).sum(axis=1, keepdims=True) / df
-        level = values.mean(axis=1, keepdims=True)
-        variance = moderate(level, pooled, np.array([df + 1])).variances[:, 0]
-    else:
-        variance = np.full(len(expressed), (FALLBACK_CV / np.log(2)) ** 2)
-    noise = None
-    if counting is not None:
-        noise = _counting_noise(values, mean.to_numpy()[expressed] + offset, codes, counting)
-    rows = choose_markers(
-        mean.to_numpy()[expressed], log_means, variance, replicates, count, noise=noise
-    )
-    return expressed[rows], f"{count} markers of {len(expressed)} expressed genes"
-
-
-def _counting_noise(values: Array, level: Array, codes: NDArray[np.intp], counting: Array) -> Array:
-    """Variance of the mean of log2(x + offset) by counting, (gene, cell_type)."""
-    n_types = level.shape[1]
-    of_value = counting * values + counting**2  # a count of 0 is uncertain too
-    summed = np.stack([of_value[:, codes == j].sum(axis=1) for j in range(n_types)], axis=1)
-    replicates = np.bincount(codes, minlength=n_types)
-    return np.asarray(summed / (np.log(2) * replicates * level) ** 2)

@@ -20,8 +20,9 @@ from bayesdecov.errors import BayesdecovWarning, InputError, Notes
 from bayesdecov.io.genes import drop_spike_ins, tidy_genes
 from bayesdecov.io.scale import per_million
 from bayesdecov.io.tables import read_table
-from bayesdecov.reference.build import chosen_genes
 from bayesdecov.reference.estimate import estimate_covariance
+from bayesdecov.reference.genes import chosen_genes
+from bayesdecov.reference.hierarchy import as_hierarchy
 
 AUTO = "auto"
 _ENOUGH_DONORS = 3  # from which variances between donors are their own
@@ -47,6 +48,7 @@ def from_cells(
     gene_names: str | None,
     drop: Sequence[str],
     min_cells: int,
+    hierarchy: Any,
     covariance: str,
     genes: Any,
 ) -> dict[str, Any]:
@@ -69,7 +71,12 @@ def from_cells(
     raw = drop_spike_ins(tidy_genes(raw, "cells", notes), "cells", notes)
     table, totals = per_million(raw)
     about["counts"] = totals
-    return _fields(table, about, content, covariance, genes, counts.said, notes)
+    parents = None
+    if hierarchy is not None:
+        parents = as_hierarchy(hierarchy, pd.Index(sorted(about["cell_type"].unique())))
+    fields = _fields(table, about, content, covariance, genes, parents, notes)
+    fields["settings"]["source"] = "single cells: " + "; ".join(counts.said)
+    return fields | {"notes": tuple(notes.lines)}
 
 
 def _fields(
@@ -78,7 +85,7 @@ def _fields(
     content: pd.Series,
     covariance: str,
     genes: Any,
-    said: list[str],
+    parents: dict[str, str] | None,
     notes: Notes,
 ) -> dict[str, Any]:
     """The reference on counts per million of profiles that ``about`` describes."""
@@ -89,7 +96,7 @@ def _fields(
     mean = table.T.groupby(labels.to_numpy()).mean().T[names]
     unit = 1e6 / about["counts"]
     rows, marker_note = chosen_genes(
-        table, mean, codes, replicates, genes, notes, counting=unit.to_numpy()
+        table, mean, codes, genes, notes, counting=unit.to_numpy(), parents=parents
     )
     chosen = table.iloc[rows]
     checks.check_collinear(mean.iloc[rows], "cells")
@@ -117,17 +124,16 @@ def _fields(
         "profiles": chosen,
         "labels": labels,
         "donors": donors if n_donors else None,
+        "hierarchy": parents,
         "mrna_per_cell": content.reindex(names),
         "profile_cells": about[["cells", "counts"]],
         "settings": {
-            "source": "single cells: " + "; ".join(said),
             "covariance": covariance,
             "markers": marker_note,
             "scale": "counts of single cells",
             "donors": int(n_donors),
         }
         | estimate.settings,
-        "notes": tuple(notes.lines),
     }
 
 

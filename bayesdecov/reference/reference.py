@@ -44,6 +44,8 @@ class Reference:
         the same scale.
     profiles, labels, donors
         The replicates on the chosen genes, their cell types and, where known, their donors.
+    hierarchy
+        Cell types and groups by name, each with its parent; see `Deconvolution.at_level`.
     mrna_per_cell
         Relative amount of mRNA in a cell of each type, from the counts per cell of single cells;
         NaN where it is unknown. `deconvolve` turns fractions of mRNA into fractions of cells by it.
@@ -72,6 +74,7 @@ class Reference:
     profiles: pd.DataFrame | None = None
     labels: pd.Series | None = None
     donors: pd.Series | None = None
+    hierarchy: dict[str, str] | None = None
     mrna_per_cell: pd.Series | None = None
     profile_cells: pd.DataFrame | None = None
     settings: dict[str, Any] = field(default_factory=dict)
@@ -90,6 +93,7 @@ class Reference:
         gene_names: str | None = None,
         drop: Sequence[str] = ("nan", "unknown", ""),
         min_cells: int = 10,
+        hierarchy: Any = None,
         covariance: str = "auto",
         genes: int | Sequence[str] | None = 300,
     ) -> Reference:
@@ -120,6 +124,9 @@ class Reference:
             Cell types and donors that are none, whatever their case; also missing ones.
         min_cells
             Cells below which a profile of a donor, or a cell type, is left out.
+        hierarchy
+            Parents by name, over any number of levels, such as ``{"CD4 naive": "CD4", "CD4": "T",
+            "CD8": "T"}``: every level gets its share of the markers, and ``fit.at_level`` sums.
         covariance
             As in `from_samples`; "auto": "factor" where there are donors, otherwise "diagonal".
         genes
@@ -157,6 +164,7 @@ class Reference:
                 gene_names=gene_names,
                 drop=drop,
                 min_cells=min_cells,
+                hierarchy=hierarchy,
                 covariance=covariance,
                 genes=genes,
             )
@@ -171,6 +179,7 @@ class Reference:
         *,
         genes: int | Sequence[str] | None = 300,
         donors: Any = None,
+        hierarchy: Any = None,
         assume_linear: bool = False,
     ) -> Reference:
         """Estimate a reference from replicates of purified samples.
@@ -193,6 +202,8 @@ class Reference:
         donors
             Series (or dict) from sample to donor. Samples of one donor are alike in all cell types;
             ``deconvolve(calibrate=True)`` then leaves out whole donors.
+        hierarchy
+            As in `from_cells`.
         assume_linear
             Use the table unchanged: as linear although it looks log-transformed, and on its
             absolute scale although it looks like counts, which otherwise become counts per
@@ -214,6 +225,7 @@ class Reference:
                 genes,
                 donors,
                 assume_linear,
+                hierarchy,
             )
         )
 

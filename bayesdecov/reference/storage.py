@@ -18,6 +18,7 @@ from bayesdecov.errors import InputError
 from bayesdecov.io import limits
 from bayesdecov.io.files import check_place, whole_files
 from bayesdecov.io.hdf5 import look_into, written
+from bayesdecov.reference.hierarchy import as_hierarchy
 from bayesdecov.reference.structures import Covariance, DenseCovariance, FactorCovariance
 
 _FORMAT = "bayesdecov reference 2"
@@ -72,6 +73,7 @@ def save(fields: Mapping[str, Any], path: Path) -> None:
             "scale": fields["scale"],
             "settings": json.dumps(fields["settings"], default=str),
             "notes": json.dumps(list(fields["notes"])),
+            "hierarchy": json.dumps(fields.get("hierarchy") or {}),
         },
     )
     dataset.attrs["digest"] = _digest(dataset)
@@ -215,7 +217,9 @@ def _digest(data: xr.Dataset) -> str:
             digest.update(np.ascontiguousarray(values, dtype="<f8").tobytes())
         else:
             digest.update("\0".join(map(str, values.ravel())).encode("utf-8", "surrogatepass"))
-    for name in ("format", "scale", "settings", "notes"):
+    for name in ("format", "scale", "settings", "notes", "hierarchy"):
+        if name not in data.attrs:  # of earlier versions
+            continue
         digest.update(f"{name} {data.attrs[name]}\0".encode("utf-8", "surrogatepass"))
     return digest.hexdigest()
 
@@ -232,6 +236,9 @@ def _fields(data: xr.Dataset) -> dict[str, Any]:
         "settings": json.loads(data.attrs["settings"]),
         "notes": tuple(json.loads(data.attrs["notes"])),
     }
+    parents = json.loads(data.attrs.get("hierarchy", "{}"))
+    if parents:
+        fields["hierarchy"] = as_hierarchy(parents, types)
     if "transcriptome" in data:
         fields["transcriptome"] = pd.DataFrame(
             data["transcriptome"].values, [str(name) for name in data["any_gene"].values], types

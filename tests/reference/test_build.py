@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bayesdecov.errors import BayesdecovWarning, InputError
+from bayesdecov.errors import InputError
 from bayesdecov.reference.build import from_moments, from_samples, from_signature
 
 
@@ -64,35 +64,6 @@ def test_the_order_of_samples_and_labels_is_irrelevant():
     assert other["donors"].to_dict() == donors.to_dict()
     assert other["labels"].to_dict() == labels.to_dict()
     assert other["profiles"].shape == (12, 9)
-
-
-def test_genes_by_name_keep_their_order_and_silent_ones_go():
-    table, labels = purified()
-    table.loc["g5"] = 0
-    wanted = ["g9", "g1", "g5", "g20", "g3"]
-    with pytest.warns(BayesdecovWarning, match=r"1 genes are zero in every cell type .*: g5"):
-        made = from_samples(table, labels, "diagonal", wanted, None, False)
-    assert list(made["mean"].index) == ["g9", "g1", "g20", "g3"]
-    assert made["settings"]["markers"] == "4 given by name"
-    everything = from_samples(table, labels, "diagonal", 1000, None, False)
-    assert list(everything["mean"].index) == [g for g in table.index if g != "g5"]
-
-
-@pytest.mark.parametrize(("genes", "said"), [
-    ("g1", "must be a number, a list of gene names or None; found 'g1'"),
-    (True, "must be a number, a list of gene names or None; found True"),
-    (2, "must be a whole number >= 3; found 2"),
-    (7.0, "must be a whole number >= 3; found 7.0"),
-    (["g1", "g2", "g1", "g3"], "gene names must be unique; found 1 repeated: g1"),
-    (["g1", "x", "g2", "y"], "must all be in the table; found missing x, y"),
-    (["g1", "g2"], "found 2 genes and 3 cell types"),
-])  # fmt: skip
-def test_genes_that_cannot_be_meant(genes, said):
-    table, labels = purified()
-    with pytest.raises(InputError) as caught:
-        from_samples(table, labels, "diagonal", genes, None, False)
-    assert caught.value.argument == "genes"
-    assert said in str(caught.value)
 
 
 def test_a_signature_has_one_replicate_of_each_type_and_three_tenths_of_the_mean():
