@@ -27,6 +27,8 @@ def run(name, *arguments, folder):
     ("name", "arguments", "said", "written"),
     [
         ("own_tables", (), "Deconvolution:", ()),
+        ("single_cells", ("out",), "quantity: cell fractions",
+         ("out/proportions/mrna_fractions.csv", "out/effects.html")),
         pytest.param("cluster", (), "200 samples in", (), marks=pytest.mark.slow),
         pytest.param("flow_cytometry", (12,), "12 FCS files", (), marks=pytest.mark.slow),
         ("posterior", (40,), "elpd", ("posterior-report.html",)),

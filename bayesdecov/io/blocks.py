@@ -25,14 +25,14 @@ _OPENED = (*ANNDATA, ".parquet")
 
 
 def stays_on_disk(table: Any) -> bool:
-    """Whether ``table`` is read in blocks: AnnData or parquet files, or lazy values."""
+    """Whether ``table`` is read in blocks: AnnData or parquet files, sparse or lazy values."""
     if isinstance(table, Blocks):
         return True
     if isinstance(table, (str, Path)):
         return Path(table).suffix.lower() in _OPENED
     if not is_anndata(table):
         return False
-    return not (isinstance(table.X, np.ndarray) or hasattr(table.X, "tocsr"))
+    return not isinstance(table.X, np.ndarray)
 
 
 class Blocks:

@@ -40,6 +40,8 @@ class CellCohort:
         AnnData with counts in X (sparse) and the columns cell_type, lineage, donor and batch.
     bulk
         Counts of mixtures of other donors, genes x samples.
+    covariates
+        Group of every bulk, "a" or "b".
     proportions, mrna_fractions
         True fractions of cells and of mRNA, samples x cell types.
     content
@@ -52,6 +54,7 @@ class CellCohort:
 
     cells: Any
     bulk: pd.DataFrame
+    covariates: pd.DataFrame
     proportions: pd.DataFrame
     mrna_fractions: pd.DataFrame
     content: pd.Series
@@ -79,6 +82,7 @@ def cells(
     ambient: float = 0.0,
     content_sd: float = 0.4,
     platform_sd: float = 0.0,
+    group_shift: float = 0.0,
     batches: int = 1,
     seed: Any = None,
 ) -> CellCohort:
@@ -99,6 +103,8 @@ def cells(
         Log-sd of the mRNA content between cell types.
     platform_sd
         Log-sd of the factors of the genes between cells and bulks.
+    group_shift
+        Difference of the groups in the log-odds of the first cell type; odd bulks are group "b".
     batches
         Donors are divided into batches, whose depths differ by log-sd .3.
     seed
@@ -144,6 +150,9 @@ def cells(
     sizes *= rng.lognormal(0, 0.3, batches)[batch]
     X = _counts(law.draw(n_donors, rng), weights * content, donors, types, sizes, ambient, rng)
     P = rng.dirichlet(rng.permutation(np.linspace(0.5, 2.0, n_types)), n_bulks)
+    second = np.arange(n_bulks) % 2 == 1
+    P[second, 0] *= np.exp(group_shift)
+    P /= P.sum(axis=1, keepdims=True)
     M = to_mrna(P, content)
     Y = np.einsum("dk,dkg->dg", M, law.draw(n_bulks, rng)) * factors
     genes = pd.Index([f"gene{g + 1:05d}" for g in range(n_genes)], name="gene")
@@ -157,6 +166,7 @@ def cells(
     return CellCohort(
         cells=adata,
         bulk=pd.DataFrame(counted(Y, 1e7, rng).T, genes, samples),
+        covariates=pd.DataFrame({"group": np.where(second, "b", "a")}, samples),
         proportions=pd.DataFrame(P, samples, names),
         mrna_fractions=pd.DataFrame(M, samples, names),
         content=pd.Series(content, names, name="content"),
