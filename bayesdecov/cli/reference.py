@@ -90,7 +90,7 @@ def reference(
         str | None,
         typer.Option(
             help="glasso, glasso-refit, shrinkage, diagonal or factor. Default: glasso; for single "
-            "cells factor, without donors diagonal."
+            "cells diagonal."
         ),
     ] = None,
     genes: Annotated[
@@ -125,7 +125,7 @@ def reference(
             gene_names=gene_names,
             min_cells=min_cells,
             hierarchy=parents,
-            covariance=covariance or "auto",
+            covariance=covariance or "diagonal",
             genes=_genes(genes),
             **dropped,
         )

@@ -182,7 +182,7 @@ class FittedProportions(Proportions):
         ...     cohort.purified, cohort.labels, genes=100, hierarchy=cohort.lineages
         ... )
         >>> bd.deconvolve(cohort.bulk, reference).at_level(0).proportions.columns.tolist()
-        ['T cell', 'B cell', 'Monocyte', 'Granulocyte']
+        ['B cell', 'T cell', 'Monocyte', 'Granulocyte']
         """
         parents = self.reference.hierarchy
         if parents is None:

@@ -24,7 +24,6 @@ from bayesdecov.reference.estimate import estimate_covariance
 from bayesdecov.reference.genes import chosen_genes
 from bayesdecov.reference.hierarchy import as_hierarchy
 
-AUTO = "auto"
 _ENOUGH_DONORS = 3  # from which variances between donors are their own
 _LEAST_SHARED = 0.5  # of the genes of the smallest source
 
@@ -102,8 +101,6 @@ def _fields(
     checks.check_collinear(mean.iloc[rows], "cells")
     n_donors = about.loc[about["donor"] != UNKNOWN, "donor"].nunique()
     _tell_donors(n_donors, replicates, names, notes)
-    if covariance == AUTO:
-        covariance = "factor" if replicates.max() > 1 else "diagonal"
     with warnings.catch_warnings():  # how many donors there are was told above
         warnings.simplefilter("ignore", BayesdecovWarning)
         estimate = estimate_covariance(chosen.to_numpy(), codes, names, covariance, Notes())

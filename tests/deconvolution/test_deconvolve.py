@@ -189,6 +189,7 @@ def test_an_absent_type_is_zero_and_converges(cohort):
     assert fit.intervals()["high"].loc[lambda h: h > 0].min() > 1e-4  # zero is not certainty
 
 
+@pytest.mark.filterwarnings("ignore:purified. 4988 counts per replicate look like single cells")
 def test_silent_genes_do_not_drag_a_proportion_to_zero():
     """Few counts, markers that are nearly silent elsewhere: the density must not collapse."""
     cohort = bd.simulate.convolution(

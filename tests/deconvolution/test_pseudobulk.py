@@ -68,6 +68,7 @@ def test_wald_intervals_widen_and_the_estimate_stays(tissue, reference):
     np.testing.assert_allclose(ratio, calibrated.facts["inflation"], rtol=1e-3)
 
 
+@pytest.mark.filterwarnings("ignore:purified. 60 replicates of a cell type look like single cells")
 def test_a_normal_law_with_many_replicates_is_left_alone():
     data = bd.simulate.convolution(n_samples=20, n_genes=60, n_types=3, replicates=60, seed=2)
     reference = bd.Reference.from_samples(data.purified, data.labels, "factor", genes=None)

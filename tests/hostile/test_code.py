@@ -39,7 +39,7 @@ HOMES = {
     "formulaic.parser.types": {"formulas/engine.py"},
     "subprocess": {"io/hdf5.py"},
     "zarr": {"io/anndata.py", "io/probe.py"},
-    "h5py": {"io/anndata.py", "io/probe.py", "reference/storage.py"},
+    "h5py": {"io/anndata.py", "io/probe.py", "io/tenx.py", "reference/storage.py"},
     "flowkit": {"gating/interchange.py"},
     "xml.parsers": {"io/xml.py"},
 }
