@@ -9,6 +9,7 @@ import tomllib
 import warnings
 from pathlib import Path
 
+import anndata
 import matplotlib
 import numpy as np
 import pandas as pd
@@ -58,6 +59,7 @@ def study(tmp_path_factory):
     proportions.to_csv(folder / "proportions.csv")
     covariates.to_csv(folder / "covariates.csv")
     covariates[["group"]].to_csv(folder / "c.csv")
+    write_cells(data, folder / "cells.h5ad")
     cells = bd.simulate.cytometry(N, 300, seed=1)
     for path, name in zip(cells.write(folder / "FCS"), names, strict=True):
         path.rename(folder / "FCS" / f"{name}.fcs")
@@ -69,6 +71,15 @@ def study(tmp_path_factory):
         "new_covariates": None,
     }  # fmt: skip
     return folder, tables
+
+
+def write_cells(data, path: Path) -> None:
+    """Twelve cells of every purified sample."""
+    rates = np.repeat(data.purified.to_numpy().T / 300, 12, axis=0)
+    obs = pd.DataFrame({"cell_type": data.labels, "donor_id": data.donors})
+    obs = obs.loc[np.repeat(obs.index, 12)].set_axis([f"c{i}" for i in range(len(rates))])
+    counts = np.random.default_rng(1).poisson(rates).astype(np.float32)
+    anndata.AnnData(counts, obs, pd.DataFrame(index=data.purified.index)).write_h5ad(path)
 
 
 def run_line(line: str, made: Path) -> None:

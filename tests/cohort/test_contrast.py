@@ -105,6 +105,7 @@ def test_names_of_cell_types_and_their_order_do_not_matter(cohort):
         fit,
         proportions=fit.proportions.iloc[:, order],
         draws=fit.draws._replace(proportions=fit.draws.proportions[..., order]),
+        shared_shift=fit.shared_shift[..., order],
     )
     one = bd.contrast(fit, table[["group"]], seed=1).table.set_index("cell_type")
     two = bd.contrast(turned, table[["group"]], seed=1).table.set_index("cell_type").loc[one.index]
