@@ -85,7 +85,7 @@ class _InMemory:
         raw = getattr(adata, "raw", None)
         self.places = [
             *(["X"] if adata.X is not None else []),
-            *(f"layers/{name}" for name in getattr(adata, "layers", {})),
+            *(f"layers/{name}" for name in getattr(adata, "layers", {}) if name is not None),
             *(["raw/X"] if raw is not None else []),
         ]
 

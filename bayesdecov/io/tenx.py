@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -120,7 +121,9 @@ def _folder(path: Path, argument: str) -> TenxCounts:
         check_file(place, argument)
         limits.require_file(place, argument)
     with readable(path, "a folder of 10x counts", argument):
-        X = sp.csr_matrix(mmread(matrix).T)
+        with warnings.catch_warnings():  # array or matrix: either will do
+            warnings.simplefilter("ignore", DeprecationWarning)
+            X = sp.csr_matrix(mmread(matrix).T)
         cells = pd.Index(_lines(barcodes)[0])
         table = _lines(features)
         if table.shape[1] < 2:  # one column of names
