@@ -13,6 +13,7 @@ from bayesdecov.errors import InputError, Notes
 
 UNKNOWN = ""  # donor or batch
 _MOST_TYPES = 200
+_NONE = frozenset(["", "nan", "na", "n/a", "none", "<na>", "null", "-"])  # whatever is dropped
 
 
 class Groups(NamedTuple):
@@ -34,21 +35,11 @@ def grouped(
 ) -> Groups:
     """Group cells; ``own_batch`` is the batch of all where no column is given.
 
-    Cells without a type or donor, or with one of the names in ``drop``, are left out and counted.
+    Cells without a type or donor, or with a type in ``drop`` (whatever its case), are left out and
+    counted.
     """
     types = _column(obs, cell_type, "cell_type")
-    none = {str(name).casefold() for name in drop}
-    left_out = types.isna() | types.str.casefold().isin(none)
-    donors = pd.Series(UNKNOWN, obs.index)
-    if donor is not None:
-        donors = _column(obs, donor, "donor")
-        missing = (donors.isna() | donors.str.casefold().isin(none)) & ~left_out
-        if missing.any():
-            notes.info(f"{int(missing.sum())} cells without a donor left out")
-        left_out |= donors.isna() | missing
-    batches = pd.Series(own_batch, obs.index)
-    if batch is not None:
-        batches = _column(obs, batch, "batch").fillna("missing")
+    left_out = _missing(types, drop)
     if left_out.all():
         raise InputError(
             "cell_type",
@@ -59,10 +50,25 @@ def grouped(
         shown = types[left_out].fillna("missing").value_counts()
         said = ", ".join(f"{name!r} {count}" for name, count in shown.head(5).items())
         notes.info(f"{int(left_out.sum())} of {len(obs)} cells left out: {said}")
+    donors = pd.Series(UNKNOWN, obs.index)
+    if donor is not None:
+        donors = _column(obs, donor, "donor")
+        nameless = _missing(donors, ()) & ~left_out
+        if (nameless | left_out).all():
+            raise InputError(
+                "donor", "must name the donor of some cells", found=f"no names in {donor!r}"
+            )
+        if nameless.any():
+            notes.info(f"{int(nameless.sum())} cells without a donor left out")
+        left_out |= nameless
+    batches = pd.Series(own_batch, obs.index)
+    if batch is not None:
+        batches = _column(obs, batch, "batch").fillna("missing")
     keys = pd.DataFrame(
         {"cell_type": types.to_numpy(), "donor": donors.to_numpy(), "batch": batches.to_numpy()}
     )
     kept = ~left_out.to_numpy()
+    _check_names(keys.loc[kept], notes)
     n_types = keys.loc[kept, "cell_type"].nunique()
     if n_types > _MOST_TYPES:
         raise InputError(
@@ -78,8 +84,29 @@ def grouped(
     return Groups(codes, sizes)
 
 
+def _missing(labels: pd.Series, drop: Sequence[str]) -> pd.Series:
+    """Labels that are none: missing, words for it, or names to drop."""
+    none = {*_NONE, *(str(name).strip().casefold() for name in drop)}
+    return labels.isna() | labels.str.casefold().isin(none)
+
+
+def _check_names(keys: pd.DataFrame, notes: Notes) -> None:
+    """Names that can be written, and a warning of types that may be the same."""
+    for column in ("cell_type", "donor"):
+        checks.check_plain_names(keys[column].unique(), column, column.replace("_", " "))
+    names = pd.Series(keys["cell_type"].unique())
+    alike = names.groupby(names.str.casefold().str.replace(r"[\s_.-]+", " ", regex=True))
+    pairs = [" and ".join(map(repr, same)) for _, same in alike if len(same) > 1]
+    if pairs:
+        notes.warn(f"cell types that differ only in spelling are kept apart: {'; '.join(pairs)}")
+
+
 def _column(obs: pd.DataFrame, name: Any, argument: str) -> pd.Series:
     """A column of labels as text, NaN where it has no value."""
+    if not isinstance(name, (str, int)):
+        raise InputError(
+            argument, "must be the name of one column of the cells' table", found=repr(name)
+        )
     if name not in obs.columns:
         raise InputError(
             argument,

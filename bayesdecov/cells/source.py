@@ -30,6 +30,7 @@ _USUAL = ("X", "layers/counts", "raw/X")
 _LOOKED_AT = 300  # cells, half of them from the middle
 _OF_GENES = "Gene Expression"
 _LARGEST_LOG = 30.0
+_ENOUGH, _SAME = 20, 0.01  # cells, and the coefficient of variation of totals that were made alike
 
 
 class Cells(NamedTuple):
@@ -47,6 +48,8 @@ def open_cells(
 ) -> Cells:
     """One AnnData, file or folder, with the matrix that holds its counts."""
     path = Path(cells) if isinstance(cells, (str, Path)) else None
+    if path is not None and not path.exists():
+        raise InputError(_ARGUMENT, f"the file or folder {str(path)!r} does not exist")
     name = "the AnnData" if path is None else repr(path.name)
     if path is not None and path.suffix.lower() not in ANNDATA and is_tenx(path):
         counted = open_tenx(path, _ARGUMENT)
@@ -65,7 +68,7 @@ def open_cells(
             found=type(cells).__name__ if path is None else repr(str(path)),
         )
     if obs is not None:
-        table = _joined(table, obs, name)
+        table = _joined(table, obs, name, notes)
     genes = _gene_names(var, gene_names, name)
     kept = np.ones(len(genes), dtype=bool)
     if "feature_types" in var:
@@ -118,10 +121,14 @@ def _chosen(
     """The matrix that is asked for, or the first of the usual ones that holds counts."""
     if layer != "auto":
         place = {"X": "X", "raw": "raw/X"}.get(layer, f"layers/{layer}")
+        place = next(
+            (each for each in (layer, place, f"layers/{layer}") if each in source.places), place
+        )
         if place not in source.places:
-            shown = [each.removeprefix("layers/").removesuffix("/X") for each in source.places]
             raise InputError(
-                "layer", f"must be one of {name}", found=repr(layer), fix=f"one of {shown}"
+                "layer",
+                f"must be a matrix of {name}",
+                found=f"{layer!r}; it has {checks.some(source.places, 20)}",
             )
         obs, var, X = source.open(place)
         _require_counts(X, f"{place} of {name}", argument="layer", whole=False)
@@ -137,18 +144,23 @@ def _chosen(
             return obs, var, X, f"{place} of {name}"
         reasons.append(f"{place}: {reason}")
     others = [each for each in source.places if each not in _USUAL]
+    fix = "keep the counts in layers['counts'] before normalising"
+    if others:
+        fix = f"name the layer with counts, one of {others}"
+    elif any("fractions" in reason for reason in reasons):
+        fix = "corrected counts are taken by name, such as layer='X' or layer='counts'"
     raise InputError(
         "layer",
         f"{name} must have counts in X, layers['counts'] or raw",
         found="; ".join(reasons),
-        fix=f"name the layer with counts, one of {[each[7:] for each in others]}"
-        if others
-        else "keep the counts in layers['counts'] before normalising",
+        fix=fix,
     )
 
 
 def not_counts(X: Any) -> str | None:
     """Why the values do not look like counts; None where they do."""
+    if not min(X.shape):
+        return f"{X.shape[0]} cells and {X.shape[1]} genes"
     values = _some_rows(X)
     positive = values[values != 0]
     if not np.isfinite(values).all():
@@ -157,11 +169,12 @@ def not_counts(X: Any) -> str | None:
         return "only zeros"
     if positive.min() < 0:
         return "negative values (scaled or corrected)"
-    if (positive == np.rint(positive)).all():
-        return None
     totals = values.sum(axis=1)
-    if np.ptp(totals) < 1e-3 * totals.mean():
-        return f"values normalised to {totals.mean():.4g} per cell"
+    totals = totals[totals > 0]
+    if len(totals) >= _ENOUGH and totals.std() < _SAME * totals.mean():
+        return f"the same total in all cells, {totals.mean():.4g} (normalised or downsampled)"
+    if (positive == np.rint(positive)).all():
+        return "only zeros and ones" if positive.max() == 1 and len(totals) >= _ENOUGH else None
     if positive.max() < _LARGEST_LOG:
         return f"values that look like logarithms (up to {positive.max():.3g})"
     return f"fractions (such as {positive[positive != np.rint(positive)][0]:.4g})"
@@ -194,7 +207,7 @@ def _some_rows(X: Any) -> np.ndarray:
         raise InputError(_ARGUMENT, "must contain numbers", found="other values") from None
 
 
-def _joined(table: pd.DataFrame, obs: pd.DataFrame, name: str) -> pd.DataFrame:
+def _joined(table: pd.DataFrame, obs: pd.DataFrame, name: str, notes: Notes) -> pd.DataFrame:
     """Annotations from another table, by the names of the cells."""
     obs = obs.set_axis(obs.index.astype(str), axis=0)
     names = table.index.astype(str)
@@ -207,7 +220,11 @@ def _joined(table: pd.DataFrame, obs: pd.DataFrame, name: str) -> pd.DataFrame:
             "obs",
             f"must have the names of the cells of {name} as row names",
             found=f"{checks.some(obs.index)} for cells such as {checks.some(names)}",
+            fix="barcodes must be the same to the last character, with suffixes such as -1 and "
+            "prefixes of samples",
         )
+    if not known.all():
+        notes.warn(f"{name}: {int((~known).sum())} of {len(known)} cells are not in obs")
     own = table[[column for column in table if column not in obs]].set_axis(names, axis=0)
     return (
         own.join(obs.reindex(names).set_axis(names, axis=0))
@@ -217,9 +234,9 @@ def _joined(table: pd.DataFrame, obs: pd.DataFrame, name: str) -> pd.DataFrame:
 
 
 def _gene_names(var: pd.DataFrame, column: str | None, name: str) -> pd.Index:
-    if column is None:
+    if column is None or column == var.index.name:
         names = pd.Index(var.index)
-    elif column in var:
+    elif isinstance(column, str) and column in var:
         names = pd.Index(var[column])
     else:
         raise InputError(
@@ -227,7 +244,7 @@ def _gene_names(var: pd.DataFrame, column: str | None, name: str) -> pd.Index:
             f"must be a column of the genes' table (var) of {name}",
             found=f"{column!r}; its columns are {checks.some(var.columns, 20)}",
         )
-    text = names.astype(str)
+    text = names.astype(str).where(~names.isna(), "")  # nameless ones are left out later
     if column is None and (text == pd.RangeIndex(len(text)).astype(str)).all():
         raise InputError(
             "gene_names",

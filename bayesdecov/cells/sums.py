@@ -1,4 +1,4 @@
-"""GroupSums of counts over groups of cells, a part of the matrix at a time."""
+"""Sums of counts over groups of cells, a part of the matrix at a time."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ _FEWEST = 64  # rows or columns of a part
 
 
 class GroupSums(NamedTuple):
-    """GroupSums (group, gene), and whether all values were whole numbers."""
+    """Sums (group, gene), which cells have counts, and whether all values were whole numbers."""
 
     values: Array
+    heard: NDArray[np.bool_]
     whole: bool
 
 
@@ -34,6 +35,7 @@ def group_sums(matrix: Any, codes: NDArray[np.intp], n_groups: int, argument: st
     """
     found = np.zeros((n_groups, matrix.shape[1]))
     whole = True
+    heard = np.zeros(matrix.shape[0], dtype=bool)
     for rows, columns, part in parts_of(matrix):
         data = part.data if sp.issparse(part) else part
         if data.size and not (np.isfinite(data).all() and data.min() >= 0):
@@ -46,8 +48,9 @@ def group_sums(matrix: Any, codes: NDArray[np.intp], n_groups: int, argument: st
                 fix="scaled or corrected values cannot be added up: name the layer with counts",
             )
         whole = whole and bool((data == np.rint(data)).all())
+        heard[rows] |= np.asarray((part != 0).sum(axis=1)).ravel() > 0
         _add(found[:, columns], part, codes[rows])
-    return GroupSums(found, whole)
+    return GroupSums(found, heard, whole)
 
 
 def parts_of(matrix: Any) -> Iterator[tuple[slice, slice, Any]]:
@@ -70,7 +73,10 @@ def _sparse(part: Any) -> Any:
     if sp.issparse(part):
         part.sum_duplicates()
         return part
-    return dense(part, "cells")
+    try:
+        return np.asarray(dense(part, "cells"), dtype=float)
+    except (TypeError, ValueError):
+        raise InputError("cells", "must contain numbers", found="other values") from None
 
 
 def _add(into: Array, part: Any, codes: NDArray[np.intp]) -> None:

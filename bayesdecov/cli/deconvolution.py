@@ -229,10 +229,12 @@ def deconvolve(
 ) -> None:
     """Estimate the cell-type proportions of bulk samples."""
     from bayesdecov.deconvolution.options import DeconvolutionRequest
-    from bayesdecov.deconvolution.run import run
+    from bayesdecov.deconvolution.run import as_reference, run
     from bayesdecov.deconvolution.streaming import SHARD, deconvolve_to
     from bayesdecov.io.blocks import Blocks
     from bayesdecov.io.tables import read_table, write_table
+    from bayesdecov.reference.hierarchy import groups_of
+    from bayesdecov.results.sums import membership
 
     known, reference_files = known_reference(reference)
     inputs = {"bulk": bulk, **reference_files}
@@ -274,6 +276,11 @@ def deconvolve(
         "mrna_per_cell": per_cell,
         "assume_linear": assume_linear,
     }
+    if level is not None or sums is not None:  # wrong groups are found before the fit
+        opened = as_reference(opened, assume_linear)
+        if level is not None:
+            sums = groups_of(opened, int(level) if level.isdigit() else level)
+        membership(sums, opened.cell_types)
     if shard_size is not None:
         deconvolve_to(
             out,
@@ -300,8 +307,6 @@ def deconvolve(
     fit = run(blocks.take(0, blocks.n_samples), opened, request)
     sensitivity = fit.leave_one_type_out() if leave_one_out else None
     added = None if sums is None else fit.sum(sums).intervals(prob)
-    if level is not None:
-        added = fit.at_level(int(level) if level.isdigit() else level).intervals(prob)
     with whole(fit, out, force=force, prob=prob, inputs=inputs) as folder:
         if sensitivity is not None:
             write_table(sensitivity, folder / "sensitivity.csv")

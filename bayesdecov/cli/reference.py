@@ -72,7 +72,8 @@ def reference(
     drop: Annotated[
         list[str] | None,
         typer.Option(
-            help="Single cells: a label that is none (repeatable). Default: nan, unknown."
+            help="Single cells: a cell type to leave out (repeatable), besides missing ones. "
+            "Default: unknown, unassigned, doublet."
         ),
     ] = None,
     min_cells: Annotated[
@@ -114,7 +115,7 @@ def reference(
         )
     parents = None if hierarchy is None else read_table(hierarchy, "hierarchy", text=True)
     if cell_type is not None:
-        dropped = {} if not drop else {"drop": (*drop, "")}
+        dropped = {"drop": drop} if drop else {}
         built = Reference.from_cells(
             purified if len(purified) > 1 else purified[0],
             cell_type,

@@ -15,7 +15,7 @@ from bayesdecov.deconvolution.fit import shared_moves
 from bayesdecov.deconvolution.model import Model
 from bayesdecov.errors import InputError
 from bayesdecov.io.tables import write_table
-from bayesdecov.reference.hierarchy import groups_at
+from bayesdecov.reference.hierarchy import groups_of
 from bayesdecov.reference.reference import Reference
 from bayesdecov.results.posterior_draws import PosteriorDraws, before_shift
 from bayesdecov.results.proportions import Proportions
@@ -184,15 +184,7 @@ class FittedProportions(Proportions):
         >>> bd.deconvolve(cohort.bulk, reference).at_level(0).proportions.columns.tolist()
         ['B cell', 'T cell', 'Monocyte', 'Granulocyte']
         """
-        parents = self.reference.hierarchy
-        if parents is None:
-            raise InputError(
-                "fit",
-                "must have a reference with a hierarchy",
-                found="one without",
-                fix="make it with hierarchy=, or use fit.sum({...})",
-            )
-        return self.sum(groups_at(level, self.proportions.columns, parents))
+        return self.sum(groups_of(self.reference, level))
 
     @property
     def mrna_fractions(self) -> pd.DataFrame:

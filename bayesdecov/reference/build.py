@@ -21,6 +21,7 @@ from bayesdecov.reference.variance import moderate
 
 __all__ = ["ESTIMATORS", "from_moments", "from_samples", "from_signature"]
 
+_MOST_PROFILES = 200  # of a signature
 _MANY = 50  # replicates of a cell type
 _FEW_COUNTS = 10_000  # of a replicate
 _WHOLE = 1000  # genes of a transcriptome
@@ -56,7 +57,7 @@ def from_samples(
     whole = scale.kind == "counts" and len(table) >= _WHOLE
     _warn_of_cells(replicates, totals if whole else None, notes)
     mean = table.T.groupby(labels.to_numpy()).mean().T[names]
-    parents = None if hierarchy is None else as_hierarchy(hierarchy, mean.columns)
+    parents = None if hierarchy is None else as_hierarchy(hierarchy, mean.columns, notes)
     rows, marker_note = chosen_genes(table, mean, codes, genes, notes, parents=parents)
     chosen = table.iloc[rows]
     checks.check_collinear(mean.iloc[rows], "purified")
@@ -107,6 +108,14 @@ def from_signature(signature: Any, genes: Any, assume_linear: bool) -> dict[str,
     ones = np.ones(mean.shape[1], dtype=np.int64)
     rows, marker_note = chosen_genes(mean, mean, np.arange(mean.shape[1]), genes, notes)
     chosen = mean.iloc[rows]
+    if mean.shape[1] > _MOST_PROFILES:
+        raise InputError(
+            "signature",
+            "must have one profile per cell type as columns",
+            found=f"{mean.shape[1]} columns, as many as cells or samples",
+            fix="make a reference of single cells: Reference.from_cells (bayesdecov reference "
+            "--cell-type), or of samples: Reference.from_samples (--labels)",
+        )
     checks.check_collinear(chosen, "signature")
     values = chosen.to_numpy()
     moderated = moderate(values, np.zeros_like(values), ones)

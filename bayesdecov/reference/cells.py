@@ -4,36 +4,25 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from bayesdecov import checks
+from bayesdecov.cells.collect import summed
 from bayesdecov.cells.content import mrna_per_cell
-from bayesdecov.cells.groups import UNKNOWN, grouped
-from bayesdecov.cells.source import open_cells
-from bayesdecov.cells.sums import group_sums
+from bayesdecov.cells.groups import UNKNOWN
 from bayesdecov.errors import BayesdecovWarning, InputError, Notes
-from bayesdecov.io.genes import drop_spike_ins, tidy_genes
+from bayesdecov.io.genes import drop_spike_ins
 from bayesdecov.io.scale import per_million
-from bayesdecov.io.tables import read_table
 from bayesdecov.reference.estimate import estimate_covariance
 from bayesdecov.reference.genes import chosen_genes
 from bayesdecov.reference.hierarchy import as_hierarchy
 
 _ENOUGH_DONORS = 3  # from which variances between donors are their own
 _LEAST_SHARED = 0.5  # of the genes of the smallest source
-
-
-class Counts(NamedTuple):
-    """Sums of counts, genes x groups, and what the groups are (with their cells and counts)."""
-
-    table: pd.DataFrame
-    groups: pd.DataFrame
-    said: list[str]
 
 
 def from_cells(
@@ -54,7 +43,7 @@ def from_cells(
     """Fields of a reference from single cells (see `Reference.from_cells`)."""
     notes = Notes()
     min_cells = checks.check_whole(min_cells, "min_cells")
-    counts = _summed(cells, cell_type, donor, batch, obs, layer, gene_names, drop, notes)
+    counts = summed(cells, cell_type, donor, batch, obs, layer, gene_names, drop, notes)
     groups = _large_types(counts.groups, min_cells, notes)
     content = mrna_per_cell(groups)
     profiles = _profiles(groups, min_cells, notes)
@@ -67,12 +56,12 @@ def from_cells(
     raw.columns = about.index = pd.Index(
         [f"{t}, {d}" if d else t for t, d in zip(about["cell_type"], about["donor"], strict=True)]
     )
-    raw = drop_spike_ins(tidy_genes(raw, "cells", notes), "cells", notes)
+    raw = drop_spike_ins(raw, "cells", notes)
     table, totals = per_million(raw)
     about["counts"] = totals
     parents = None
     if hierarchy is not None:
-        parents = as_hierarchy(hierarchy, pd.Index(sorted(about["cell_type"].unique())))
+        parents = as_hierarchy(hierarchy, pd.Index(sorted(about["cell_type"].unique())), notes)
     fields = _fields(table, about, content, covariance, genes, parents, notes)
     fields["settings"]["source"] = "single cells: " + "; ".join(counts.said)
     return fields | {"notes": tuple(notes.lines)}
@@ -154,56 +143,6 @@ def _tell_donors(
             f"one profile only for {checks.some(single)}: variances between donors are borrowed "
             "from the other cell types"
         )
-
-
-def _summed(
-    cells: Any,
-    cell_type: str,
-    donor: str | None,
-    batch: str | None,
-    obs: Any,
-    layer: str,
-    gene_names: str | None,
-    drop: Sequence[str],
-    notes: Notes,
-) -> Counts:
-    """Add up all sources on the genes that they share."""
-    several = list(cells) if isinstance(cells, (list, tuple)) else [cells]
-    if not several:
-        raise InputError("cells", "must name at least one source", found="none")
-    if isinstance(obs, (str, Path)):
-        obs = read_table(obs, "obs", text=True)
-    tables, groups, said = [], [], []
-    for i, each in enumerate(several):
-        source = open_cells(each, layer, gene_names, obs, notes)
-        own = f"source {i + 1}" if len(several) > 1 else UNKNOWN
-        found = grouped(source.obs, cell_type, donor, batch, drop, notes, own_batch=own)
-        sums = group_sums(source.X, found.codes, len(found.table), "cells")
-        if not sums.whole:
-            notes.warn(f"{source.said}: some values are not whole; they were taken as counts")
-        names = [f"{i}:{k}" for k in range(len(found.table))]
-        table = pd.DataFrame(sums.values[:, source.kept].T, source.genes, names)
-        tables.append(table if table.index.is_unique else tidy_genes(table, "cells", notes))
-        groups.append(found.table.set_axis(names, axis=0))
-        said.append(source.said)
-    shared = tables[0].index
-    for table in tables[1:]:
-        shared = shared[shared.isin(table.index)]
-    fewest = min(len(table) for table in tables)
-    if len(shared) < _LEAST_SHARED * fewest:
-        raise InputError(
-            "cells",
-            "sources must share most of their genes",
-            found=f"{len(shared)} shared, of {fewest} in the smallest",
-            fix="use the same kind of gene names (gene_names=)",
-        )
-    if len(tables) > 1:
-        largest = max(len(table) for table in tables)
-        notes.info(f"{len(shared)} genes are in all {len(tables)} sources (at most {largest})")
-    whole = pd.concat([table.loc[shared] for table in tables], axis=1)
-    known = pd.concat(groups)
-    known["counts"] = whole.sum()
-    return Counts(whole, known, said)
 
 
 def _large_types(groups: pd.DataFrame, min_cells: int, notes: Notes) -> pd.DataFrame:

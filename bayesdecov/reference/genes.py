@@ -72,15 +72,29 @@ def chosen_genes(
     partitions = [[*map(str, mean.columns)]]
     if parents is not None:
         partitions = [*levels(mean.columns, parents), *partitions]
+    partitions = _different(partitions)
     share = -(-count // len(partitions))
-    found = [
-        _markers(values, codes, groups, share, counting)
-        for groups in partitions
-        if len(set(groups)) > 1
-    ]
-    rows = np.unique(np.concatenate(found))
-    of_levels = f", of {len(found)} levels" if len(found) > 1 else ""
+    rows = np.zeros(0, dtype=np.intp)
+    while True:  # markers of several levels may be the same: more of each, up to the number asked
+        found = [_markers(values, codes, groups, share, counting) for groups in partitions]
+        union = np.unique(np.concatenate(found))
+        if len(rows) and len(union) > count:
+            break
+        rows = union
+        if len(partitions) == 1 or share >= count or len(rows) >= count:
+            break
+        share = min(count, share + max(1, (count - len(rows)) // len(partitions)))
+    of_levels = f", of {len(partitions)} levels" if len(partitions) > 1 else ""
     return expressed[rows], f"{len(rows)} markers of {len(expressed)} expressed genes{of_levels}"
+
+
+def _different(partitions: list[list[str]]) -> list[list[str]]:
+    """Levels that divide the cell types, each in its own way."""
+    found: dict[tuple[int, ...], list[str]] = {}
+    for groups in partitions:
+        if len(set(groups)) > 1:
+            found[tuple(pd.factorize(np.asarray(groups, dtype=object))[0].tolist())] = groups
+    return list(found.values())
 
 
 def _markers(

@@ -12,13 +12,15 @@ from typing import Any
 import pandas as pd
 
 from bayesdecov import checks
-from bayesdecov.errors import InputError
+from bayesdecov.errors import InputError, Notes
 
 _ARGUMENT = "hierarchy"
 
 
-def as_hierarchy(given: Any, cell_types: pd.Index) -> dict[str, str]:
+def as_hierarchy(given: Any, cell_types: pd.Index, notes: Notes | None = None) -> dict[str, str]:
     """Child to parent, from a mapping, a Series or a table with a row per child.
+
+    With ``notes``, branches without cells are left out and said, instead of refused.
 
     Raises
     ------
@@ -26,6 +28,8 @@ def as_hierarchy(given: Any, cell_types: pd.Index) -> dict[str, str]:
         A circle, a child with two parents, or a branch that ends in no cell type.
     """
     if isinstance(given, pd.DataFrame):
+        if given.shape[1] == 2 and isinstance(given.index, pd.RangeIndex):
+            given = given.set_index(given.columns[0])  # row numbers instead of names
         if given.shape[1] != 1:
             raise InputError(
                 _ARGUMENT,
@@ -44,8 +48,12 @@ def as_hierarchy(given: Any, cell_types: pd.Index) -> dict[str, str]:
     parents = {name: str(parent).strip() for name, parent in series.items()}
     for name in parents:
         _path(name, parents)
-    ends = sorted(set(parents) - set(parents.values()))
-    unknown = [name for name in ends if name not in cell_types]
+    unknown = _without_cells(parents, cell_types)
+    if notes is not None and unknown and len(unknown) < len(parents):
+        notes.warn(f"hierarchy: no cells of {checks.some(unknown)}, which were left out")
+        while unknown:
+            parents = {name: up for name, up in parents.items() if name not in unknown}
+            unknown = _without_cells(parents, cell_types)
     if unknown or not parents:
         raise InputError(
             _ARGUMENT,
@@ -66,6 +74,12 @@ def as_hierarchy(given: Any, cell_types: pd.Index) -> dict[str, str]:
     return parents
 
 
+def _without_cells(parents: Mapping[str, str], cell_types: pd.Index) -> list[str]:
+    """Ends of branches that are no cell types."""
+    ends = sorted(set(parents) - set(parents.values()))
+    return [name for name in ends if name not in cell_types]
+
+
 def _path(name: str, parents: Mapping[str, str]) -> list[str]:
     """A name and its ancestors, from the top."""
     path = [name]
@@ -84,6 +98,18 @@ def levels(cell_types: pd.Index, parents: Mapping[str, str]) -> list[list[str]]:
     paths = [_path(str(name), parents) for name in cell_types]
     depth = max(map(len, paths))
     return [[path[min(d, len(path) - 1)] for path in paths] for d in range(depth - 1)]
+
+
+def groups_of(reference: Any, level: int | str) -> dict[str, list[str]]:
+    """`groups_at` of a reference, which must have a hierarchy."""
+    if reference.hierarchy is None:
+        raise InputError(
+            "level",
+            "needs a reference with a hierarchy",
+            found="one without",
+            fix="make it with hierarchy= (--hierarchy), or give groups (fit.sum, --groups)",
+        )
+    return groups_at(level, reference.cell_types, reference.hierarchy)
 
 
 def groups_at(

@@ -91,7 +91,7 @@ class Reference:
         obs: Any = None,
         layer: str = "auto",
         gene_names: str | None = None,
-        drop: Sequence[str] = ("nan", "unknown", ""),
+        drop: str | Sequence[str] = ("unknown", "unassigned", "doublet"),
         min_cells: int = 10,
         hierarchy: Any = None,
         covariance: str = "diagonal",
@@ -112,16 +112,20 @@ class Reference:
             genes are used and which are batches of their own unless ``batch`` is given.
         cell_type, donor, batch
             Columns of the cells' table (obs). ``batch``: cells of one experiment; cell types are
-            compared in their mRNA content within donors and batches only.
+            compared in their mRNA content within donors and batches only, and all with each other
+            where neither is given. A donor has one name in all sources.
         obs
-            A table of the cells (row names: cells), or its path, for files without annotations.
+            A table of the cells, or its path, for files without annotations: row names (the first
+            column of a file) are the cells' names, such as barcodes with their suffix. Its columns
+            take the place of those of the same name.
         layer
             "auto": X if it holds counts, otherwise layers["counts"], otherwise raw. "X", "raw" or
-            the name of a layer.
+            the name of a layer, which may also hold corrected counts (fractions).
         gene_names
             A column of the genes' table (var) to use as names, such as one of symbols.
         drop
-            Cell types and donors that are none, whatever their case; also missing ones.
+            Cell types that are none, whatever their case, besides missing ones and words for
+            these ("", nan, NA, N/A, None, null).
         min_cells
             Cells below which a profile of a donor, or a cell type, is left out.
         hierarchy

@@ -8,7 +8,7 @@ import pytest
 from scipy import sparse
 
 from bayesdecov.cells.source import not_counts, open_cells
-from bayesdecov.errors import InputError, Notes
+from bayesdecov.errors import BayesdecovWarning, InputError, Notes
 from bayesdecov.io.anndata import dense
 
 anndata = pytest.importorskip("anndata")
@@ -78,10 +78,12 @@ def test_values_that_are_no_counts_are_refused_with_every_place_that_was_tried(c
     ):
         opened(made(normalised(counts)))
     adata = made(normalised(counts), spliced=counts)
-    with pytest.raises(InputError, match=r"Name the layer with counts, one of \['spliced'\]"):
+    with pytest.raises(
+        InputError, match=r"Name the layer with counts, one of \['layers/spliced'\]"
+    ):
         opened(adata)
     assert opened(adata, "spliced").said.startswith("layers/spliced")
-    with pytest.raises(InputError, match=r"layer: must be one of the AnnData; found 'x'"):
+    with pytest.raises(InputError, match=r"layer: must be a matrix of the AnnData; found 'x'"):
         opened(adata, "x")
     with pytest.raises(InputError, match="layer: X of the AnnData must hold counts"):
         opened(adata, "X")
@@ -91,11 +93,14 @@ def test_why_values_are_no_counts(counts):
     whole = counts.sum(axis=1, keepdims=True)
     assert not_counts(counts) is None
     assert not_counts(sparse.csc_matrix(counts)) is None
-    assert "normalised to 1e+04 per cell" in not_counts(1e4 * counts / whole)
+    assert "the same total in all cells, 1e+04" in not_counts(1e4 * counts / whole)
     assert "logarithms" in not_counts(normalised(counts))
     assert "negative" in not_counts(counts - counts.mean(axis=0))
     assert "only zeros" in not_counts(0 * counts)
     assert "missing" in not_counts(np.where(counts > 3, np.nan, counts))
+    assert "only zeros and ones" in not_counts(np.minimum(counts, 1))
+    assert "the same total" in not_counts(np.round(1e6 * counts / whole))
+    assert "0 cells" in not_counts(counts[:0])
     assert "fractions" in not_counts(counts * np.random.default_rng(0).uniform(9, 99, counts.shape))
 
 
@@ -107,6 +112,15 @@ def test_genes_get_the_names_that_are_asked_for(counts):
     adata.var_names = [str(g) for g in range(G)]
     with pytest.raises(InputError, match=r"numbers its genes.* symbol"):
         opened(adata)
+
+
+def test_a_layer_may_have_any_name_and_genes_may_have_none(counts):
+    adata = made(normalised(counts), raw=counts)
+    assert opened(adata, "layers/raw").said == opened(adata, "raw").said
+    adata.var["symbol"] = [None, np.nan, *adata.var["symbol"][2:]]
+    assert opened(adata, "raw", gene_names="symbol").genes[:3].tolist() == ["", "", "SYM2"]
+    with pytest.raises(InputError, match="Corrected counts are taken by name"):
+        opened(made(counts * np.random.default_rng(0).uniform(9, 99, counts.shape)))
 
 
 def test_features_that_are_no_genes_are_left_out(counts):
@@ -123,13 +137,15 @@ def test_annotations_of_another_table_are_joined_by_name(counts):
     found = opened(adata, obs=table).obs
     assert found["donor"].tolist() == list(range(N))[::-1]
     assert found["cell_type"].tolist() == adata.obs["cell_type"].tolist()
+    with pytest.warns(BayesdecovWarning, match="5 of 30 cells are not in obs"):
+        opened(adata, obs=table.iloc[5:])
     with pytest.raises(InputError, match="obs: must have the names of the cells"):
         opened(adata, obs=table.set_axis([f"x{i}" for i in range(N)]))
     with pytest.raises(InputError, match="obs: must name every cell once"):
         opened(adata, obs=table.set_axis(["c0"] * N))
 
 
-@pytest.mark.parametrize("wrong", [5, pd.DataFrame(), "cells.csv"])
+@pytest.mark.parametrize("wrong", [5, pd.DataFrame(), __file__])
 def test_other_things_are_refused(wrong):
     with pytest.raises(InputError, match=r"cells: must be an AnnData, an \.h5ad"):
         opened(wrong)

@@ -19,6 +19,7 @@ def case():
     X = rng.poisson(0.3, (N, G)).astype(np.float32)
     codes = rng.integers(-1, K, N)
     codes[codes == 3] = 2  # a group without cells
+    X[::50] = 0
     slow = np.stack([X[codes == k].sum(axis=0) for k in range(K)])
     return X, codes, slow
 
@@ -31,6 +32,12 @@ def test_sums_are_those_of_the_rows(case, kind, part, monkeypatch):
     found = group_sums(kind(X), codes, K, "cells")
     np.testing.assert_allclose(found.values, slow)
     assert found.whole
+    np.testing.assert_array_equal(found.heard, X.any(axis=1))
+
+
+def test_other_values_than_numbers_are_refused(case):
+    with pytest.raises(InputError, match="cells: must contain numbers"):
+        group_sums(np.full((N, G), "x", dtype=object), case[1], K, "cells")
 
 
 def test_parts_cover_the_matrix_once(case, monkeypatch):

@@ -128,33 +128,6 @@ def test_content_that_cannot_be_compared_leaves_fractions_of_mrna(cohort):
     assert fit.quantity == "mRNA fractions"
 
 
-def test_several_sources_share_their_genes_and_are_batches(cohort, tmp_path):
-    first, second = cohort.cells[:300, 20:].copy(), cohort.cells[300:, ::-1].copy()
-    path = tmp_path / "second.h5ad"
-    second.write_h5ad(path)
-    found = bd.Reference.from_cells([first, path], "cell_type", "donor", genes=90)
-    whole = bd.Reference.from_cells(cohort.cells[:, 20:], "cell_type", "donor", genes=90)
-    assert found.genes.equals(whole.genes)
-    np.testing.assert_allclose(found.profiles[whole.profiles.columns], whole.profiles)
-    assert any("280 genes are in all 2 sources" in note for note in found.notes)
-    first.var_names = [f"x{name}" for name in first.var_names]
-    with pytest.raises(InputError, match="cells: sources must share most of their genes; found 0"):
-        bd.Reference.from_cells([first, path], "cell_type", "donor")
-
-
-def test_annotations_come_from_a_table_of_their_own(cohort, tmp_path):
-    bare = cohort.cells.copy()
-    table = bare.obs.copy()
-    bare.obs = bare.obs[[]]
-    with pytest.raises(
-        InputError, match=r"the table has no columns\. Give the annotations as obs="
-    ):
-        bd.Reference.from_cells(bare, "cell_type")
-    table.to_csv(tmp_path / "obs.csv")
-    found = bd.Reference.from_cells(bare, "cell_type", "donor", obs=tmp_path / "obs.csv", genes=90)
-    assert (found.replicates == 4).all()
-
-
 def test_markers_stand_out_from_the_noise_of_few_cells(cohort):
     """A gene with a count or two in a few cells of one type is no marker."""
     rng = np.random.default_rng(0)
@@ -187,3 +160,8 @@ def test_wrong_options(cohort, options, message):
         bd.Reference.from_cells(cohort.cells, "cell_type", **options)
     with pytest.raises(InputError, match="cells: must name at least one source"):
         bd.Reference.from_cells([])
+
+
+def test_a_name_to_drop_may_stand_alone(cohort):
+    found = bd.Reference.from_cells(cohort.cells, "cell_type", drop="NK", genes=90)
+    assert found.cell_types.tolist() == ["B", "T"]

@@ -45,5 +45,9 @@ def test_every_level_has_an_equal_share_of_the_markers():
     plain = from_samples(table, labels, "diagonal", 10, None, False)
     assert plain["mean"].index.isin(made["mean"].index).all()
     assert 10 < len(made["mean"]) <= 20
+    root = from_samples(
+        table, labels, "diagonal", 20, None, False, {**parents, "M": "all", "lymphocyte": "all"}
+    )
+    assert root["mean"].index.equals(made["mean"].index)  # a level of one group has no markers
     assert "of 2 levels" in made["settings"]["markers"]
     assert made["hierarchy"] == parents

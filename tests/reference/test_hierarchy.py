@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import bayesdecov as bd
-from bayesdecov.errors import InputError
+from bayesdecov.errors import BayesdecovWarning, InputError, Notes
 from bayesdecov.reference.hierarchy import as_hierarchy, groups_at, levels
 
 TYPES = pd.Index(["naive", "memory", "CD8", "B", "mono"])
@@ -39,6 +39,14 @@ def test_tables_and_series_are_taken_and_gaps_left_out():
     table = pd.DataFrame({"parent": [" CD4", "CD4 ", None, ""]}, ["naive", "memory ", "CD8", "B"])
     assert as_hierarchy(table, TYPES) == {"naive": "CD4", "memory": "CD4"}
     assert as_hierarchy(table["parent"], TYPES) == {"naive": "CD4", "memory": "CD4"}
+
+
+def test_branches_without_cells_are_left_out_where_that_can_be_said():
+    with pytest.warns(BayesdecovWarning, match="no cells of NK"):
+        found = as_hierarchy(PARENTS | {"NK": "innate", "innate": "all"}, TYPES, Notes())
+    assert found == PARENTS
+    table = pd.DataFrame({"type": ["naive", "memory"], "parent": ["CD4", "CD4"]})
+    assert as_hierarchy(table, TYPES) == {"naive": "CD4", "memory": "CD4"}
 
 
 @pytest.mark.parametrize(("wrong", "message"), [
@@ -90,5 +98,5 @@ def test_a_hierarchy_is_saved_and_asked_for(tmp_path):
     plain = bd.deconvolve(
         data.bulk, bd.Reference.from_samples(data.purified, data.labels, **options)
     )
-    with pytest.raises(InputError, match="must have a reference with a hierarchy"):
+    with pytest.raises(InputError, match="needs a reference with a hierarchy"):
         plain.at_level(0)
