@@ -100,6 +100,29 @@ def test_platforms_and_sums_of_types(files, tmp_path):
     assert settings == ["elsewhere", "same"]
 
 
+def test_cells_to_levels_on_the_command_line(tmp_path):
+    study = bd.simulate.cells(3, 300, 240, {"a": ["T", "NK"], "b": ["B"]}, n_bulks=4, seed=1)
+    study.cells.write_h5ad(tmp_path / "cells.h5ad")
+    study.bulk.to_csv(tmp_path / "bulk.csv")
+    pd.Series(study.lineages, name="parent").to_csv(tmp_path / "parents.csv")
+    made = ("reference", tmp_path / "cells.h5ad", "--cell-type", "cell_type", "--donor", "donor",
+            "--genes", "60", "--out", tmp_path / "r.nc")  # fmt: skip
+    assert (
+        "replicates: B 3, NK 3, T 3" in run(*made, "--hierarchy", tmp_path / "parents.csv").stdout
+    )
+    fit = ("deconvolve", tmp_path / "bulk.csv", "--reference", tmp_path / "r.nc", "--no-plots")
+    run(*fit, "--level", "0", "--out", tmp_path / "out")
+    sums = pd.read_csv(tmp_path / "out" / "sums.csv")
+    assert set(sums["cell_type"]) == {"a", "b"}
+    for wrong, said in (("nowhere", "level: must be a number or one of"), ("3", "at most 1")):
+        failed = run(*fit, "--level", wrong, "--out", tmp_path / "none", expect=2)
+        assert said in failed.stderr
+    assert not (tmp_path / "none").exists()
+    wrong = ("reference", tmp_path / "cells.h5ad", "--out", tmp_path / "w.nc")
+    assert "either --labels" in run(*wrong, expect=2).stderr
+    assert "use --cell-type cell_type" in run(*wrong, "--labels", "cell_type", expect=2).stderr
+
+
 def test_a_signature_table_is_a_reference(files, tmp_path):
     result = run(
         "deconvolve",
