@@ -165,3 +165,30 @@ def test_wrong_options(cohort, options, message):
 def test_a_name_to_drop_may_stand_alone(cohort):
     found = bd.Reference.from_cells(cohort.cells, "cell_type", drop="NK", genes=90)
     assert found.cell_types.tolist() == ["B", "T"]
+
+
+@pytest.mark.slow
+@pytest.mark.real_data
+@pytest.mark.parametrize(
+    ("name", "largest", "names"),
+    [
+        ("newman_wb", 0.07, {"Monocyte": "Monocytes", "Neutrophil": "Neutrophils"}),
+        ("mixology_dropseq_ref", 0.077, {}),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::bayesdecov.errors.BayesdecovWarning")
+def test_real_cells_to_real_bulks_in_one_line(name, largest, names, real_data):
+    folder = real_data / "real_cohorts" / name
+    if not folder.is_dir():
+        pytest.skip(f"needs {name} among the real cohorts")
+    reference = bd.Reference.from_cells(folder / "cells.h5ad")
+    fit = bd.deconvolve(folder / "bulk.csv.gz", reference, "laplace", seed=1)
+    truth = pd.read_csv(folder / "truth.csv", index_col=0)
+    found = fit.proportions.rename(columns=names).loc[truth.index, truth.columns]
+    truth = truth.div(truth.sum(axis=1), axis=0)
+    assert np.sqrt(np.square(found - truth).to_numpy().mean()) < largest
+    assert np.corrcoef(found.to_numpy().ravel(), truth.to_numpy().ravel())[0, 1] > 0.85
+    table = fit.intervals().replace({"cell_type": names}).set_index(["sample", "cell_type"])
+    table = table.loc[truth.stack().index]
+    held = (table["low"] <= truth.stack()) & (truth.stack() <= table["high"])
+    assert held.mean() >= 0.8
