@@ -48,7 +48,7 @@ def group_sums(matrix: Any, codes: NDArray[np.intp], n_groups: int, argument: st
                 fix="scaled or corrected values cannot be added up: name the layer with counts",
             )
         whole = whole and bool((data == np.rint(data)).all())
-        heard[rows] |= np.asarray((part != 0).sum(axis=1)).ravel() > 0
+        heard[rows] |= np.asarray(part.sum(axis=1)).ravel() > 0
         _add(found[:, columns], part, codes[rows])
     return GroupSums(found, heard, whole)
 

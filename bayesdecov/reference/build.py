@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bayesdecov import checks
-from bayesdecov.errors import InputError, Notes
+from bayesdecov.errors import BayesdecovWarning, InputError, Notes
 from bayesdecov.io.genes import drop_spike_ins, tidy_genes
 from bayesdecov.io.scale import Scale, counting_unit, detect_scale, per_million, require_linear
 from bayesdecov.reference.estimate import ESTIMATORS, estimate_covariance
@@ -42,8 +43,6 @@ def from_samples(
     labels = checks.check_labels(labels, table.columns)
     if donors is not None:
         donors = checks.check_labels(donors, table.columns, "donors").rename("donor")
-    names = sorted(labels.unique())
-    codes = pd.Categorical(labels, categories=names).codes.astype(np.intp)
     if scale.kind == "counts" and assume_linear:
         scale = Scale("linear", f"{scale.reason}, absolute scale kept as requested")
         notes.info("purified: whole numbers kept as they are, not scaled to counts per million")
@@ -52,34 +51,68 @@ def from_samples(
         unit = 1e6 / totals
     else:
         unit = counting_unit(table)
-    counting = unit.groupby(labels.to_numpy()).mean().reindex(names)
-    replicates = np.bincount(codes)
     whole = scale.kind == "counts" and len(table) >= _WHOLE
-    _warn_of_cells(replicates, totals if whole else None, notes)
-    mean = table.T.groupby(labels.to_numpy()).mean().T[names]
-    parents = None if hierarchy is None else as_hierarchy(hierarchy, mean.columns, notes)
-    rows, marker_note = chosen_genes(table, mean, codes, genes, notes, parents=parents)
-    chosen = table.iloc[rows]
-    checks.check_collinear(mean.iloc[rows], "purified")
-    estimate = estimate_covariance(chosen.to_numpy(), codes, names, covariance, notes)
-    return {
-        "mean": mean.iloc[rows],
-        "covariance": estimate.covariance,
-        "replicates": pd.Series(replicates, index=names, name="replicates"),
+    _warn_of_cells(labels.value_counts(), totals if whole else None, notes)
+    parents = None
+    if hierarchy is not None:
+        parents = as_hierarchy(hierarchy, pd.Index(sorted(labels.unique())), notes)
+    fields = of_profiles(
+        table, labels, unit, covariance, genes, notes, argument="purified", parents=parents
+    )
+    settings = {"scale": scale.reason} | fields["settings"]
+    return fields | {
         "scale": scale.kind,
-        "counting": counting.rename("counting"),
-        "transcriptome": mean,
-        "profiles": chosen,
-        "labels": labels,
         "donors": donors,
-        "hierarchy": parents,
-        "settings": {"covariance": covariance, "markers": marker_note, "scale": scale.reason}
-        | estimate.settings,
+        "settings": settings,
         "notes": tuple(notes.lines),
     }
 
 
-def _warn_of_cells(replicates: NDArray[np.intp], totals: pd.Series | None, notes: Notes) -> None:
+def of_profiles(
+    table: pd.DataFrame,
+    labels: pd.Series,
+    unit: pd.Series,
+    covariance: str,
+    genes: Any,
+    notes: Notes,
+    *,
+    argument: str,
+    parents: dict[str, str] | None = None,
+    of_cells: bool = False,
+) -> dict[str, Any]:
+    """Fields that follow from profiles (gene, sample) on one scale, and their cell types.
+
+    ``unit`` is the value of one count in each profile. Profiles ``of_cells`` have few counts, from
+    whose noise markers must stand out, and the numbers of their replicates are told by the caller.
+    """
+    names = sorted(labels.unique())
+    codes = pd.Categorical(labels, categories=names).codes.astype(np.intp)
+    mean = table.T.groupby(labels.to_numpy()).mean().T[names]
+    counting = unit.to_numpy() if of_cells else None
+    rows, marker_note = chosen_genes(
+        table, mean, codes, genes, notes, counting=counting, parents=parents
+    )
+    chosen = table.iloc[rows]
+    checks.check_collinear(mean.iloc[rows], argument)
+    with warnings.catch_warnings():
+        if of_cells:
+            warnings.simplefilter("ignore", BayesdecovWarning)
+            notes = Notes()
+        estimate = estimate_covariance(chosen.to_numpy(), codes, names, covariance, notes)
+    return {
+        "mean": mean.iloc[rows],
+        "covariance": estimate.covariance,
+        "replicates": pd.Series(np.bincount(codes), index=names, name="replicates"),
+        "counting": unit.groupby(labels.to_numpy()).mean().reindex(names).rename("counting"),
+        "transcriptome": mean,
+        "profiles": chosen,
+        "labels": labels,
+        "hierarchy": parents,
+        "settings": {"covariance": covariance, "markers": marker_note} | estimate.settings,
+    }
+
+
+def _warn_of_cells(replicates: pd.Series, totals: pd.Series | None, notes: Notes) -> None:
     """Single cells that were given as replicates: they say nothing of donors."""
     many = int(replicates.max()) > _MANY
     few = totals is not None and float(totals.median()) < _FEW_COUNTS

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from bayesdecov import checks
 from bayesdecov.cells.collect import summed
 from bayesdecov.cells.content import mrna_per_cell
 from bayesdecov.cells.groups import UNKNOWN
-from bayesdecov.errors import BayesdecovWarning, InputError, Notes
+from bayesdecov.errors import InputError, Notes
 from bayesdecov.io.genes import drop_spike_ins
 from bayesdecov.io.scale import per_million
-from bayesdecov.reference.estimate import estimate_covariance
-from bayesdecov.reference.genes import chosen_genes
+from bayesdecov.reference.build import of_profiles
 from bayesdecov.reference.hierarchy import as_hierarchy
 
 _ENOUGH_DONORS = 3  # from which variances between donors are their own
-_LEAST_SHARED = 0.5  # of the genes of the smallest source
 
 
 def from_cells(
@@ -78,54 +73,36 @@ def _fields(
 ) -> dict[str, Any]:
     """The reference on counts per million of profiles that ``about`` describes."""
     labels = about["cell_type"].rename("cell_type")
-    names = sorted(labels.unique())
-    codes = pd.Categorical(labels, categories=names).codes.astype(np.intp)
-    replicates = np.bincount(codes)
-    mean = table.T.groupby(labels.to_numpy()).mean().T[names]
-    unit = 1e6 / about["counts"]
-    rows, marker_note = chosen_genes(
-        table, mean, codes, genes, notes, counting=unit.to_numpy(), parents=parents
+    fields = of_profiles(
+        table,
+        labels,
+        1e6 / about["counts"],
+        covariance,
+        genes,
+        notes,
+        argument="cells",
+        parents=parents,
+        of_cells=True,
     )
-    chosen = table.iloc[rows]
-    checks.check_collinear(mean.iloc[rows], "cells")
     n_donors = about.loc[about["donor"] != UNKNOWN, "donor"].nunique()
-    _tell_donors(n_donors, replicates, names, notes)
-    with warnings.catch_warnings():  # how many donors there are was told above
-        warnings.simplefilter("ignore", BayesdecovWarning)
-        estimate = estimate_covariance(chosen.to_numpy(), codes, names, covariance, Notes())
+    _tell_donors(n_donors, fields["replicates"], notes)
     unknown = content.index[content.isna()]
     if len(unknown):
         notes.warn(
             f"mRNA per cell is unknown for {checks.some(unknown)}, which share no donor or batch "
             "with the other types: proportions will be fractions of mRNA"
         )
-    donors = about["donor"].rename("donor")
-    return {
-        "mean": mean.iloc[rows],
-        "covariance": estimate.covariance,
-        "replicates": pd.Series(replicates, index=names, name="replicates"),
+    own = {"scale": "counts of single cells", "donors": int(n_donors)}
+    return fields | {
         "scale": "counts",
-        "counting": unit.groupby(labels.to_numpy()).mean().reindex(names).rename("counting"),
-        "transcriptome": mean,
-        "profiles": chosen,
-        "labels": labels,
-        "donors": donors if n_donors else None,
-        "hierarchy": parents,
-        "mrna_per_cell": content.reindex(names),
+        "donors": about["donor"].rename("donor") if n_donors else None,
+        "mrna_per_cell": content.reindex(fields["mean"].columns),
         "profile_cells": about[["cells", "counts"]],
-        "settings": {
-            "covariance": covariance,
-            "markers": marker_note,
-            "scale": "counts of single cells",
-            "donors": int(n_donors),
-        }
-        | estimate.settings,
+        "settings": own | fields["settings"],
     }
 
 
-def _tell_donors(
-    n_donors: int, replicates: NDArray[np.int64], names: list[str], notes: Notes
-) -> None:
+def _tell_donors(n_donors: int, replicates: pd.Series, notes: Notes) -> None:
     """How much is known of the variance between donors."""
     if not n_donors:
         notes.info(
@@ -137,8 +114,8 @@ def _tell_donors(
             f"{n_donors} donor{'s' if n_donors > 1 else ''}: variances between donors are borrowed "
             "from the trend over all genes, or learned from the bulks"
         )
-    single = [name for name, n in zip(names, replicates, strict=True) if n == 1]
-    if n_donors >= _ENOUGH_DONORS and single:
+    single = replicates.index[replicates == 1]
+    if n_donors >= _ENOUGH_DONORS and len(single):
         notes.info(
             f"one profile only for {checks.some(single)}: variances between donors are borrowed "
             "from the other cell types"
